@@ -1,0 +1,20 @@
+"""Configuration: `get_cfg_default()` gives the tree that yaml files and command lines are merged into."""
+
+from yacs.config import CfgNode
+
+from .defaults import DEFAULTS
+
+
+def get_cfg_default() -> CfgNode:
+    """A fresh copy of the default configuration, open to changes."""
+    return DEFAULTS.clone()
+
+
+def clean_cfg(cfg: CfgNode, trainer: str) -> None:
+    """Drop the settings of every trainer but `trainer`, so that `print(cfg)` shows what matters."""
+    for key in list(cfg.TRAINER):
+        if key not in ("NAME", trainer.upper()):
+            cfg.TRAINER.pop(key)
+
+
+__all__ = ["clean_cfg", "get_cfg_default"]

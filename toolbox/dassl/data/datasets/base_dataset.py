@@ -1,0 +1,138 @@
+"""Images with their labels, and the splits of a data set."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Datum:
+    """One labelled image.
+
+    Args:
+        impath: path of the image.
+        label: class label, from 0.
+        domain: domain label, from 0.
+        classname: name of the class.
+
+    Raises:
+        FileNotFoundError: there is no file at `impath`.
+    """
+
+    impath: str = ""
+    label: int = 0
+    domain: int = 0
+    classname: str = ""
+
+    def __post_init__(self) -> None:
+        if not Path(self.impath).is_file():
+            raise FileNotFoundError(
+                f"An image of class {self.classname!r} was expected at {self.impath!r}, found no file; "
+                "check DATASET.ROOT."
+            )
+
+
+class DatasetBase:
+    """The splits of a data set, each a list of `Datum`, and its classes, which are those of `train_x`.
+
+    Attributes: `train_x`, `train_u`, `val`, `test`, `num_classes`, `lab2cname` (name of each label) and `classnames`
+    (the names in order of labels).
+
+    Args:
+        train_x: labelled training images.
+        train_u: unlabelled training images, if any.
+        val: validation images, if any.
+        test: test images.
+
+    Raises:
+        ValueError: `train_x` is empty, its labels are not 0 ... C-1, or a label has two names.
+    """
+
+    dataset_dir = ""  # folder of the data set, below DATASET.ROOT
+    domains: Sequence[str] = ()  # names of all domains
+
+    def __init__(
+        self,
+        train_x: list[Datum] | None = None,
+        train_u: list[Datum] | None = None,
+        val: list[Datum] | None = None,
+        test: list[Datum] | None = None,
+    ) -> None:
+        if not train_x:
+            raise ValueError(f"{type(self).__name__} has no training image; check its split file and DATASET.ROOT.")
+        self.train_x = train_x
+        self.train_u = train_u
+        self.val = val
+        self.test = test
+        self.num_classes = self.get_num_classes(train_x)
+        self.lab2cname, self.classnames = self.get_lab2cname(train_x)
+        missing = sorted(set(range(self.num_classes)) - set(self.lab2cname))
+        if missing:
+            raise ValueError(
+                f"Labels of {type(self).__name__} must be 0 ... {self.num_classes - 1} without gaps; "
+                f"no training image has label {', '.join(map(str, missing))}."
+            )
+
+    @staticmethod
+    def get_num_classes(data_source: Sequence[Datum]) -> int:
+        """Highest label + 1."""
+        return max(item.label for item in data_source) + 1
+
+    @staticmethod
+    def get_lab2cname(data_source: Sequence[Datum]) -> tuple[dict[int, str], list[str]]:
+        """Class name of each label, as a dictionary in order of labels and as a list."""
+        mapping: dict[int, str] = {}
+        for item in data_source:
+            if mapping.setdefault(item.label, item.classname) != item.classname:
+                raise ValueError(
+                    f"Label {item.label} has two names, {mapping[item.label]!r} and {item.classname!r}; "
+                    "correct the split file."
+                )
+        mapping = dict(sorted(mapping.items()))
+        return mapping, list(mapping.values())
+
+    def generate_fewshot_dataset(
+        self, *data_sources: list[Datum] | None, num_shots: int = -1, repeat: bool = False
+    ) -> list:
+        """Draw `num_shots` images per class with Python's global random generator.
+
+        Args:
+            data_sources: splits to draw from, each on its own; None stays None.
+            num_shots: images per class; below 1 the splits are returned as they are.
+            repeat: draw with replacement from a class that has fewer images; otherwise all of them are taken.
+
+        Returns:
+            The draw if one split was given, else a list of draws.
+        """
+        outputs = list(data_sources)
+        if num_shots >= 1:
+            print(f"Creating a {num_shots}-shot dataset")
+            outputs = [source and self._draw(source, num_shots, repeat) for source in data_sources]
+        return outputs[0] if len(outputs) == 1 else outputs
+
+    def _draw(self, data_source: list[Datum], num_shots: int, repeat: bool) -> list[Datum]:
+        output = []
+        for items in self.split_dataset_by_label(data_source).values():
+            if len(items) >= num_shots:
+                items = random.sample(items, num_shots)
+            elif repeat:
+                items = random.choices(items, k=num_shots)
+            output.extend(items)
+        return output
+
+    def split_dataset_by_label(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
+        """Images of each label."""
+        return _group(data_source, "label")
+
+    def split_dataset_by_domain(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
+        """Images of each domain."""
+        return _group(data_source, "domain")
+
+
+def _group(data_source: Sequence[Datum], attribute: str) -> dict[int, list[Datum]]:
+    groups: dict[int, list[Datum]] = defaultdict(list)
+    for item in data_source:
+        groups[getattr(item, attribute)].append(item)
+    return groups

@@ -1,0 +1,14 @@
+"""The registry of data sets."""
+
+from typing import Any
+
+from yacs.config import CfgNode
+
+from dassl.utils import Registry
+
+DATASET_REGISTRY = Registry("DATASET")
+
+
+def build_dataset(cfg: CfgNode) -> Any:
+    """The data set that `cfg.DATASET.NAME` names; ValueError if none has that name."""
+    return DATASET_REGISTRY.build(cfg.DATASET.NAME, cfg)

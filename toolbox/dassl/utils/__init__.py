@@ -1,0 +1,44 @@
+"""Helpers that trainers, data sets and scripts share."""
+
+from .checkpoint import load_checkpoint, load_pretrained_weights, resume_from_checkpoint, save_checkpoint
+from .environment import collect_env_info
+from .files import (
+    atomic_write,
+    check_isfile,
+    listdir_nohidden,
+    mkdir_if_missing,
+    read_image,
+    read_json,
+    write_json,
+)
+from .logger import Logger, setup_logger
+from .meters import AverageMeter, MetricMeter
+from .registry import Registry, check_availability
+from .reproducibility import derive_seed, set_deterministic, set_random_seed
+from .small import count_num_param, tolist_if_not
+
+__all__ = [
+    "AverageMeter",
+    "Logger",
+    "MetricMeter",
+    "Registry",
+    "atomic_write",
+    "check_availability",
+    "check_isfile",
+    "collect_env_info",
+    "count_num_param",
+    "derive_seed",
+    "listdir_nohidden",
+    "load_checkpoint",
+    "load_pretrained_weights",
+    "mkdir_if_missing",
+    "read_image",
+    "read_json",
+    "resume_from_checkpoint",
+    "save_checkpoint",
+    "set_deterministic",
+    "set_random_seed",
+    "setup_logger",
+    "tolist_if_not",
+    "write_json",
+]

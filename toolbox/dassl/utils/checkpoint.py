@@ -1,0 +1,144 @@
+"""Checkpoints of plain tensors, numbers and strings, written atomically and read without unpickling objects.
+
+Layout of a folder: `model.pth.tar-<epoch>` for each epoch that was kept, `model-best.pth.tar`, and a text file
+`checkpoint` that names the newest.
+"""
+
+import pickle
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .files import atomic_write
+
+BEST = "model-best.pth.tar"
+POINTER = "checkpoint"
+
+
+def save_checkpoint(
+    state: Mapping[str, Any],
+    save_dir: str | Path,
+    is_best: bool = False,
+    remove_module_from_keys: bool = True,
+    model_name: str = "",
+) -> None:
+    """Write a checkpoint, then let the file `checkpoint` name it.
+
+    Args:
+        state: "state_dict", "epoch" (epochs done) and whatever else is plain, such as optimiser state.
+        save_dir: the model's folder.
+        is_best: also write it as `model-best.pth.tar`.
+        remove_module_from_keys: drop the prefix "module." that `nn.DataParallel` adds.
+        model_name: file name; "" means `model.pth.tar-<epoch>`.
+
+    Raises:
+        TypeError: `state` holds something other than tensors, numbers, strings and containers of them.
+    """
+    state = _plain(state)
+    if remove_module_from_keys:
+        state["state_dict"] = _without_module(state["state_dict"])
+    path = Path(save_dir) / (model_name or f"model.pth.tar-{state['epoch']}")
+    _write(state, path)
+    print(f"Checkpoint saved to {path}")
+    with atomic_write(path.with_name(POINTER)) as file:
+        file.write(f"{path.name}\n")
+    if is_best:
+        _write(state, path.with_name(BEST))
+        print(f"Best checkpoint saved to {path.with_name(BEST)}")
+
+
+def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
+    """Read a checkpoint onto the CPU.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: the file is damaged, or holds pickled objects.
+    """
+    if fpath is None:
+        raise ValueError("A path to a checkpoint was expected, found None.")
+    if not Path(fpath).is_file():
+        raise FileNotFoundError(f"A checkpoint was expected at {fpath}, found no file; check the folder and the epoch.")
+    try:
+        return torch.load(fpath, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{fpath} holds pickled objects, which are not loaded because they can run code; "
+            "a checkpoint of tensors, numbers and strings was expected."
+        ) from error
+    except (RuntimeError, EOFError, OSError) as error:
+        raise ValueError(f"{fpath} is damaged or no checkpoint ({error}); delete it or restore it.") from error
+
+
+def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = None, scheduler: Any = None) -> int:
+    """Load the newest checkpoint of a folder into a model and, where given, its optimiser and scheduler.
+
+    Returns:
+        The number of epochs done, which is the epoch to start with.
+    """
+    path = Path(fdir) / newest_checkpoint(fdir)
+    print(f'Loading checkpoint from "{path}"')
+    checkpoint = load_checkpoint(path)
+    model.load_state_dict(checkpoint["state_dict"])
+    print("Loaded model weights")
+    for key, target in (("optimizer", optimizer), ("scheduler", scheduler)):
+        if target is not None and checkpoint.get(key) is not None:
+            target.load_state_dict(checkpoint[key])
+            print(f"Loaded {key}")
+    print(f"Previous epoch: {checkpoint['epoch']}")
+    return checkpoint["epoch"]
+
+
+def newest_checkpoint(fdir: str | Path) -> str:
+    """The file name in a folder's `checkpoint`."""
+    return (Path(fdir) / POINTER).read_text(encoding="utf-8").split("\n")[0]
+
+
+def load_pretrained_weights(model: nn.Module, weight_path: str | Path) -> None:
+    """Load the tensors of a checkpoint that the model has under the same name and shape; report the others."""
+    checkpoint = load_checkpoint(weight_path)
+    weights = _without_module(checkpoint.get("state_dict", checkpoint))
+    own = model.state_dict()
+    matched = {name: w for name, w in weights.items() if name in own and own[name].shape == w.shape}
+    if not matched:
+        warnings.warn(f"Nothing in {weight_path} fits the model: no name and shape in common.", stacklevel=2)
+        return
+    model.load_state_dict({**own, **matched})
+    print(f"Successfully loaded pretrained weights from {weight_path}")
+    discarded = [name for name in weights if name not in matched]
+    if discarded:
+        print(f"Layers discarded due to unmatched keys or size: {discarded}")
+
+
+def _write(state: dict[str, Any], path: Path) -> None:
+    with atomic_write(path, "wb") as file:
+        torch.save(state, file)
+
+
+def _without_module(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix("module."): tensor for name, tensor in state_dict.items()}
+
+
+def _plain(value: Any, where: str = "state") -> Any:
+    """A copy of `value` on the CPU that `torch.load(weights_only=True)` accepts."""
+    if isinstance(value, np.generic):  # first, because np.float64 is a float
+        return value.item()
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value.copy())
+    if isinstance(value, Tensor):
+        return value.detach().cpu().clone()  # a clone, so that a view does not bring its whole storage
+    if isinstance(value, Mapping):
+        return {key: _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        items = [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
+        return items if isinstance(value, list) else tuple(items)
+    raise TypeError(
+        f"A checkpoint holds tensors, numbers and strings only; found {type(value).__name__} in {where}: "
+        "store its numbers instead."
+    )

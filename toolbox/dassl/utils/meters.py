@@ -1,0 +1,49 @@
+"""Running averages for the log."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+from torch import Tensor
+
+
+class AverageMeter:
+    """Latest value and average of a number.
+
+    Args:
+        ema: average exponentially (0.9 old, 0.1 new) instead of evenly.
+    """
+
+    def __init__(self, ema: bool = False) -> None:
+        self.ema = ema
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self.val = self.avg = self.sum = self.count = 0
+
+    def update(self, val: float | Tensor, n: int = 1) -> None:
+        """Add a value that stands for `n` samples."""
+        self.val = val.item() if isinstance(val, Tensor) else val
+        self.sum += self.val * n
+        self.count += n
+        self.avg = 0.9 * self.avg + 0.1 * self.val if self.ema else self.sum / self.count
+
+
+class MetricMeter:
+    """One `AverageMeter` per name; prints as `loss 0.5000 (0.6000) acc ...`."""
+
+    def __init__(self, delimiter: str = " ") -> None:
+        self.meters: dict[str, AverageMeter] = defaultdict(AverageMeter)
+        self.delimiter = delimiter
+
+    def update(self, input_dict: Mapping[str, float | Tensor] | None) -> None:
+        """Add one value to each meter that is named; None adds nothing."""
+        if input_dict is None:
+            return
+        if not isinstance(input_dict, Mapping):
+            raise TypeError(f"A dictionary of metrics was expected, found {type(input_dict).__name__}.")
+        for name, value in input_dict.items():
+            self.meters[name].update(value)
+
+    def __str__(self) -> str:
+        return self.delimiter.join(f"{name} {m.val:.4f} ({m.avg:.4f})" for name, m in self.meters.items())

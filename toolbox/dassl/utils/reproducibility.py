@@ -1,0 +1,29 @@
+"""Random seeds and deterministic kernels."""
+
+import os
+import random
+
+import numpy as np
+import torch
+
+
+def set_random_seed(seed: int) -> None:
+    """Seed Python, NumPy and PyTorch (all devices)."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def derive_seed(seed: int, *keys: int) -> int:
+    """A seed in [0, 2^32) of its own for each tuple of keys, such as an epoch, under one seed of a run."""
+    return int(np.random.SeedSequence([seed, *keys]).generate_state(1)[0])
+
+
+def set_deterministic(on: bool) -> None:
+    """Make PyTorch choose deterministic kernels (it warns where it has none), or let it choose freely again."""
+    if on:
+        # cuBLAS reads this when its first handle is made.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = on
+    torch.use_deterministic_algorithms(on, warn_only=True)
