@@ -1,0 +1,7 @@
+"""Frozen vision-language backbones, and the store of their features."""
+
+from clip.backbone import Backbone, Tokens
+from clip.build import build_backbone
+from clip.features import FeatureStore
+
+__all__ = ["Backbone", "FeatureStore", "Tokens", "build_backbone"]

@@ -1,0 +1,163 @@
+"""The interface that every frozen two-tower model shows to the other rooms."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+from hashlib import blake2b
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import normalize
+from tqdm import tqdm
+
+TEXTS_AT_ONCE = 64
+
+
+class Tokens(NamedTuple):
+    """Texts as token ids [N, L], and the mask [N, L] that is True where there is a token, not padding."""
+
+    ids: Tensor
+    mask: Tensor
+
+
+class Backbone(nn.Module, ABC):
+    """A frozen pair of towers: no gradient reaches a weight, and `.train()` leaves it in evaluation mode.
+
+    A family sets the attributes below and implements `tokenize`, `embed`, `pool_tokens`, `pool_image` and
+    `vocabulary_ids`.
+
+    Attributes:
+        name: as the user asked for it.
+        embed_dim: D, of the joint space.
+        token_dim: of the token embeddings.
+        context_length: the most tokens that a text may have.
+        image_size: side of the square images, in pixels.
+        mean, std: of the pixels, per channel, for normalisation.
+        logit_scale: factor of the cosines, exponentiated already.
+    """
+
+    name: str
+    embed_dim: int
+    token_dim: int
+    context_length: int
+    image_size: int
+    mean: tuple[float, float, float]
+    std: tuple[float, float, float]
+    logit_scale: float
+
+    def freeze(self) -> "Backbone":
+        """Switch gradients and dropout off for good; a family calls it when its weights are loaded."""
+        self.requires_grad_(False)
+        return self.train(False)
+
+    def train(self, mode: bool = True) -> "Backbone":
+        """Stay in evaluation mode, whatever is asked for: dropout in a frozen tower is only noise."""
+        return super().train(False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.parameters()).device
+
+    # -------------------------------------------------------------------------------------- what a family supplies
+
+    @abstractmethod
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Token ids and mask [N, L] on the backbone's device, L being the length of the longest of the texts."""
+
+    @abstractmethod
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token embeddings [N, L, token_dim], before positions are added."""
+
+    @abstractmethod
+    def pool_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
+        """Text features [N, D] of any norm."""
+
+    @abstractmethod
+    def pool_image(self, images: Tensor) -> Tensor:
+        """Image features [B, D] of any norm."""
+
+    @abstractmethod
+    def vocabulary_ids(self) -> Tensor:
+        """Ids [V] of the vocabulary without special and unused tokens."""
+
+    @abstractmethod
+    def project(self, embeddings: Tensor) -> Tensor:
+        """Token embeddings [N, token_dim] through the text projection alone: [N, D] of any norm."""
+
+    # -------------------------------------------------------------------------------------------- what others call
+
+    def encode_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
+        """Text features [N, D] of unit norm; gradients reach `embeddings` [N, L, token_dim].
+
+        Raises:
+            ValueError: shapes that do not belong together.
+        """
+        if embeddings.shape != (*tokens.ids.shape, self.token_dim):
+            raise ValueError(
+                f"Expected embeddings of shape {(*tokens.ids.shape, self.token_dim)} for these tokens, "
+                f"but got {tuple(embeddings.shape)}."
+            )
+        return normalize(self.pool_tokens(embeddings, tokens), dim=-1)
+
+    @torch.no_grad()
+    def encode_text(self, texts: Sequence[str]) -> Tensor:
+        """Text features [N, D] of unit norm."""
+        texts = list(texts)
+        order = sorted(range(len(texts)), key=lambda i: len(texts[i]))  # alike lengths together: little padding
+
+        def encode(indices: Sequence[int]) -> Tensor:
+            tokens = self.tokenize([texts[i] for i in indices])
+            return self.encode_tokens(self.embed(tokens.ids), tokens)
+
+        features = _in_chunks(encode, order, TEXTS_AT_ONCE, "Encoding texts")
+        return features[torch.tensor(order).argsort().to(features.device)]
+
+    @torch.no_grad()
+    def encode_image(self, images: Tensor) -> Tensor:
+        """Image features [B, D] of unit norm from pixels [B, 3, H, W] (normalised by `mean` and `std`).
+
+        Raises:
+            ValueError: images of another size.
+        """
+        expected = (3, self.image_size, self.image_size)
+        if images.ndim != 4 or tuple(images.shape[1:]) != expected:
+            raise ValueError(
+                f"Expected images of shape [B, {', '.join(map(str, expected))}], but got {tuple(images.shape)}."
+            )
+        return normalize(self.pool_image(images.to(self.device)), dim=-1)
+
+    @torch.no_grad()
+    def encode_vocabulary(self) -> Tensor:
+        """Features [V, D] of unit norm of each vocabulary token as a text of its own, `[CLS] token [SEP]`."""
+        start, end = self.tokenize([""]).ids[0]
+
+        def encode(ids: Tensor) -> Tensor:
+            alone = torch.stack([start.expand_as(ids), ids, end.expand_as(ids)], dim=1)
+            return self.encode_tokens(self.embed(alone), Tokens(alone, torch.ones_like(alone, dtype=torch.bool)))
+
+        return _in_chunks(encode, self.vocabulary_ids().to(self.device), 1024, "Encoding the vocabulary")
+
+    @torch.no_grad()
+    def project_vocabulary(self) -> Tensor:
+        """Each vocabulary token's embedding through the text projection alone, [V, D] of unit norm."""
+        embeddings = self.embed(self.vocabulary_ids().to(self.device)[None])[0]
+        return normalize(self.project(embeddings), dim=-1)
+
+    def fingerprint(self) -> str:
+        """A digest of all weights: the key of every stored feature."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = blake2b(digest_size=8)
+        for name, tensor in sorted(self.state_dict().items()):
+            digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
+            digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+        return digest.hexdigest()
+
+
+def _in_chunks(encode: Callable, items: Sequence, size: int, title: str) -> Tensor:
+    """`encode` over the items, `size` at a time, with a progress bar if it takes more than a few seconds."""
+    starts: Iterable[int] = tqdm(range(0, len(items), size), desc=title, delay=3, leave=False)
+    return torch.cat([encode(items[i : i + size]) for i in starts])

@@ -1,0 +1,39 @@
+"""Backbones by name."""
+
+from pathlib import Path
+
+from clip.backbone import Backbone
+from clip.files import weights_folder
+
+# Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
+NAMES = {
+    "BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
+    "CLIP": "hf-hub:timm/vit_base_patch16_clip_224.openai",
+    "PhantomCLIP": f"local-dir:{Path(__file__).parent / 'phantomclip'}",
+}
+SCHEMES = ("hf-hub:", "local-dir:")
+
+
+def build_backbone(name: str, device: str = "cpu") -> Backbone:
+    """The frozen backbone called `name`.
+
+    Args:
+        name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, or
+            `local-dir:/path`. For a short name the folder `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
+        device: where to put it.
+
+    Raises:
+        ValueError: an unknown name; lists what exists.
+        FileNotFoundError: a file is missing; says which, and how to bring it.
+    """
+    if name in NAMES:
+        source = weights_folder(name) or NAMES[name]
+    elif name.startswith(SCHEMES):
+        source = name
+    else:
+        raise ValueError(
+            f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
+        )
+    from clip import open_clip_family  # heavy: only now
+
+    return open_clip_family.build(name, source).to(device)

@@ -1,0 +1,85 @@
+"""Where a model's files come from: a folder, the Hugging Face hub's cache, and only then the hub itself."""
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json")
+
+
+class Folder:
+    """A folder in the layout of a hub repository."""
+
+    def __init__(self, path: str | Path):
+        self.path = Path(path).expanduser()
+        if not self.path.is_dir():
+            raise FileNotFoundError(
+                f"Expected the model folder {self.path}, but there is none: give local-dir: followed by the "
+                "folder that holds open_clip_config.json."
+            )
+
+    def find(self, names: Iterable[str]) -> Path | None:
+        """The first of `names` that the folder holds."""
+        return next((self.path / name for name in names if (self.path / name).is_file()), None)
+
+    def need(self, *names: str) -> Path:
+        """The first of `names` that is there.
+
+        Raises:
+            FileNotFoundError: names the file looked for and how to bring it.
+        """
+        found = self.find(names)
+        if found is None:
+            held = ", ".join(sorted(p.name for p in self.path.iterdir())[:12]) or "nothing"
+            raise FileNotFoundError(
+                f"Expected {' or '.join(names)} in {self.path}, but it holds {held}: copy the missing file there from "
+                "the model's page on the hub."
+            )
+        return found
+
+
+class HubRepo(Folder):
+    """A repository of the Hugging Face hub: its local cache first, the network only for what is missing."""
+
+    def __init__(self, repo: str):
+        self.repo = repo
+
+    def find(self, names: Iterable[str]) -> Path | None:
+        from huggingface_hub import hf_hub_download
+
+        names = list(names)
+        for local in (True, False):
+            for name in names:
+                try:
+                    return Path(hf_hub_download(self.repo, name, local_files_only=local))
+                except Exception as error:  # absent here or there, offline, no such repository: all mean "not found"
+                    self.reason = error
+        return None
+
+    def need(self, *names: str) -> Path:
+        from huggingface_hub import constants
+
+        found = self.find(names)
+        if found is None:
+            folder = self.repo.rsplit("/", 1)[-1]
+            raise FileNotFoundError(
+                f"Expected {' or '.join(names)} of {self.repo} in the cache {constants.HF_HUB_CACHE} or on the hub, "
+                f"but it could not be had ({type(self.reason).__name__}): on a machine with network run `hf download "
+                f"{self.repo} --local-dir {folder}`, copy the folder here, and give local-dir:/path/to/{folder} as the "
+                "backbone."
+            )
+        return found
+
+
+def locate(name: str) -> Folder:
+    """The place that a backbone's name stands for: `local-dir:/path` or `hf-hub:org/model`."""
+    scheme, _, rest = name.partition(":")
+    return Folder(rest) if scheme == "local-dir" else HubRepo(rest)
+
+
+def weights_folder(short_name: str) -> str | None:
+    """`local-dir:` name of `$VMFCOOP_WEIGHTS/<short_name>` if there is such a folder."""
+    root = os.environ.get("VMFCOOP_WEIGHTS")
+    path = Path(root).expanduser() / short_name if root else None
+    return f"local-dir:{path}" if path and path.is_dir() else None

@@ -1,0 +1,155 @@
+"""The exact BiomedCLIP architecture, with random weights, through the path that a user takes; no network."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from torch.nn.functional import normalize
+
+from clip import build_backbone
+from tests import random_biomedclip
+
+ROOT = Path(__file__).parents[2]
+TEXTS = ["a photo of a glioma tumor.", "normal brain", "an image showing the lungs, a bright mass: kidney"]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    return random_biomedclip.write_folder(tmp_path_factory.mktemp("biomedclip"))
+
+
+@pytest.fixture(scope="module")
+def backbone(folder):
+    return build_backbone(f"local-dir:{folder}")
+
+
+def offline(code: str, hf_home: Path) -> subprocess.CompletedProcess:
+    env = {k: v for k, v in os.environ.items() if not k.startswith(("HF_", "VMFCOOP_"))}
+    env |= {"HF_HOME": str(hf_home), "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)}
+    return subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
+
+
+def test_it_is_biomedclip(backbone):
+    assert sum(p.numel() for p in backbone.parameters()) == pytest.approx(random_biomedclip.PARAMETERS, rel=3e-4)
+    assert (backbone.embed_dim, backbone.token_dim, backbone.context_length) == (512, 768, 256)
+    assert (backbone.image_size, backbone.logit_scale) == (224, pytest.approx(85.23, abs=0.01))
+    assert backbone.mean[0] == 0.48145466 and backbone.std[2] == 0.27577711
+    assert len(backbone.vocabulary_ids()) == 30_522 - 6  # [PAD] [CLS] [SEP] [UNK] [MASK] [unused1]
+
+
+def test_trimmed_texts_give_the_features_of_padded_ones(backbone):
+    padded = backbone.tokenizer(TEXTS)
+    assert padded.shape == (3, 256)
+    tokens = backbone.tokenize(TEXTS)
+    assert tokens.ids.shape[1] < 30 and tokens.mask.sum() == (padded != 0).sum()
+    with torch.no_grad():
+        theirs = normalize(backbone.model.encode_text(padded), dim=-1)
+    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-6)
+    alone = torch.cat([backbone.encode_text([text]) for text in TEXTS])
+    assert torch.allclose(alone, theirs, atol=1e-6)
+
+
+def test_images_give_the_features_that_open_clip_gives(backbone):
+    images = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        theirs = normalize(backbone.model.encode_image(images), dim=-1)
+    ours = backbone.encode_image(images)
+    assert torch.allclose(ours, theirs, atol=1e-6)
+    assert torch.allclose(ours.norm(dim=-1), torch.ones(2))
+
+
+def test_gradients_reach_the_context_and_no_weight(backbone):
+    tokens = backbone.tokenize(TEXTS)
+    embeddings = backbone.embed(tokens.ids).detach().requires_grad_()
+    (backbone.encode_tokens(embeddings, tokens) @ torch.randn(512)).sum().backward()
+    assert (embeddings.grad[tokens.mask].abs().amax(dim=-1) > 0).all()
+    assert (embeddings.grad[~tokens.mask] == 0).all()
+    assert not any(p.requires_grad or p.grad is not None for p in backbone.parameters())
+
+
+def test_train_leaves_dropout_off(backbone):
+    before = backbone.encode_text(TEXTS[:1])
+    torch.nn.Sequential(backbone).train()
+    assert not any(module.training for module in backbone.modules())
+    assert torch.equal(backbone.encode_text(TEXTS[:1]), before)
+
+
+def test_hub_cache_and_folder_load_the_same_model(backbone, tmp_path):
+    hf_home = random_biomedclip.write_hub_cache(tmp_path)
+    code = "from clip import build_backbone; print(build_backbone('BiomedCLIP').fingerprint())"
+    run = offline(code, hf_home)
+    assert run.stdout.strip() == backbone.fingerprint(), run.stderr
+
+
+def test_an_empty_cache_says_what_to_bring(tmp_path):
+    run = offline("from clip import build_backbone; build_backbone('BiomedCLIP')", tmp_path)
+    sentence = run.stderr.strip().splitlines()[-1]
+    assert sentence.startswith("FileNotFoundError: Expected open_clip_config.json of microsoft/BiomedCLIP")
+    assert "hf download microsoft/BiomedCLIP" in sentence and "local-dir:" in sentence
+
+
+def test_a_weights_folder_of_that_name_comes_first(folder, monkeypatch):
+    from clip import build, files
+
+    monkeypatch.setenv("VMFCOOP_WEIGHTS", str(folder.parent))
+    (folder.parent / "BiomedCLIP").symlink_to(folder)
+    assert files.weights_folder("BiomedCLIP") == f"local-dir:{folder.parent / 'BiomedCLIP'}"
+    assert files.weights_folder("CLIP") is None
+    assert set(build.NAMES) == {"BiomedCLIP", "CLIP", "PhantomCLIP"}
+
+
+@pytest.mark.parametrize(
+    ("removed", "sentence"),
+    [
+        ("open_clip_config.json", r"Expected open_clip_config\.json in .* but it holds .*vocab\.txt"),
+        ("vocab.txt", r"Expected tokenizer\.json or vocab\.txt or vocab\.json in"),
+        ("open_clip_model.safetensors", r"Expected open_clip_model\.safetensors or open_clip_pytorch_model\.bin in"),
+    ],
+)
+def test_a_folder_that_lacks_a_file_names_it(folder, tmp_path, removed, sentence):
+    for path in folder.iterdir():
+        if path.name != removed:
+            (tmp_path / path.name).symlink_to(path)
+    with pytest.raises(FileNotFoundError, match=sentence):
+        build_backbone(f"local-dir:{tmp_path}")
+
+
+def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
+    for path in folder.iterdir():
+        (tmp_path / path.name).symlink_to(path)
+    config = json.loads((folder / "open_clip_config.json").read_text())
+    config["model_cfg"]["text_cfg"]["hf_proj_type"] = "linear"
+    (tmp_path / "open_clip_config.json").unlink()
+    (tmp_path / "open_clip_config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=r"(?s)to fit open_clip_config\.json.*text\.proj"):
+        build_backbone(f"local-dir:{tmp_path}")
+
+
+def test_a_run_with_biomedclip_from_the_cache(tmp_path, folder):
+    """`few_shot.sh btmri 1 BiomedCLIP`, shortened: phantom pixels, the real architecture."""
+    from datasets.phantoms.folder import Counts, prepare
+
+    prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
+    (tmp_path / "weights").mkdir()
+    (tmp_path / "weights" / "BiomedCLIP").symlink_to(folder)
+    env = os.environ | {
+        "NO_VENV": "1",
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "DATA": str(tmp_path / "data"),
+        "OUTPUT": str(tmp_path / "output"),
+        "SEEDS": "1",
+        "OPTS": "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2 TRAINER.VMFCOOP.VOCAB_SPACE projected",
+        "VMFCOOP_WEIGHTS": str(tmp_path / "weights"),
+        "VMFCOOP_CACHE": str(tmp_path / "store"),
+    }
+    script = [shutil.which("bash"), "scripts/vmfcoop/few_shot.sh", "btmri", "1", "BiomedCLIP"]
+    run = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert run.returncode == 0, run.stdout + run.stderr
+    seed = tmp_path / "output/btmri/shots_1/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend/seed1"
+    assert json.loads((seed / "metrics.json").read_text())["total"] == 4
+    assert (seed / "prompt_learner/model.pth.tar-1").stat().st_size < 16_000  # 12 KB of context, and names

@@ -1,0 +1,90 @@
+"""open_clip's own text tower (as in OpenAI's CLIP), tiny and random."""
+
+import json
+
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch.nn.functional import normalize
+
+from clip import build_backbone
+
+CONFIG = {
+    "embed_dim": 16,
+    "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "patch_size": 16, "head_width": 8},
+    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
+}
+TEXTS = ["a photo of a cat.", "a much longer photo of a very small glioma", "x"]
+
+
+def write(folder, seed=0, **changes):
+    from open_clip.model import CLIP
+
+    torch.manual_seed(seed)
+    config = {**CONFIG, **changes}
+    folder.mkdir(exist_ok=True)
+    model = CLIP(**json.loads(json.dumps(config)))
+    for parameter in model.parameters():  # its initial values are so small that all texts look alike
+        if parameter.ndim > 1:
+            torch.nn.init.normal_(parameter, std=0.3)
+    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
+    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
+    return f"local-dir:{folder}"
+
+
+@pytest.fixture(scope="module")
+def backbone(tmp_path_factory):
+    return build_backbone(write(tmp_path_factory.mktemp("tiny") / "clip"))
+
+
+def test_trimmed_texts_give_the_features_of_padded_ones(backbone):
+    padded = backbone.tokenizer(TEXTS)
+    assert padded.shape == (3, 77) and backbone.tokenize(TEXTS).ids.shape[1] < 20
+    with torch.no_grad():
+        theirs = normalize(backbone.model.encode_text(padded), dim=-1)
+    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-6)
+    assert (theirs @ theirs.T).fill_diagonal_(0).max() < 0.99
+
+
+def test_nothing_behind_the_end_of_text_matters(backbone):
+    tokens = backbone.tokenize(TEXTS)
+    embeddings = backbone.embed(tokens.ids).detach().requires_grad_()
+    (backbone.encode_tokens(embeddings, tokens) @ torch.randn(16)).sum().backward()
+    assert (embeddings.grad[~tokens.mask] == 0).all() and (embeddings.grad[tokens.mask].abs().amax(-1) > 0).all()
+
+
+def test_vocabulary(backbone):
+    vocabulary = backbone.encode_vocabulary()
+    assert vocabulary.shape == (49406, 16)
+    word = int(backbone.tokenize(["cat"]).ids[0, 1])
+    assert torch.allclose(vocabulary[word], backbone.encode_text(["cat"])[0], atol=1e-6)
+    projected = backbone.project_vocabulary()
+    expected = normalize(backbone.model.token_embedding.weight[word] @ backbone.model.text_projection, dim=-1)
+    assert torch.allclose(projected[word], expected, atol=1e-6)
+
+
+def test_the_fingerprint_follows_the_weights(backbone, tmp_path):
+    same = build_backbone(write(tmp_path / "same"))
+    other = build_backbone(write(tmp_path / "other", seed=1))
+    assert same.fingerprint() == backbone.fingerprint() != other.fingerprint()
+
+
+def test_a_text_tower_that_is_read_out_elsewhere_is_refused(tmp_path):
+    text = {**CONFIG["text_cfg"], "pool_type": "last"}
+    with pytest.raises(ValueError, match=r'causal text tower.*pools by "last"'):
+        build_backbone(write(tmp_path / "last", text_cfg=text))
+
+
+def test_shapes_are_checked(backbone):
+    with pytest.raises(ValueError, match=r"\[B, 3, 32, 32\], but got \(2, 3, 16, 16\)"):
+        backbone.encode_image(torch.zeros(2, 3, 16, 16))
+    tokens = backbone.tokenize(TEXTS)
+    with pytest.raises(ValueError, match=r"Expected embeddings of shape"):
+        backbone.encode_tokens(torch.zeros(3, 2, 16), tokens)
+
+
+def test_unknown_names_list_what_exists():
+    with pytest.raises(ValueError, match=r"BiomedCLIP, CLIP, PhantomCLIP, hf-hub:.*got \"ClipBio\""):
+        build_backbone("ClipBio")
+    with pytest.raises(FileNotFoundError, match="Expected the model folder nowhere"):
+        build_backbone("local-dir:nowhere")
