@@ -1,0 +1,19 @@
+"""Biomedical data sets, registered in Dassl's registry by importing this package."""
+
+from datasets import (  # noqa: F401, registers them
+    btmri,
+    busi,
+    chmnist,
+    cmri,
+    covid,
+    ctkidney,
+    dermamnist,
+    folder,
+    kneexray,
+    kvasir,
+    lmri,
+    lungcolon,
+    octmnist,
+    pmri,
+    retina,
+)

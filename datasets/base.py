@@ -1,0 +1,214 @@
+"""What all data sets share: reading the split, drawing K shots per class, choosing base or novel classes."""
+
+import hashlib
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from yacs.config import CfgNode
+
+from dassl.data.datasets import DatasetBase, Datum
+from dassl.utils import read_json, write_json
+from datasets import phantoms
+
+PHANTOMS = "phantoms"
+PHANTOM_ROOT = Path(__file__).parent.parent / "data" / PHANTOMS
+VAL_SHOTS = 4  # at most so many validation images per class in the few-shot setting, as in CoOp
+
+
+class Item(NamedTuple):
+    """An entry of a split: path relative to the image folder, label, class name."""
+
+    path: str
+    label: int
+    classname: str
+
+
+Split = dict[str, list[Item]]
+
+
+class BiomedDataset(DatasetBase):
+    """A data set in BiomedCoOp's layout; a subclass names it and its classes, and that is all.
+
+    On disk: `<root>/<dataset_dir>/<dataset_dir>/<class>/image` and `<root>/<dataset_dir>/split_<dataset_dir>.json`,
+    {"train": [[path, label, class name], ...], "val": ..., "test": ...}. `cfg.DATASET.ROOT` "phantoms" stands for the
+    rendered phantom of the same name.
+
+    Attributes beside those of `DatasetBase`: `key` (of configs and prompt banks), `phantom`, `split_hash`, and
+    `prompt_bank` (a bank that comes with the images, or None).
+
+    Raises:
+        FileNotFoundError: the folder, the split file or an image is missing; says how to get it.
+        ValueError: labels that are not this data set's, too few images for K shots, or no such classes to keep.
+    """
+
+    classes: Sequence[str] = ()  # in the order of labels
+    modality = ""
+    organ = ""
+    source = ""  # where the images come from
+    licence = ""
+    archive = ""  # one zip in the layout above
+    drive_id = ""  # the same on Google Drive
+    prompt_bank: Path | None = None
+
+    def __init__(self, cfg: CfgNode):
+        self.key = self.key_of(cfg)
+        self.phantom = cfg.DATASET.ROOT == PHANTOMS
+        self.folder = self.find_folder(cfg)
+        split = self.read_split()
+        self.split_hash = _digest(split)
+        shots, seed = cfg.DATASET.NUM_SHOTS, cfg.SEED
+        if shots >= 1:
+            split = self.few_shot(split, shots, seed)
+        split = self.subsample(split, cfg.DATASET.SUBSAMPLE_CLASSES)
+        train, val, test = (self.to_data(split[part]) for part in ("train", "val", "test"))
+        super().__init__(train_x=train, val=val, test=test)
+
+    # ------------------------------------------------------------------------------------------------ where it lies
+
+    def key_of(self, cfg: CfgNode) -> str:
+        """Lower-case name of the data set: its config file and its prompt banks are called so."""
+        return type(self).__module__.rsplit(".", 1)[-1]
+
+    @property
+    def images(self) -> Path:
+        """Folder that the paths of the split are relative to."""
+        return self.folder / self.dataset_dir
+
+    @property
+    def split_file(self) -> Path:
+        return self.folder / f"split_{self.dataset_dir}.json"
+
+    def find_folder(self, cfg: CfgNode) -> Path:
+        """The data set's folder, below `cfg.DATASET.ROOT`."""
+        if self.phantom:
+            phantoms.prepare(self.dataset_dir, PHANTOM_ROOT)
+            return PHANTOM_ROOT / self.dataset_dir
+        folder = Path(cfg.DATASET.ROOT).expanduser() / self.dataset_dir
+        if not folder.is_dir():
+            raise FileNotFoundError(
+                f"Expected {self.dataset_dir} in {folder}, but there is no such folder: {self.how_to_get()}"
+            )
+        return folder
+
+    def how_to_get(self) -> str:
+        """What to do to have the images."""
+        split = f"{self.dataset_dir}/split_{self.dataset_dir}.json"
+        where = f"unpack {self.archive} (or Google Drive {self.drive_id}) so that --root (DATA=...) holds {split}"
+        stand_in = "; or DATA=phantoms (--root phantoms) runs on rendered stand-ins"
+        return f"{where if self.archive else self.source}{stand_in if self.key in phantoms.PHANTOMS else ''}."
+
+    def read_split(self) -> Split:
+        """The whole split, checked against the classes."""
+        path = self.split_file
+        if not path.is_file():
+            raise FileNotFoundError(f"Expected the split file {path}, but there is none: {self.how_to_get()}")
+        found, names = read_json(str(path)), dict(enumerate(self.classes))
+        try:
+            split = {part: [Item(*entry) for entry in found.get(part, [])] for part in ("train", "val", "test")}
+        except (AttributeError, TypeError) as error:
+            raise ValueError(
+                f'Expected {{"train": [[path, label, class name], ...], "val": ..., "test": ...}} in {path}, but found '
+                f"something else ({error}): {self.how_to_get()}"
+            ) from error
+        for item in (item for items in split.values() for item in items):
+            if names.get(item.label) != item.classname:
+                raise ValueError(
+                    f"Expected the classes {names} in {path}, but {item.path} has label {item.label!r} "
+                    f'"{item.classname}": {self.how_to_get()}'
+                )
+        self.check(split)
+        return split
+
+    def check(self, split: Split) -> None:
+        """Every class must have images to learn from and to be tested on."""
+        for part in ("train", "test"):
+            held = {item.classname for item in split[part]}
+            for name in self.classes:
+                if name not in held:
+                    raise ValueError(
+                        f'Expected images of every class for training and test, but "{name}" in {self.folder} has none '
+                        f"for {part}: {self.how_to_get()}"
+                    )
+
+    # -------------------------------------------------------------------------------------------- what is kept of it
+
+    def few_shot(self, split: Split, shots: int, seed: int) -> Split:
+        """K training and min(K, 4) validation images per class, drawn by seed from the whole split.
+
+        The draw is kept as JSON of relative paths beside the split; a draw from another split is not used.
+        """
+        path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}.json"
+        kept = read_json(str(path)) if path.is_file() else {}
+        if kept.get("split") != self.split_hash:
+            kept = {"split": self.split_hash}
+            for part, count in (("train", shots), ("val", min(shots, VAL_SHOTS))):
+                kept[part] = [item.path for item in self.draw(split[part], part, count, seed)]
+            try:
+                write_json(kept, str(path))
+            except OSError as error:
+                print(f"The draw is not kept: {path} cannot be written ({error})")
+        by_path = {part: {item.path: item for item in split[part]} for part in ("train", "val")}
+        drawn = {part: [by_path[part][p] for p in kept[part]] for part in ("train", "val")}
+        return {**drawn, "test": split["test"]}
+
+    def draw(self, items: list[Item], part: str, count: int, seed: int) -> list[Item]:
+        """`count` items of each class; the first `count` of an order that only data set, class and seed decide, so
+        that fewer shots are a part of more."""
+        drawn = []
+        for name in self.classes:
+            mine = sorted(item for item in items if item.classname == name)
+            if part == "train" and len(mine) < count:
+                raise ValueError(
+                    f'Expected at least {count} training images per class for {count} shots, but "{name}" of '
+                    f"{self.key} has {len(mine)}: take at most {self.most_shots(items)} shots."
+                )
+            random.Random(f"{self.dataset_dir} {part} {name} {seed}").shuffle(mine)
+            drawn += mine[:count]
+        return drawn
+
+    @staticmethod
+    def most_shots(items: list[Item]) -> int:
+        """Size of the smallest class."""
+        labels = [item.label for item in items]
+        return min(labels.count(label) for label in set(labels))
+
+    def subsample(self, split: Split, which: str) -> Split:
+        """All classes, the first half ("base", the larger one) or the second ("new"), labelled from 0."""
+        names = list(self.classes)
+        half = -(-len(names) // 2)
+        choices = {"all": names, "base": names[:half], "new": names[half:]}
+        if which not in choices:
+            raise ValueError(f'Expected SUBSAMPLE_CLASSES to be one of {", ".join(choices)}, but got "{which}".')
+        kept = choices[which]
+        if which != "all" and len(names) - half < 2:
+            raise ValueError(
+                f"Expected at least two novel classes, but {self.key} has {len(names)} classes in all: base to novel "
+                "is not defined for it."
+            )
+        return {
+            part: [
+                Item(item.path, kept.index(item.classname), item.classname) for item in items if item.classname in kept
+            ]
+            for part, items in split.items()
+        }
+
+    def to_data(self, items: list[Item]) -> list[Datum]:
+        """Items as Dassl's records, whose files must be there."""
+        folders = {str(Path(item.path).parent) for item in items}
+        held = {
+            f: {p.name for p in (self.images / f).iterdir()} if (self.images / f).is_dir() else set() for f in folders
+        }
+        missing = [item for item in items if Path(item.path).name not in held[str(Path(item.path).parent)]]
+        if missing:
+            raise FileNotFoundError(
+                f"Expected the {len(items)} images that {self.split_file.name} lists, but {len(missing)} are missing, "
+                f"the first is {self.images / missing[0].path}: {self.how_to_get()}"
+            )
+        return [Datum(impath=str(self.images / i.path), label=i.label, classname=i.classname) for i in items]
+
+
+def _digest(split: Split) -> str:
+    return hashlib.sha256(json.dumps(split).encode()).hexdigest()[:16]

@@ -1,0 +1,18 @@
+"""Cardiac cine MRI of UK Biobank."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+from datasets.uk_biobank import UKBiobank
+
+
+@DATASET_REGISTRY.register()
+class CMRI(UKBiobank):
+    dataset_dir = "CMRI"
+    classes = (
+        "normal heart",
+        "atrial fibrillation",
+        "ischemic heart disease",
+        "heart failure",
+        "cardiomyopathy",
+    )
+    modality = "cardiac cine MRI"
+    organ = "heart"

@@ -1,0 +1,18 @@
+"""Liver MRI of UK Biobank."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+from datasets.uk_biobank import UKBiobank
+
+
+@DATASET_REGISTRY.register()
+class LMRI(UKBiobank):
+    dataset_dir = "LMRI"
+    classes = (
+        "normal liver",
+        "fatty liver disease",
+        "liver cirrhosis",
+        "hepatitis",
+        "liver neoplasm",
+    )
+    modality = "liver MRI"
+    organ = "liver"

@@ -1,0 +1,124 @@
+"""A phantom data set on disk, in the layout of the real one."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import shutil
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock
+from PIL import Image
+from tqdm import tqdm
+
+from . import registry
+
+MARKER = "phantom.json"
+README = """These are phantoms, not medical images.
+
+Every picture in this folder was drawn by a program (datasets/phantoms, renderer version {version}) from random
+numbers. No patient, no scanner and no real image went into them. They have the names, classes and folder layout of
+the data set {name} so that the code can be run, tested and compared without it. Whatever is measured on them says
+nothing about the data set itself.
+"""
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Pictures per class in each part of the split; at least `test_total` test pictures in all."""
+
+    train: int = 100
+    val: int = 30
+    test_total: int = 1000
+
+    def per_class(self, classes: int) -> dict[str, int]:
+        """Pictures of one class by part, for a data set of so many classes."""
+        return {"train": self.train, "val": self.val, "test": -(-self.test_total // classes)}
+
+
+def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts = Counts()) -> None:
+    """Render the phantom of a data set to <root>/<NAME>, unless this very version of it is there already.
+
+    The folder appears at once when it is complete. Two processes may ask for the same folder: one waits for the other.
+
+    Raises:
+        ValueError: there is no phantom of this name.
+        FileExistsError: <root>/<NAME> holds something that is not a phantom.
+    """
+    phantom = registry.find(name)
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    target, partial_, old = root / phantom.name, root / f".{phantom.name}.partial", root / f".{phantom.name}.old"
+    wanted = {"phantom": phantom.name, "version": registry.VERSION, "counts": asdict(counts)}
+    if _marker(target) == wanted:
+        return
+    with FileLock(root / f".{phantom.name}.lock"):
+        if _marker(target) == wanted:  # another process was faster
+            return
+        if target.exists() and not (target / MARKER).is_file():
+            raise FileExistsError(
+                f"Expected a phantom folder or nothing at {target}, found a folder without {MARKER}: "
+                "move it away, or choose another root for the phantoms."
+            )
+        shutil.rmtree(partial_, ignore_errors=True)  # what a killed process left
+        _render(phantom.name, partial_, counts, progress)
+        (partial_ / MARKER).write_text(json.dumps(wanted, indent=1) + "\n")
+        shutil.rmtree(old, ignore_errors=True)
+        if target.exists():
+            target.rename(old)
+        partial_.rename(target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def _marker(folder: Path) -> dict | None:
+    """What the marker of a rendered folder says; None where there is none that can be read."""
+    try:
+        return json.loads((folder / MARKER).read_text())
+    except (OSError, ValueError):
+        return None
+
+
+def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
+    """Draw all pictures of one data set and write its split file."""
+    phantom = registry.find(name)
+    split: dict[str, list] = {}
+    jobs = []
+    for part_id, (part, count) in enumerate(counts.per_class(len(phantom.classes)).items()):
+        split[part] = []
+        for label, classname in enumerate(phantom.classes):
+            class_dir = classname.replace(" ", "_")
+            (folder / name / class_dir).mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                path = f"{class_dir}/{part}_{i:04d}.png"
+                split[part].append([path, label, classname])
+                jobs.append((path, classname, (part_id, i)))
+    with _workers(2) as run:
+        draw = partial(_draw, name, folder / name)
+        bar = tqdm(
+            run(draw, jobs), total=len(jobs), desc=f"Rendering phantom {name}", disable=not progress, leave=False
+        )
+        for _ in bar:
+            pass
+    (folder / f"split_{name}.json").write_text(json.dumps(split))
+    (folder / "README.txt").write_text(README.format(name=name, version=registry.VERSION))
+
+
+def _draw(name: str, folder: Path, job: tuple[str, str, tuple[int, int]]) -> None:
+    path, classname, seed = job
+    picture, _ = registry.sample(name, classname, seed)
+    Image.fromarray(picture).save(folder / path, compress_level=1)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator:
+    """A `map` over forked processes; within this process where forking is not safe (macOS) or impossible (Windows)."""
+    if sys.platform != "linux" or multiprocessing.current_process().daemon:
+        yield map
+        return
+    with multiprocessing.get_context("fork").Pool(count) as pool:
+        yield partial(pool.imap_unordered, chunksize=16)

@@ -1,0 +1,43 @@
+"""Contact sheets: `python -m datasets.phantoms.sheet [--out DIR]` draws one PNG per data set, a class per row."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from .canvas import SIZE
+from .registry import PHANTOMS, sample
+from .spec import Phantom
+
+LABEL = 150  # width of the class names' column in pixels
+
+
+def contact_sheet(phantom: Phantom, columns: int = 8, seed: int = 0) -> Image.Image:
+    """Classes as rows; the left half of the columns in atlas style, the right half in clinic style."""
+    sheet = Image.new("RGB", (LABEL + 2 * columns * SIZE, SIZE * len(phantom.classes)), "white")
+    write = ImageDraw.Draw(sheet)
+    for row, classname in enumerate(phantom.classes):
+        write.text((4, row * SIZE + SIZE // 2 - 6), classname, fill="black")
+        cells = [(style, i) for style in ("atlas", "clinic") for i in range(columns)]
+        pictures = [sample(phantom.name, classname, (seed, i), style)[0] for style, i in cells]
+        sheet.paste(Image.fromarray(np.concatenate(pictures, 1)), (LABEL, row * SIZE))
+    return sheet
+
+
+def main() -> None:
+    """Write the sheets of all data sets."""
+    parser = argparse.ArgumentParser(description="Draw a contact sheet of each phantom data set.")
+    parser.add_argument("--out", type=Path, default=Path("build/phantoms"), help="folder of the sheets")
+    parser.add_argument("--columns", type=int, default=8, help="pictures per class and style")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    for key, phantom in PHANTOMS.items():
+        contact_sheet(phantom, args.columns).save(args.out / f"{key}.png")
+        print(args.out / f"{key}.png")
+
+
+if __name__ == "__main__":
+    main()

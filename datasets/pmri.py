@@ -1,0 +1,18 @@
+"""Pancreas MRI of UK Biobank."""
+
+from dassl.data.datasets import DATASET_REGISTRY
+from datasets.uk_biobank import UKBiobank
+
+
+@DATASET_REGISTRY.register()
+class PMRI(UKBiobank):
+    dataset_dir = "PMRI"
+    classes = (
+        "normal pancreas",
+        "type 2 diabetes",
+        "pancreatitis",
+        "pancreatic cyst",
+        "pancreatic neoplasm",
+    )
+    modality = "pancreas MRI"
+    organ = "pancreas"

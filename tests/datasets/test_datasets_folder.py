@@ -1,0 +1,243 @@
+"""A folder of images of one's own: classes, division, and what is said about a folder that does not work."""
+
+import json
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets import folder
+from datasets.base import Item
+from datasets.folder import FolderDataset
+from datasets.prompts import load_prompts
+from tests.datasets.layout import load, names
+
+
+def fill(root: Path, count: int = 10, classes=("normal_lung", "covid", "effusion"), suffix: str = ".png") -> Path:
+    """Empty images in one folder per class."""
+    for name in classes:
+        (root / name).mkdir(parents=True, exist_ok=True)
+        for i in range(count):
+            (root / name / f"{i}{suffix}").touch()
+    return root
+
+
+def mine(root: Path, **kwargs) -> FolderDataset:
+    return load(root, FolderDataset, **kwargs)
+
+
+def parts(data: FolderDataset) -> list[list[str]]:
+    return [names(part) for part in (data.train_x, data.val, data.test)]
+
+
+def divide(items: list[Item], classes: int) -> dict[str, list[Item]]:
+    dataset = FolderDataset.__new__(FolderDataset)  # a division needs the classes, and no folder
+    dataset.classes = [f"c{i}" for i in range(classes)]
+    return dataset._divide(items)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.integers(2, 70), min_size=2, max_size=5), st.randoms(use_true_random=False))
+def test_each_class_is_divided_50_20_30_whatever_the_order_of_the_files(sizes, chance):
+    items = [Item(f"c{label}/{i}.png", label, f"c{label}") for label, size in enumerate(sizes) for i in range(size)]
+    split = divide(items, len(sizes))
+    assert sorted(item for part in split.values() for item in part) == sorted(items)
+    for label, size in enumerate(sizes):
+        counts = {part: sum(item.label == label for item in split[part]) for part in split}
+        assert abs(counts["train"] - 0.5 * size) <= 0.5 and abs(counts["val"] - 0.2 * size) <= 1
+        assert abs(counts["test"] - 0.3 * size) <= 0.51
+        assert counts["train"] > 0 and counts["test"] > 0 and (counts["val"] > 0 or size < 4)
+    chance.shuffle(items)
+    assert divide(items, len(sizes)) == split
+
+
+def test_classes_are_the_folders_sorted_with_spaces(tmp_path):
+    data = mine(fill(tmp_path / "chest"))
+    assert data.classnames == ["covid", "effusion", "normal lung"] and data.key == "chest"
+    assert [len(part) for part in parts(data)] == [15, 6, 9]
+    for item in data.train_x + data.val + data.test:
+        assert Path(item.impath).parent.name.replace("_", " ") == item.classname == data.classnames[item.label]
+    assert data.phantom is False and data.prompt_bank is None
+
+
+def test_files_listed_in_another_order_are_divided_alike(tmp_path, monkeypatch):
+    first = mine(fill(tmp_path / "a"))
+    real = Path.iterdir
+    monkeypatch.setattr(Path, "iterdir", lambda self: iter(sorted(real(self), reverse=True)))
+    second = mine(fill(tmp_path / "b"))
+    assert parts(first) == parts(second) and first.split_hash == second.split_hash
+
+
+def test_parts_are_no_blocks_of_the_file_names(tmp_path):
+    """Slices of one patient have neighbouring names; the division goes by hash."""
+    train, _, test = parts(mine(fill(tmp_path, 40)))
+    train, test = ([name for name in part if name.startswith("covid/")] for part in (train, test))
+    assert len(train) == 20 and len(test) == 12
+    assert min(train) < max(test) and min(test) < max(train)
+
+
+def test_classes_txt_gives_the_order_of_labels_with_spaces_or_underscores(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "classes.txt").write_text("normal_lung\n\neffusion\n  covid \n")
+    data = mine(tmp_path)
+    assert data.classnames == ["normal lung", "effusion", "covid"]
+    assert {(item.label, Path(item.impath).parent.name) for item in data.test} == {
+        (0, "normal_lung"),
+        (1, "effusion"),
+        (2, "covid"),
+    }
+    (tmp_path / "split_FolderDataset.json").unlink()
+    (tmp_path / "classes.txt").write_text("normal lung\ncovid\n")
+    with pytest.raises(ValueError, match=r"classes\.txt to list .*'effusion'.* but it lists .*: correct it"):
+        mine(tmp_path)
+
+
+def test_folder_names_may_mix_spaces_and_underscores(tmp_path):
+    data = mine(fill(tmp_path, classes=("non small_cell", "small_cell")))
+    assert data.classnames == ["non small cell", "small cell"]
+    assert [item.label for item in data.test] == [0, 0, 0, 1, 1, 1]
+
+
+def test_the_folder_itself_may_be_where_one_stands(tmp_path, monkeypatch):
+    monkeypatch.chdir(fill(tmp_path / "chest"))
+    assert mine(Path()).key == "chest"
+
+
+@pytest.mark.parametrize("with_val", [True, False])
+def test_given_parts_are_taken_as_they_are(tmp_path, with_val):
+    for part, count in (("train", 3), ("test", 2), ("val", 1))[: 3 if with_val else 2]:
+        fill(tmp_path / part, count)
+    data = mine(tmp_path)
+    assert [len(part) for part in parts(data)] == [9, 3 if with_val else 0, 6]
+    for part, items in (("train", data.train_x), ("val", data.val), ("test", data.test)):
+        assert all(Path(item.impath).relative_to(tmp_path).parts[0] == part for item in items)
+    assert not (tmp_path / "split_FolderDataset.json").exists()
+    assert len(mine(tmp_path, shots=2).train_x) == 6
+
+
+@pytest.mark.parametrize(("part", "blamed"), [("train", "covid"), ("test", "zovid")])
+def test_given_parts_must_hold_the_same_classes(tmp_path, part, blamed):
+    fill(tmp_path / "train")
+    fill(tmp_path / "test")
+    (tmp_path / part / "covid").rename(tmp_path / part / "zovid")
+    with pytest.raises(ValueError, match=rf'"{blamed}" in .* has none for train'):
+        mine(tmp_path)
+
+
+def test_the_split_is_kept_and_images_that_come_later_stay_out(tmp_path):
+    first = mine(fill(tmp_path))
+    kept = json.loads((tmp_path / "split_FolderDataset.json").read_text())
+    assert [len(kept[part]) for part in ("train", "val", "test")] == [15, 6, 9]
+    assert all(not Path(path).is_absolute() for path, _, _ in kept["test"])
+    fill(tmp_path, 12)
+    later = mine(tmp_path)
+    assert parts(later) == parts(first) and later.split_hash == first.split_hash
+    (tmp_path / "split_FolderDataset.json").unlink()
+    anew = mine(tmp_path)
+    assert [len(part) for part in parts(anew)] == [18, 6, 12] and anew.split_hash != first.split_hash
+
+
+def test_what_no_longer_fits_the_kept_split_says_to_delete_it(tmp_path):
+    mine(fill(tmp_path))
+    kept = str(tmp_path / "split_FolderDataset.json")
+    (tmp_path / "covid" / "0.png").unlink()
+    with pytest.raises(FileNotFoundError) as gone:
+        mine(tmp_path)
+    assert str(tmp_path / "covid" / "0.png") in str(gone.value) and f"delete {kept}" in str(gone.value)
+    (tmp_path / "covid" / "0.png").touch()
+    fill(tmp_path, classes=["aorta"])  # the first of the sorted names: all labels change
+    with pytest.raises(ValueError, match=r"0: 'aorta', 1: 'covid'.* has label 0 \"covid\"") as more:
+        mine(tmp_path)
+    assert f"delete {kept}" in str(more.value)
+    Path(kept).unlink()
+    assert mine(tmp_path).classnames == ["aorta", "covid", "effusion", "normal lung"]
+
+
+def test_a_class_that_is_new_and_last_is_not_passed_over(tmp_path):
+    mine(fill(tmp_path))
+    fill(tmp_path, classes=["zoster"])
+    with pytest.raises(ValueError, match=r'"zoster" in .* has none for train: .* delete .*split_FolderDataset\.json'):
+        mine(tmp_path)
+
+
+def test_a_split_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch, capsys):
+    def refuse(*args):
+        raise PermissionError("read-only file system")
+
+    fill(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "write_json", refuse)
+        unkept = mine(tmp_path)
+    assert "split_FolderDataset.json cannot be written (read-only" in capsys.readouterr().out
+    assert not (tmp_path / "split_FolderDataset.json").exists()
+    assert parts(mine(tmp_path)) == parts(unkept)
+
+
+def test_suffixes_hidden_files_and_other_files(tmp_path):
+    for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".PNG", ".JPG"):
+        fill(tmp_path, 1, ("a", "b"), suffix)
+    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt", "0.dcm", "0.png.part"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "a" / "folder.png").mkdir()
+    fill(tmp_path, 5, (".ipynb_checkpoints", ".trash"))
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "loose.png").touch()
+    data = mine(tmp_path)
+    assert data.classnames == ["a", "b"]
+    images = [name for part in parts(data) for name in part]
+    assert sorted(images) == sorted(
+        f"{c}/0{s}" for c in "ab" for s in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".PNG", ".JPG")
+    )
+
+
+def test_the_bank_comes_with_the_folder(tmp_path):
+    fill(tmp_path)
+    bank = {name: [f"{name} {i}" for i in range(3)] for name in ("covid", "effusion", "normal lung")}
+    (tmp_path / "prompts.json").write_text(json.dumps({"prompts": bank}))
+    data = mine(tmp_path)
+    assert data.prompt_bank == tmp_path / "prompts.json"
+    found = load_prompts(data.key, "anyone", data.classnames, 2, bank=data.prompt_bank)
+    assert found == [[f"{name} 0", f"{name} 1"] for name in data.classnames]
+
+
+def test_shots_and_halves(tmp_path):
+    fill(tmp_path, classes="abcd")
+    data = mine(tmp_path, shots=4, classes="new")
+    assert data.classnames == ["c", "d"] and [item.label for item in data.train_x] == [0] * 4 + [1] * 4
+    assert (tmp_path / "split_fewshot" / "shot_4-seed_1.json").is_file()
+    with pytest.raises(ValueError, match=rf'"a" of {tmp_path.name} has 5: take at most 5 shots'):
+        mine(tmp_path, shots=8)
+
+
+@pytest.mark.parametrize("classes", [(), ("covid",), ("covid", "empty")])
+def test_fewer_than_two_classes(tmp_path, classes):
+    fill(tmp_path, classes=classes)
+    for path in (tmp_path / "empty").glob("*"):
+        path.unlink()
+    found = r"\['covid'\]" if classes else "none"
+    with pytest.raises(ValueError, match=rf"at least two folders of images \(\.bmp, .*\) in .* but found {found}: "):
+        mine(tmp_path)
+
+
+def test_a_class_of_one_image_is_refused_before_anything_is_kept(tmp_path):
+    fill(tmp_path, 4)
+    for i in range(1, 4):
+        (tmp_path / "covid" / f"{i}.png").unlink()
+    with pytest.raises(ValueError, match=r'"covid" in .* has none for train: .*four or more in each'):
+        mine(tmp_path)
+    fill(tmp_path, 4)
+    assert [len(part) for part in parts(mine(tmp_path))] == [6, 3, 3]
+
+
+@pytest.mark.parametrize("root", ["phantoms", "nowhere"])
+def test_no_such_folder(tmp_path, monkeypatch, root):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FileNotFoundError, match=rf"there is no {root}: give --root \(DATA=\.\.\.\) the folder"):
+        mine(Path(root))
+
+
+def test_two_folders_of_one_class_are_refused(tmp_path):
+    fill(tmp_path, classes=("lung cancer", "lung_cancer", "normal"))
+    with pytest.raises(ValueError, match=r"lung cancer and .*lung_cancer have the same name .*put their images toge"):
+        mine(tmp_path)

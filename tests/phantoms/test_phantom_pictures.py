@@ -1,0 +1,143 @@
+"""Phantom classes and the pictures drawn of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from datasets.phantoms import PHANTOMS, VERSION, find, sample
+from datasets.phantoms.canvas import SIZE, blob, dots, noise, paint, spread, stroke
+from datasets.phantoms.sheet import LABEL, contact_sheet
+
+CASES = [(key, name) for key, phantom in PHANTOMS.items() for name in phantom.classes]
+
+# Mean grey value of one picture per data set and the attributes it shows, of this version of the renderer.
+GOLDEN_VERSION = 3
+GOLDEN = {
+    ("btmri", "pituitary tumor"): (48.825, {"atrophy", "axial", "patchy", "sellar", "small", "smooth"}),
+    ("chmnist", "immune cells"): (119.824, {"dense_small", "fibres"}),
+    ("covid", "viral pneumonia lungs"): (99.170, {"bilateral", "ground_glass", "perihilar"}),
+    ("dermamnist", "dermatofibroma"): (131.719, {"blurred", "scar", "small", "tan"}),
+}
+
+
+def rng(seed: int = 0) -> np.random.Generator:
+    return np.random.default_rng(seed)
+
+
+def test_classes_are_those_of_the_real_data_sets_in_label_order():
+    assert list(PHANTOMS["btmri"].classes) == ["glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain"]
+    assert list(PHANTOMS["covid"].classes) == [
+        "covid lungs",
+        "lung opacity lungs",
+        "viral pneumonia lungs",
+        "normal lungs",
+    ]
+    assert list(PHANTOMS["chmnist"].classes) == [
+        "adipose tissue",
+        "complex stroma",
+        "debris",
+        "empty background",
+        "immune cells",
+        "normal mucosal glands",
+        "simple stroma",
+        "tumour epithelium",
+    ]
+    assert list(PHANTOMS["dermamnist"].classes) == [
+        "actinic keratosis",
+        "basal cell carcinoma",
+        "benign keratosis",
+        "dermatofibroma",
+        "melanoma",
+        "melanocytic nevus",
+        "vascular lesion",
+    ]
+
+
+@pytest.mark.parametrize("key", PHANTOMS)
+def test_every_attribute_has_several_phrases_and_every_phrase_an_attribute(key):
+    phantom = PHANTOMS[key]
+    used = set()
+    for factors in phantom.classes.values():
+        for factor, law in factors.items():
+            if isinstance(law, Mapping):
+                assert sum(law.values()) == pytest.approx(1)
+                used |= set(law) - {""}
+            else:
+                assert 0 < law < 1
+                used.add(factor)
+    assert used == set(phantom.phrases)
+    for attribute, phrases in phantom.phrases.items():
+        assert len(set(phrases)) == len(phrases) >= 3, attribute
+    assert len(phantom.modality) >= 3
+
+
+@pytest.mark.parametrize("key", PHANTOMS)
+def test_any_two_classes_differ_in_how_often_they_show_some_attribute(key):
+    phantom = PHANTOMS[key]
+    generator = rng()
+    draws = {c: [phantom.attributes(generator, c) for _ in range(200)] for c in phantom.classes}
+    assert all(attributes for cases in draws.values() for attributes in cases), "a case without attributes"
+    rates = {
+        c: np.array([np.mean([a in case for case in cases]) for a in phantom.phrases]) for c, cases in draws.items()
+    }
+    for first in phantom.classes:
+        for second in phantom.classes:
+            assert first == second or np.abs(rates[first] - rates[second]).max() > 0.35, (first, second)
+
+
+@pytest.mark.parametrize(("key", "classname"), CASES)
+def test_pictures_are_reproducible_and_fill_the_range(key, classname):
+    picture, attributes = sample(key, classname, (7, 1))
+    again, same = sample(key, classname, (7, 1))
+    other, _ = sample(key, classname, (7, 2))
+    assert picture.shape == (SIZE, SIZE, 3) and picture.dtype == np.uint8
+    assert np.array_equal(picture, again) and attributes == same
+    assert not np.array_equal(picture, other)
+    assert picture.std() > 2
+
+
+def test_styles_show_the_same_case_and_differ_systematically():
+    for key, phantom in PHANTOMS.items():
+        classname = next(iter(phantom.classes))
+        pairs = [(sample(key, classname, i, "atlas"), sample(key, classname, i, "clinic")) for i in range(12)]
+        assert all(atlas[1] == clinic[1] for atlas, clinic in pairs)
+        blue = [[picture[..., 2].mean() for picture, _ in pair] for pair in pairs]
+        assert np.mean(blue, 0)[1] < 0.95 * np.mean(blue, 0)[0], "clinic pictures are darker and less blue"
+
+
+def test_golden_pictures_belong_to_this_version():
+    assert GOLDEN_VERSION == VERSION, "the renderer's version changed: renew the golden values"
+    for (key, classname), (mean, attributes) in GOLDEN.items():
+        picture, drawn = sample(key, classname, 5)
+        assert drawn == attributes
+        assert picture.mean() == pytest.approx(mean, abs=0.05), "pictures changed: count VERSION up in registry.py"
+    assert {key for key, _ in GOLDEN} == set(PHANTOMS)
+
+
+def test_unknown_phantom_is_answered_with_those_that_exist():
+    assert find("covid") is find("COVID_19") is PHANTOMS["covid"]
+    with pytest.raises(ValueError, match=r"MARS.*BTMRI, CHMNIST, COVID_19, DermaMNIST"):
+        find("MARS")
+
+
+def test_canvas_shapes_have_the_geometry_they_are_asked_for():
+    mask, radius = blob(rng(), 0.25, -0.25, 0.4, 0.2)
+    assert mask[24, 40] > 0.99 and mask[0, 0] < 1e-3  # pixel (24, 40) lies at (0.27, -0.23)
+    assert mask.sum() * (2 / SIZE) ** 2 == pytest.approx(np.pi * 0.4 * 0.2, rel=0.05)
+    assert radius.min() < 0.2
+    field = noise(rng(), 8)
+    assert field.mean() == pytest.approx(0, abs=1e-5) and field.std() == pytest.approx(1, abs=1e-3)
+    line = stroke(-0.5, 0.0, 0.0, 1.0, 0.05)
+    assert line[32, 32] > 0.8 and line[32, 2] < 0.05 and line[60, 32] < 1e-6
+    spots = dots(rng(), np.array([[0.0, 0.0]]), 0.1, vary=0, oval=0)
+    assert spots[32, 32] > 0.9 and spots[32, 45] < 1e-3
+    assert len(spread(rng(), 0.5)) > len(spread(rng(), 1.0)) >= 4
+    assert np.allclose(paint(np.zeros((SIZE, SIZE, 3)), mask, (1, 0.5, 0))[24, 40], (1, 0.5, 0), atol=0.02)
+
+
+def test_contact_sheet_has_a_row_per_class():
+    sheet = contact_sheet(PHANTOMS["btmri"], columns=2)
+    assert sheet.size == (LABEL + 4 * SIZE, 4 * SIZE)
