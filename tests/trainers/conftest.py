@@ -1,0 +1,79 @@
+"""A miniature BTMRI in the real layout, and runs of it through `train.main`."""
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import train
+from clip import build_backbone
+
+CLASSES = ["glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain"]
+COUNTS = {"train": 6, "val": 3, "test": 5}
+
+
+@pytest.fixture(scope="session")
+def backbone():
+    return build_backbone("PhantomCLIP")
+
+
+@pytest.fixture(scope="session")
+def data_root(tmp_path_factory) -> Path:
+    """A BTMRI of noisy grey images, each class with its own brightness."""
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    split = {}
+    for part, count in COUNTS.items():
+        split[part] = []
+        for label, name in enumerate(CLASSES):
+            folder = root / "BTMRI" / "BTMRI" / name.replace(" ", "_")
+            folder.mkdir(parents=True, exist_ok=True)
+            for i in range(count):
+                pixels = rng.normal(40 + 50 * label, 12, (64, 64)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).convert("RGB").save(folder / f"{part}{i}.png")
+                split[part].append([f"{folder.name}/{part}{i}.png", label, name])
+    (root / "BTMRI" / "split_BTMRI.json").write_text(json.dumps(split))
+    return root
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_store(tmp_path_factory):
+    """Keep the user's feature store out of the tests."""
+    before = os.environ.get("VMFCOOP_CACHE")
+    os.environ["VMFCOOP_CACHE"] = str(tmp_path_factory.mktemp("store"))
+    yield
+    if before is None:
+        del os.environ["VMFCOOP_CACHE"]
+    else:
+        os.environ["VMFCOOP_CACHE"] = before
+
+
+@pytest.fixture
+def flags(data_root, tmp_path):
+    """`flags(trainer, key, value, ...)`: the command line of a run of two shots and three epochs."""
+
+    def make(trainer: str, *opts, output=tmp_path, more=(), **flags) -> list[str]:
+        given = {"root": data_root, "backbone": "PhantomCLIP", "dataset": "btmri", "shots": 2, "seed": 1} | flags
+        line = [word for name, value in given.items() for word in (f"--{name}", value)]
+        line += ["--trainer", trainer, "--output", output, *more]
+        return [str(word) for word in (*line, "OPTIM.MAX_EPOCH", 3, "DATALOADER.NUM_WORKERS", 0, *opts)]
+
+    return make
+
+
+@pytest.fixture
+def build(flags):
+    """`build(trainer, key, value, ...)`: the trainer object, ready to train."""
+
+    def make(trainer: str, *opts, **kwargs):
+        from dassl.engine import build_trainer
+        from dassl.utils import set_random_seed
+
+        cfg = train.setup_cfg(train.parser().parse_args(flags(trainer, *opts, **kwargs)))
+        set_random_seed(cfg.SEED)
+        return build_trainer(cfg)
+
+    return make

@@ -1,0 +1,57 @@
+"""Learned prompts start out as the written ones, and only the context is learned."""
+
+import pytest
+import torch
+
+from trainers.prompt_learner import PromptLearner
+
+NAMES = ["glioma tumor", "normal brain", "pituitary_tumor"]
+
+
+@pytest.mark.parametrize(
+    ("position", "template"),
+    [("end", "a photo of a {}."), ("middle", "a photo {} of a."), ("front", "{} a photo of a.")],
+)
+def test_untrained_prompts_equal_the_written_ones(backbone, position, template):
+    learner = PromptLearner(backbone, NAMES, position=position)
+    texts = [template.format(name.replace("_", " ")) for name in NAMES]
+    tokens = backbone.tokenize(texts)
+    assert torch.equal(learner.tokens.mask, tokens.mask)
+    assert torch.equal(learner()[tokens.mask], backbone.embed(tokens.ids)[tokens.mask])
+    features = backbone.encode_tokens(learner(), learner.tokens)
+    assert torch.allclose(features, backbone.encode_text(texts), atol=1e-6)
+
+
+def test_only_the_context_is_kept_and_learned(backbone):
+    learner = PromptLearner(backbone, NAMES)
+    assert {k: tuple(v.shape) for k, v in learner.state_dict().items()} == {"ctx": (4, backbone.token_dim)}
+    backbone.encode_tokens(learner(), learner.tokens).sum().backward()
+    assert learner.ctx.grad.abs().sum() > 0
+    assert all(p.grad is None for p in backbone.parameters())
+
+
+def test_a_context_moves_all_classes_and_a_class_specific_one_its_own(backbone):
+    for csc, moved in ((False, [True, True, True]), (True, [False, True, False])):
+        learner = PromptLearner(backbone, NAMES, csc=csc)
+        before = learner().detach().clone()
+        with torch.no_grad():
+            (learner.ctx[1] if csc else learner.ctx).add_(1.0)
+        change = (learner() - before).abs().amax(dim=(1, 2)) > 0
+        assert change.tolist() == moved
+        assert torch.equal(learner()[:, 0], before[:, 0]) and torch.equal(learner()[:, 5:], before[:, 5:])
+
+
+def test_noise_context(backbone):
+    torch.manual_seed(0)
+    ctx = PromptLearner(backbone, NAMES, n_ctx=16, ctx_init="").ctx
+    assert ctx.shape == (16, backbone.token_dim)
+    assert ctx.std().item() == pytest.approx(0.02, rel=0.1)
+
+
+def test_errors_say_what_to_do(backbone):
+    with pytest.raises(ValueError, match=r"CTX_INIT of N_CTX = 5.*is 4 tokens for PhantomCLIP.*set N_CTX 4"):
+        PromptLearner(backbone, NAMES, n_ctx=5)
+    with pytest.raises(ValueError, match=r"end.*middle.*front.*got \"behind\""):
+        PromptLearner(backbone, NAMES, position="behind")
+    with pytest.raises(ValueError, match=rf"at most {backbone.context_length} tokens.*lower N_CTX"):
+        PromptLearner(backbone, NAMES, n_ctx=backbone.context_length, ctx_init="")

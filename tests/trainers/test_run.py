@@ -1,0 +1,198 @@
+"""Whole runs: what they leave behind, how they resume, what they say when something is wrong."""
+
+import csv
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import torch
+from filelock import FileLock
+
+import train
+from tests.runs import learned, record, run_folder
+from trainers.checkpoints import epochs
+
+ROOT = Path(train.__file__).parent
+
+
+def test_a_run_leaves_log_results_predictions_and_a_small_checkpoint(flags, tmp_path, capsys):
+    assert train.main(flags("vMFCoOp")) == 0
+    folder = run_folder(tmp_path, "vMFCoOp")
+    found = record(folder)
+    rows = list(csv.DictReader((folder / "predictions.csv").open()))
+    assert found["total"] == len(rows) == 20
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert found["correct"] == right
+    assert found["metrics"]["accuracy"] == pytest.approx(right / 20 * 100)
+    for row in rows:
+        probabilities = [float(row[name]) for name in found["metrics"]["per_class"]]
+        assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+    expected = {"dataset": "BTMRI", "trainer": "vMFCoOp", "backbone": "PhantomCLIP", "shots": 2, "seed": 1}
+    assert expected.items() <= found.items() and found["phantom"] is False
+    log = (folder / "log.txt").read_text()
+    assert "Finish training" in log and f"* accuracy: {found['metrics']['accuracy']:.2f}%" in log
+    assert "epoch [3/3]" in log and all(term in log for term in ("sce", "anc", "sc "))
+    (checkpoint,) = (folder / "prompt_learner").glob("model.pth.tar-*")
+    state = torch.load(checkpoint, weights_only=True)
+    assert state["epoch"] == 3 and state["backbone"] == "PhantomCLIP" and "optimizer" not in state
+    assert state["state_dict"].keys() == {"ctx"}
+    assert checkpoint.stat().st_size < state["state_dict"]["ctx"].numel() * 4 + 4096
+
+    capsys.readouterr()
+    before = (folder / "metrics.json").stat().st_mtime_ns
+    assert train.main(flags("vMFCoOp")) == 0
+    assert "Finished already" in capsys.readouterr().out
+    assert (folder / "metrics.json").stat().st_mtime_ns == before
+    assert train.main(flags("vMFCoOp", "OPTIM.LR", 0.1)) == 1
+    assert "its run had others" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("trainer", ["vMFCoOp", "CoOp"])
+def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path, trainer):
+    opts = ("OPTIM.MAX_EPOCH", 60, "DATALOADER.TRAIN_X.BATCH_SIZE", 4)
+    line = flags(trainer, *opts)
+    folder, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
+    process = subprocess.Popen([sys.executable, "train.py", *line], cwd=ROOT, stdout=subprocess.DEVNULL)
+    deadline = time.time() + 120
+    while max(epochs(folder / "prompt_learner"), default=0) < 3:
+        assert process.poll() is None and time.time() < deadline
+        time.sleep(0.002)
+    process.kill()
+    process.wait()
+    assert not (folder / "metrics.json").exists()
+    assert train.main(line) == 0
+    log = (folder / "log.txt").read_text()
+    assert "Resuming from epoch" in log and "epoch [1/60]" in log and "epoch [60/60]" in log
+
+    assert train.main(flags(trainer, *opts, output=tmp_path / "whole")) == 0
+    assert "Resuming" not in (whole / "log.txt").read_text()
+    assert torch.equal(learned(folder)["ctx"], learned(whole)["ctx"])
+    assert record(folder)["metrics"] == record(whole)["metrics"]
+
+
+def test_seeds_give_different_draws_and_the_same_seed_the_same_numbers(flags, tmp_path):
+    for output, seed in (("a", 1), ("b", 1), ("c", 2)):
+        assert train.main(flags("CoOp", output=tmp_path / output, seed=seed)) == 0
+    a, b, c = (learned(run_folder(tmp_path / o, "CoOp", seed=s))["ctx"] for o, s in (("a", 1), ("b", 1), ("c", 2)))
+    assert torch.equal(a, b) and not torch.equal(a, c)
+
+
+def test_a_half_written_folder_is_not_taken_for_finished(flags, tmp_path):
+    folder = run_folder(tmp_path, "CoOp")
+    (folder / "prompt_learner").mkdir(parents=True)
+    (folder / "log.txt").write_text("Finish training\n* accuracy: 99.00%\n")
+    (folder / "metrics.json.part").write_text("{")
+    assert train.main(flags("CoOp")) == 0
+    assert record(folder)["total"] == 20
+    assert (folder / "log.txt").read_text().startswith("Finish training")  # nothing is lost
+
+
+def test_an_unfinished_run_of_other_settings_is_not_continued(flags, tmp_path, capsys):
+    assert train.main(flags("CoOp")) == 0
+    (run_folder(tmp_path, "CoOp") / "metrics.json").unlink()
+    assert train.main(flags("CoOp", "OPTIM.LR", 0.5)) == 1
+    assert "but it has others" in capsys.readouterr().err
+
+
+def test_a_non_finite_loss_names_its_term_and_keeps_the_last_good_epoch(flags, tmp_path, capsys, monkeypatch):
+    from trainers import vmfcoop
+
+    real, calls = vmfcoop.spherical_contrastive_loss, []
+
+    def broken(*args):
+        calls.append(1)
+        return real(*args) * (float("nan") if len(calls) > 4 else 1.0)
+
+    monkeypatch.setattr(vmfcoop, "spherical_contrastive_loss", broken)
+    assert train.main(flags("vMFCoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", 4)) == 1
+    assert "sc is nan at epoch 3, batch 1" in capsys.readouterr().err
+    folder = run_folder(tmp_path, "vMFCoOp")
+    assert not (folder / "metrics.json").exists()
+    assert [p.name for p in (folder / "prompt_learner").glob("model*")] == ["model.pth.tar-2"]
+    monkeypatch.undo()
+    assert train.main(flags("vMFCoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", 4)) == 0
+    assert "Resuming from epoch 2 of 3" in (folder / "log.txt").read_text()
+
+
+@pytest.mark.parametrize("trainer", ["vMFCoOp", "ZeroshotCLIP"])
+def test_base_to_novel(flags, tmp_path, trainer):
+    protocol = ("--setting", "base2new", "--subsample")
+    opts = ("OPTIM.MAX_EPOCH", 3 if trainer == "vMFCoOp" else 0)
+    assert train.main(flags(trainer, *opts, more=(*protocol, "base"))) == 0
+    assert train.main(flags(trainer, *opts, more=(*protocol, "new", "--eval-only"))) == 0
+    base = record(run_folder(tmp_path / "base2new" / "train_base", trainer))
+    new = record(run_folder(tmp_path / "base2new" / "test_new", trainer))
+    assert list(base["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
+    assert list(new["metrics"]["per_class"]) == ["pituitary tumor", "normal brain"]
+    assert (base["subsample"], new["subsample"], base["total"], new["total"]) == ("base", "new", 10, 10)
+
+
+def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
+    opts = ("TRAINER.COOP.CSC", True)
+    assert train.main(flags("CoOp", *opts)) == 0
+    ctx = run_folder(tmp_path, "CoOp").parents[1] / "nctx4_cscTrue_ctpend" / "seed1"
+    more = ("--subsample", "base", "--eval-only", "--model-dir", ctx, "--output-dir", tmp_path / "x")
+    assert train.main(flags("CoOp", *opts, more=more)) == 1
+    assert "CSC True cannot meet other classes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"root": "nowhere"}, r"BTMRI"),
+        ({"dataset": "brains"}, r"Expected one of the datasets .*btmri.*kvasir.* got \"brains\""),
+        ({"shots": 3}, r"Expected one of the shots 1, 2, 4, 8, 16, 32, 64, but got \"3\""),
+        ({"shots": 16}, r"16.*6"),
+        ({"backbone": "BrainCLIP"}, r"BiomedCLIP.*BrainCLIP"),
+    ],
+)
+def test_mistakes_end_in_one_sentence(flags, capsys, change, sentence):
+    assert train.main(flags("CoOp", **change)) == 1
+    err = capsys.readouterr().err
+    assert re.search(sentence, err, re.DOTALL) and "Traceback" not in err
+    assert err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_an_unknown_trainer_and_a_missing_checkpoint(flags, tmp_path, capsys):
+    assert train.main(flags("CoOpp")) == 1
+    assert re.search(r"CoOpp.*vMFCoOp", capsys.readouterr().err, re.DOTALL)
+    assert train.main(flags("CoOp", more=("--eval-only", "--model-dir", tmp_path / "none"))) == 1
+    assert "Expected the checkpoint" in capsys.readouterr().err
+
+
+def test_two_processes_do_not_share_a_run(flags, tmp_path, capsys):
+    folder = run_folder(tmp_path, "CoOp")
+    folder.mkdir(parents=True)
+    with FileLock(folder / ".lock"):
+        assert train.main(flags("CoOp")) == 1
+    assert "another process is working on" in capsys.readouterr().err
+
+
+def test_views_of_the_support_set(build):
+    trainer = build("CoOp", "FEATURES.VIEWS", 2, "OPTIM.MAX_EPOCH", 5)
+    first, second, third = (trainer.train_features(epoch) for epoch in range(3))
+    assert torch.equal(first, third) and not torch.equal(first, second)
+    fresh = build("CoOp", "OPTIM.MAX_EPOCH", 5)
+    views = [fresh.train_features(epoch) for epoch in range(5)]
+    assert torch.equal(views[0], first) and torch.equal(views[1], second)
+    assert len({float(v.sum()) for v in views}) == 5
+
+
+def test_batches_follow_from_seed_and_epoch_alone(build):
+    loader = build("CoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", 3).train_loader_x
+    loader.epoch = 2
+    once, again = ([b["index"].tolist() for b in loader] for _ in range(2))
+    assert once == again and len(once) == len(loader) == 2  # 8 images: the last two do not fill a batch
+    assert sorted(i for batch in once for i in batch) != once
+    loader.epoch = 1
+    assert [b["index"].tolist() for b in loader] != once
+
+
+def test_config_files_merge_from_the_general_to_the_particular():
+    args = train.parser().parse_args(["--trainer", "BiomedCoOp", "--dataset", "btmri", "--shots", "16"])
+    names = [str(p.relative_to(train.CONFIGS)) for p in train.config_files(args)]
+    trainer = "trainers/BiomedCoOp/few_shot"
+    assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml", "shots/16.yaml"]

@@ -1,0 +1,20 @@
+"""Prompt-learning methods, registered by importing this package."""
+
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from trainers import biomedcoop, coop, vmfcoop, zeroshot  # noqa: F401, registers the methods
+from trainers.feature_trainer import FeatureTrainer
+
+
+def extend_cfg(cfg: CfgNode) -> None:
+    """Add the keys of this code base to Dassl's defaults: one node per method, and what all of them share."""
+    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # "all", "base" or "new"
+    cfg.PROMPTS = CfgNode({"LLM": "claude"})  # whose prompt bank: a folder of datasets/prompts/
+    cfg.FEATURES = CfgNode()
+    cfg.FEATURES.ROOT = ""  # of the feature store; "" is the user's cache folder
+    cfg.FEATURES.VIEWS = 0  # random views per training image, used in turn; 0 is a new one every epoch
+    for name in TRAINER_REGISTRY.registered_names():
+        method = TRAINER_REGISTRY.get(name)
+        if issubclass(method, FeatureTrainer):
+            cfg.TRAINER[name.upper()] = method.defaults()

@@ -1,0 +1,277 @@
+"""The base of every method: stored image features in, logits out, a checkpoint of what was learned.
+
+The frozen image tower runs once per image and view (`clip.FeatureStore`); what reaches a method are mini-batches of
+features. The loop, its log lines and the checkpoint files are Dassl's.
+"""
+
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from yacs.config import CfgNode
+
+from clip import FeatureStore, build_backbone
+from dassl.engine import TrainerX
+from dassl.metrics import compute_accuracy
+from dassl.optim import build_lr_scheduler, build_optimizer
+from trainers import checkpoints
+from trainers.results import config_digest, method_settings, write_results
+
+VIEWS_AT_ONCE = 50_000  # image views held in memory: 100 MB at D = 512
+
+
+class FeatureLoader:
+    """Mini-batches of one epoch's features, in an order that the seed and the epoch alone decide.
+
+    Nothing is carried from epoch to epoch, so a resumed run sees what an uninterrupted one sees. As in Dassl the last
+    batch is dropped where it is not full.
+    """
+
+    def __init__(self, views, labels: Tensor, batch_size: int, seed: int):
+        self.views, self.labels, self.seed, self.epoch = views, labels, seed, 0
+        self.batch_size = min(batch_size, len(labels))
+
+    def __len__(self) -> int:
+        return len(self.labels) // self.batch_size
+
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        generator = torch.Generator().manual_seed(max(self.seed, 0) * 1_000_003 + self.epoch)
+        features = self.views(self.epoch)
+        order = torch.randperm(len(self.labels), generator=generator)
+        for index in order[: len(self) * self.batch_size].split(self.batch_size):
+            yield {"img": features[index], "label": self.labels[index], "index": index}
+
+
+class FeatureTrainer(TrainerX):
+    """What all methods share. A method overrides `build_method`, `logits` and, where it learns, `loss`."""
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        """The method's settings: the node of `cfg.TRAINER` that bears its name in capitals."""
+        return CfgNode()
+
+    # ------------------------------------------------------------------------------------- what a method supplies
+
+    def build_method(self, classnames: list[str]) -> None:
+        """Make what the method needs, and `learn()` each module that has parameters."""
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Logits [B, C] of unit image features [B, D]."""
+        raise NotImplementedError
+
+    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """Logits [B, C] and the weighted loss terms, by name, whose sum is minimised."""
+        raise NotImplementedError
+
+    def extra_metrics(self, features: Tensor, labels: Tensor) -> dict[str, float]:
+        """Further figures (percent) of the features [N, D] and labels [N] that were tested."""
+        return {}
+
+    # ------------------------------------------------------------------------------------------------ construction
+
+    @property
+    def settings(self) -> CfgNode:
+        return method_settings(self.cfg)
+
+    def build_data_loader(self) -> None:
+        cfg = self.cfg
+        self.started = time.time()
+        self.backbone = build_backbone(cfg.MODEL.BACKBONE.NAME, device=str(self.device))
+        self.store = FeatureStore(self.backbone, cfg.FEATURES.ROOT or None, workers=cfg.DATALOADER.NUM_WORKERS)
+        cfg.defrost()  # a frozen backbone knows what it was trained on better than a config file does
+        cfg.INPUT.SIZE = (self.backbone.image_size, self.backbone.image_size)
+        cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(self.backbone.mean), list(self.backbone.std)
+        cfg.freeze()
+        super().build_data_loader()
+        self.train_items = self.dm.dataset.train_x
+        self.train_transform = self.train_loader_x.dataset.transform
+        self.test_transform = self.test_loader.dataset.transform
+        self.train_loader_x = FeatureLoader(
+            self.train_features,
+            torch.tensor([item.label for item in self.train_items]),
+            cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
+            cfg.SEED,
+        )
+        self._views: dict[int, Tensor] = {}
+
+    def build_model(self) -> None:
+        cfg = self.cfg
+        classnames = self.dm.dataset.classnames
+        if "phantom" in vars(self.dm.dataset) and self.dm.dataset.phantom:
+            print("*** PHANTOMS: rendered images, no medical data; these figures say nothing about patients ***")
+        b = self.backbone
+        print(f"Backbone: {b.name} (D = {b.embed_dim}, {b.image_size} px), {len(classnames)} classes")
+        self.build_method(classnames)
+        learned = [p for name in self.get_model_names() for p in self._models[name].parameters()]
+        print(f"Learned parameters: {sum(p.numel() for p in learned):,} in {self.get_model_names() or 'none'}")
+        print_freq = min(cfg.TRAIN.PRINT_FREQ, len(self.train_loader_x))  # at least one line an epoch, not one a batch
+        cfg.defrost()
+        cfg.TRAIN.PRINT_FREQ = print_freq
+        cfg.freeze()
+        self.seconds = {"start": time.time() - self.started}
+
+    def learn(self, name: str, module: nn.Module, **optim) -> None:
+        """Register a module to be optimised and kept as `<run>/<name>/`; `optim` overrides keys of cfg.OPTIM."""
+        optim_cfg = self.cfg.OPTIM.clone()
+        optim_cfg.merge_from_list([x for pair in optim.items() for x in pair])
+        module.to(self.device)
+        optimizer = build_optimizer(module, optim_cfg)
+        self.register_model(name, module, optimizer, build_lr_scheduler(optimizer, optim_cfg))
+
+    # ---------------------------------------------------------------------------------------------------- features
+
+    def train_features(self, epoch: int) -> Tensor:
+        """Features [N, D] of the support set as epoch `epoch` sees it: view `epoch`, or one of FEATURES.VIEWS."""
+        views = self.cfg.FEATURES.VIEWS
+        wanted = epoch % views if views else epoch
+        if wanted not in self._views:  # encode many epochs' views in one go
+            block = max(1, VIEWS_AT_ONCE // len(self.train_items))
+            last = min(wanted + block, views or self.max_epoch)
+            numbers = list(range(wanted, max(last, wanted + 1)))
+            paths = [item.impath for item in self.train_items]
+            features = self.store.images(
+                paths * len(numbers), self.train_transform, [v for v in numbers for _ in paths]
+            )
+            self._views = dict(zip(numbers, features.view(len(numbers), len(paths), -1), strict=True))
+        return self._views[wanted]
+
+    def plain_features(self, items: list) -> Tensor:
+        """Features [N, D] of data items under the test transform (no augmentation)."""
+        return self.store.images([item.impath for item in items], self.test_transform).to(self.device)
+
+    # ---------------------------------------------------------------------------------------------------- training
+
+    @property
+    def iteration(self) -> int:
+        """Number of steps taken before this one."""
+        return self.epoch * len(self.train_loader_x) + self.batch_idx
+
+    @property
+    def total_iterations(self) -> int:
+        return self.max_epoch * len(self.train_loader_x)
+
+    def before_train(self) -> None:
+        self.start_epoch = self.resume_model_if_exist(self.cfg.RESUME or self.output_dir)
+        self.time_start = time.time()
+
+    def before_epoch(self) -> None:
+        self.train_loader_x.epoch = self.epoch
+
+    def parse_batch_train(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
+        return batch["img"].to(self.device), batch["label"].to(self.device)
+
+    def forward_backward(self, batch: dict[str, Tensor]) -> dict[str, float]:
+        features, labels = self.parse_batch_train(batch)
+        logits, terms = self.loss(features, labels)
+        for name, term in terms.items():
+            if not torch.isfinite(term):
+                raise FloatingPointError(
+                    f"Expected finite loss terms, but {name} is {term.item()} at epoch {self.epoch + 1}, batch "
+                    f"{self.batch_idx + 1}: lower OPTIM.LR or the weight of {name}; the last good epoch is kept."
+                )
+        total = sum(terms.values())
+        self.model_backward_and_update(total)
+        if self.batch_idx + 1 == self.num_batches:
+            self.update_lr()
+        summary = {"loss": total.item(), "acc": compute_accuracy(logits, labels)[0].item()}
+        return summary | ({name: term.item() for name, term in terms.items()} if len(terms) > 1 else {})
+
+    def after_epoch(self) -> None:
+        self.save_model(self.epoch, self.output_dir)
+
+    def after_train(self) -> None:
+        print("Finish training")
+        self.seconds["train"] = time.time() - self.time_start
+        if not self.cfg.TEST.NO_TEST:
+            self.test()
+        print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")
+
+    # ------------------------------------------------------------------------------------------------- checkpoints
+
+    def save_model(self, epoch: int, directory: str, is_best=False, val_result=None, model_name="") -> None:
+        """Keep the learned tensors of this epoch, with the optimizer's state while there are epochs to come."""
+        unfinished = epoch + 1 < self.max_epoch
+        for name in self.get_model_names():
+            state = {
+                "state_dict": self._models[name].state_dict(),
+                "epoch": epoch + 1,
+                "classnames": self.dm.dataset.classnames,
+                "backbone": self.backbone.name,
+                "config": config_digest(self.cfg),
+            }
+            if unfinished:
+                state["optimizer"] = self._optims[name].state_dict()
+                state["scheduler"] = self._scheds[name].state_dict()
+            checkpoints.save(state, Path(directory) / name, quiet=unfinished)
+        for name in self.get_model_names():  # only now, so that one epoch is always there in full
+            checkpoints.keep_only(Path(directory) / name, epoch + 1)
+
+    def resume_model_if_exist(self, directory: str) -> int:
+        """Number of epochs found done in `directory`; their state is loaded."""
+        names = self.get_model_names()
+        epoch = checkpoints.last_common_epoch([Path(directory) / name for name in names])
+        if not epoch:
+            return 0
+        for name in names:
+            state = checkpoints.load(Path(directory) / name, epoch)
+            if state["config"] != config_digest(self.cfg):
+                raise ValueError(
+                    f"Expected {directory} to hold an unfinished run with these settings, but it has others: "
+                    "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
+                )
+            self._models[name].load_state_dict(state["state_dict"])
+            if "optimizer" in state:
+                self._optims[name].load_state_dict(state["optimizer"])
+                self._scheds[name].load_state_dict(state["scheduler"])
+        print(f"Resuming from epoch {epoch} of {self.max_epoch} in {directory}")
+        return epoch
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load what a run in `directory` learned (its last epoch by default) to test it, maybe on other classes.
+
+        Raises:
+            FileNotFoundError: no such checkpoint.
+            ValueError: learned with another backbone, or with one context per class for other classes.
+        """
+        for name in self.get_model_names()[:1]:  # the others serve training only
+            folder = Path(directory) / name
+            state = checkpoints.load(folder, epoch or checkpoints.last_common_epoch([folder]))
+            if state["backbone"] != self.backbone.name:
+                raise ValueError(
+                    f"Expected a checkpoint learned with {self.backbone.name}, but {folder} was learned with "
+                    f"{state['backbone']}: give --backbone {state['backbone']}."
+                )
+            expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}
+            found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}
+            if expected != found:
+                raise ValueError(
+                    f"Expected tensors {expected}, but {folder} holds {found}, learned for the classes "
+                    f"{state['classnames']}: test with the same settings (CSC True cannot meet other classes)."
+                )
+            self._models[name].load_state_dict(state["state_dict"])
+            print(f"Loaded {name} of epoch {state['epoch']} from {directory}")
+
+    # --------------------------------------------------------------------------------------------------------- test
+
+    @torch.no_grad()
+    def test(self, split: str | None = None) -> float:
+        """Accuracy (percent) on the test split (or cfg.TEST.SPLIT), printed, and written with the predictions."""
+        self.set_model_mode("eval")
+        began = time.time()
+        split = split or self.cfg.TEST.SPLIT
+        items = self.dm.dataset.val if split == "val" else self.dm.dataset.test
+        if not items:
+            raise ValueError(f"Expected images in the {split} split of {self.cfg.DATASET.NAME}, but it has none.")
+        print(f"Evaluate on the *{split}* set")
+        features = self.plain_features(items)
+        labels = torch.tensor([item.label for item in items])
+        logits = self.logits(features).float().cpu()
+        self.evaluator.reset()
+        self.evaluator.process(logits, labels)
+        accuracy = self.evaluator.evaluate()["accuracy"]
+        self.seconds["test"] = time.time() - began
+        write_results(self, items, logits, labels, self.extra_metrics(features, labels))
+        return accuracy

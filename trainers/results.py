@@ -1,0 +1,112 @@
+"""What a finished run leaves behind: `predictions.csv`, then `metrics.json`, which marks it as finished."""
+
+import csv
+import hashlib
+import json
+import platform
+import warnings
+from importlib import metadata
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from yacs.config import CfgNode
+
+from dassl.utils import write_json
+
+# Keys that change where or how fast a run works, not what it computes.
+INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
+INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "dassl")
+
+
+def method_settings(cfg: CfgNode) -> CfgNode:
+    """The settings of the method that `cfg.TRAINER.NAME` names: the node that bears its name in capitals."""
+    return cfg.TRAINER[cfg.TRAINER.NAME.upper()]
+
+
+def config_digest(cfg: CfgNode) -> str:
+    """A digest of every setting that changes a run's numbers."""
+    kept = {k: v for k, v in _flat(cfg) if k not in INCIDENTAL and not k.startswith("TRAINER.")}
+    kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # not the other methods' settings
+    return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
+    pairs = []
+    for key, value in sorted(node.items()):
+        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
+    return pairs
+
+
+def metrics(logits: Tensor, labels: Tensor, classnames: list[str]) -> dict:
+    """Figures in percent from logits [N, C] and labels [N].
+
+    Accuracy, macro-F1, balanced accuracy (mean recall of the classes), AUROC (mean over classes, one against the rest),
+    ECE (15 bins, of the softmax) and the recall of each class; a class without test images has None and is left out
+    of the means.
+    """
+    from torchmetrics.functional import classification as tm
+
+    c = len(classnames)
+    probabilities, predicted = logits.softmax(dim=1), logits.argmax(dim=1)
+    recalls = {}
+    for i, name in enumerate(classnames):
+        mine = labels == i
+        recalls[name] = (predicted[mine] == i).double().mean().item() * 100 if mine.any() else None
+    present = [r for r in recalls.values() if r is not None]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "No (positive|negative) samples")  # a class missing from the split
+        return {
+            "accuracy": (predicted == labels).double().mean().item() * 100,
+            "macro_f1": tm.multiclass_f1_score(predicted, labels, c, average="macro").item() * 100,
+            "balanced_accuracy": sum(present) / len(present),
+            "auroc": tm.multiclass_auroc(probabilities, labels, c).item() * 100,
+            "ece": tm.multiclass_calibration_error(probabilities, labels, c, n_bins=15).item() * 100,
+            "per_class": recalls,
+        }
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that figures depend on."""
+    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+
+
+def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: dict[str, float]) -> None:
+    """Print the figures that Dassl's evaluator does not have, and write both files into the run's folder."""
+    cfg, dataset, folder = trainer.cfg, trainer.dm.dataset, Path(trainer.output_dir)
+    figures = metrics(logits, labels, dataset.classnames) | extra
+    for name in ("balanced_accuracy", "auroc", "ece", *extra):
+        print(f"* {name}: {figures[name]:.2f}%")
+    _write_predictions(folder / "predictions.csv", items, logits.softmax(dim=1), dataset.classnames)
+    record = {
+        "dataset": cfg.DATASET.NAME,
+        "phantom": getattr(dataset, "phantom", False),
+        "trainer": cfg.TRAINER.NAME,
+        "backbone": trainer.backbone.name,
+        "shots": cfg.DATASET.NUM_SHOTS,
+        "seed": cfg.SEED,
+        "subsample": cfg.DATASET.SUBSAMPLE_CLASSES,
+        "metrics": figures,
+        "total": len(labels),
+        "correct": int((logits.argmax(dim=1) == labels).sum()),
+        "hashes": {
+            "config": config_digest(cfg),
+            "split": getattr(dataset, "split_hash", None),
+            "backbone": trainer.backbone.fingerprint(),
+        },
+        "versions": versions(),
+        "seconds": {name: round(value, 2) for name, value in trainer.seconds.items()},
+    }
+    write_json(record, str(folder / "metrics.json"))  # last: it marks the run as finished
+
+
+def _write_predictions(path: Path, items: list, probabilities: Tensor, classnames: list[str]) -> None:
+    partial = path.with_suffix(".csv.part")
+    with partial.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "predicted", *classnames])
+        for item, row in zip(items, probabilities, strict=True):
+            predicted = classnames[int(torch.argmax(row))]
+            writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])
+    partial.replace(path)

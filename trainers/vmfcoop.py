@@ -1,0 +1,100 @@
+"""vMFCoOp (Shao et al.): prompts in equilibrium between CLIP, an LLM and the images, on one hypersphere."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from trainers import vmf
+from trainers.llm import llm_features
+from trainers.losses import (
+    anchor_loss,
+    annealed_temperature,
+    spherical_contrastive_loss,
+    symmetric_cross_entropy,
+)
+from trainers.prompt_trainer import PromptTrainer
+
+
+class AnchorOffsets(nn.Module):
+    """delta [C, D] and alpha > 0 of eq. 5: how far, and whereto, each anchor's target may leave the anchor."""
+
+    def __init__(self, n_classes: int, dim: int, alpha_0: float):
+        super().__init__()
+        self.delta = nn.Parameter(torch.zeros(n_classes, dim))
+        self.log_alpha = nn.Parameter(torch.tensor(math.log(alpha_0)))
+
+    @property
+    def alpha(self) -> Tensor:
+        return self.log_alpha.exp()
+
+
+@TRAINER_REGISTRY.register()
+class vMFCoOp(PromptTrainer):
+    @staticmethod
+    def defaults() -> CfgNode:
+        node = PromptTrainer.defaults()
+        node.N_PROMPTS = 50  # LLM prompts per class
+        node.LAMBDA_ANC = 1.0  # weight of L_anc; 0 leaves the term out
+        node.LAMBDA_SC = 1.0  # weight of L_sc; 0 leaves the term out
+        node.SCE = True  # symmetric cross-entropy; False leaves plain cross-entropy
+        node.SCE_EPS = 1e-2  # of eq. 10
+        node.TAU_0 = 1.0  # temperature of L_sc at the first step ...
+        node.TAU_MAX = 10.0  # ... and at the last
+        node.ALPHA_0 = 0.1  # alpha of eq. 5 at the first step
+        node.KAPPA = "paper"  # "paper" (eqs. 2, 3), "mle" or "debiased"
+        node.VOCAB_SPACE = "encoded"  # each token as a text of its own, or "projected": its embedding alone
+        return node
+
+    def build_method(self, classnames: list[str]) -> None:
+        super().build_method(classnames)
+        s = self.settings
+        field = vmf.fit(self.vocabulary(), s.KAPPA)
+        prototypes = vmf.fit(llm_features(self, s.N_PROMPTS), s.KAPPA)
+        self.anchors = vmf.fuse(field, prototypes).float().to(self.device)
+        self.log_fields(field, prototypes, classnames)
+        if s.LAMBDA_ANC:
+            self.offsets = AnchorOffsets(len(classnames), self.backbone.embed_dim, s.ALPHA_0)
+            self.learn("anchor_offsets", self.offsets, WEIGHT_DECAY=0.0)  # decay would pull alpha to 1
+
+    def vocabulary(self) -> Tensor:
+        """Unit vectors [V, D] whose field is the CLIP semantic anchor field."""
+        space = self.settings.VOCAB_SPACE
+        if space not in ("encoded", "projected"):
+            raise ValueError(f'Expected VOCAB_SPACE to be "encoded" or "projected", but got "{space}".')
+        return self.store.vocabulary() if space == "encoded" else self.backbone.project_vocabulary().cpu()
+
+    def log_fields(self, field: vmf.VMF, prototypes: vmf.VMF, classnames: list[str]) -> None:
+        """What was estimated, and how far the anchors alone get on the support set."""
+        print(f"CLIP semantic anchor field: kappa_C {field.kappa:.1f} (R {field.R:.3f})")
+        for name, kappa, r in zip(classnames, prototypes.kappa.tolist(), prototypes.R.tolist(), strict=True):
+            print(f"LLM semantic prototype field: kappa_L {kappa:.1f} (R {r:.3f}) {name}")
+        before, after = vmf.mean_cosine(prototypes.mu), vmf.mean_cosine(self.anchors)
+        print(f"Mean cosine between anchors: {after:.3f} (between the LLM's mean directions: {before:.3f})")
+        labels = torch.tensor([item.label for item in self.train_items])
+        accuracy = self.anchor_accuracy(self.plain_features(self.train_items), labels)
+        print(f"Accuracy of the anchors alone on the support set: {accuracy:.2f}%")
+
+    def anchor_accuracy(self, features: Tensor, labels: Tensor) -> float:
+        return ((features @ self.anchors.T).argmax(dim=1).cpu() == labels).double().mean().item() * 100
+
+    def extra_metrics(self, features: Tensor, labels: Tensor) -> dict[str, float]:
+        return {"anchor_accuracy": self.anchor_accuracy(features, labels)}  # for information: nothing is chosen by it
+
+    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        s = self.settings
+        prompts = self.prompt_features()
+        logits = self.cosine_logits(features, prompts)
+        if s.SCE:
+            terms = {"sce": symmetric_cross_entropy(logits, labels, s.SCE_EPS)}
+        else:
+            terms = {"ce": cross_entropy(logits, labels)}
+        if s.LAMBDA_ANC:
+            terms["anc"] = s.LAMBDA_ANC * anchor_loss(prompts, self.anchors, self.offsets.delta, self.offsets.alpha)
+        if s.LAMBDA_SC:
+            tau = annealed_temperature(self.iteration, self.total_iterations, s.TAU_0, s.TAU_MAX)
+            terms["sc"] = s.LAMBDA_SC * spherical_contrastive_loss(prompts, self.anchors, tau)
+        return logits, terms

@@ -1,0 +1,59 @@
+"""Zero-shot baselines: one hand-written prompt, the LLM ensemble, and the ensemble without its outliers."""
+
+from torch import Tensor
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from trainers.feature_trainer import FeatureTrainer
+from trainers.llm import ensemble, llm_features, selective_ensemble
+
+
+class Zeroshot(FeatureTrainer):
+    """Nothing is learned: a subclass says which class directions [C, D] to compare with."""
+
+    def class_directions(self, classnames: list[str]) -> Tensor:
+        raise NotImplementedError
+
+    def build_method(self, classnames: list[str]) -> None:
+        self.directions = self.class_directions(classnames)
+
+    def logits(self, features: Tensor) -> Tensor:
+        return self.backbone.logit_scale * features @ self.directions.T
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotCLIP(Zeroshot):
+    """The prompt TEMPLATE filled with the class name."""
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        return CfgNode({"TEMPLATE": "a photo of a {}."})
+
+    def class_directions(self, classnames: list[str]) -> Tensor:
+        prompts = [self.settings.TEMPLATE.format(name.replace("_", " ")) for name in classnames]
+        return self.store.texts(prompts).to(self.device)
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotEnsemble(Zeroshot):
+    """The mean of what the LLM wrote about each class."""
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        return CfgNode({"N_PROMPTS": 50})
+
+    def class_directions(self, classnames: list[str]) -> Tensor:
+        return ensemble(llm_features(self, self.settings.N_PROMPTS))
+
+
+@TRAINER_REGISTRY.register()
+class ZeroshotSelectiveEnsemble(Zeroshot):
+    """The LLM ensemble without the prompts that fit the support images unusually well or ill (labels unseen)."""
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        return CfgNode({"N_PROMPTS": 50, "TAU": 1.5})
+
+    def class_directions(self, classnames: list[str]) -> Tensor:
+        images = self.plain_features(self.train_items)
+        return selective_ensemble(images, llm_features(self, self.settings.N_PROMPTS), self.settings.TAU)
