@@ -1,0 +1,1 @@
+"""From run folders to numbers, tables and pictures; knows nothing of models or data."""

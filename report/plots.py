@@ -1,0 +1,100 @@
+"""Pictures of a comparison: every seed is a dot, every method is drawn with the same weight."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+from typing import TYPE_CHECKING
+
+from report.tables import mean_std
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe and Ito's palette tells apart under all common colour-vision deficiencies; markers differ as well
+COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+MARKERS = ["o", "s", "^", "v", "P", "X", "D"]
+GREY = "#555555"
+
+
+def plot_methods(
+    methods: Mapping[str, Sequence[float]], path: str | Path, title: str, metric: str, reference: str | None = None
+) -> None:
+    """Writes a PNG with one row per method: seeds as dots, the mean as a bar; `reference` also as a vertical line."""
+    drawn = {name: values for name, values in methods.items() if values}
+    figure, axes = _canvas(height=1.9 + 0.5 * len(drawn))
+    if reference in drawn:
+        axes.axvline(fmean(drawn[reference]), color=GREY, linestyle="--", linewidth=1, zorder=0)
+    for row, values in enumerate(drawn.values()):
+        colour, _ = _style(row)  # one marker for all: rows have names, and shapes differ in weight
+        axes.vlines(fmean(values), row - 0.3, row + 0.3, color=colour, linewidth=2.5)
+        axes.scatter(values, _spread(row, len(values)), color=colour, edgecolor="white", s=55, zorder=3)
+        label = axes.annotate(mean_std(values), (1.02, row), xycoords=("axes fraction", "data"), va="center")
+        label.set_fontfamily("monospace")
+    axes.set_yticks(range(len(drawn)), list(drawn))
+    axes.set_ylim(len(drawn) - 0.5, -0.5)
+    axes.margins(x=0.08)
+    axes.set_xlabel(f"{metric} (%): each dot is a seed, each bar their mean")
+    axes.grid(axis="x", alpha=0.3)
+    _save(figure, axes, path, title)
+
+
+def plot_curves(
+    methods: Mapping[str, Mapping[int, Sequence[float]]],
+    path: str | Path,
+    title: str,
+    metric: str,
+    reference: str | None = None,
+) -> None:
+    """Writes a PNG of few-shot curves: a line through each method's means, its seeds as faint dots.
+
+    `reference` is drawn as one horizontal line at its mean over all shots, since zero-shot needs none.
+    """
+    figure, axes = _canvas(height=4.5)
+    shots = sorted({k for curve in methods.values() for k, values in curve.items() if values})
+    trained = [name for name in methods if name != reference]
+    for row, name in enumerate(trained):
+        curve = {k: methods[name][k] for k in shots if methods[name].get(k)}
+        colour, marker = _style(row)
+        nudge = 2 ** (0.05 * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
+        means = [fmean(values) for values in curve.values()]
+        axes.plot([k * nudge for k in curve], means, color=colour, marker=marker, markersize=7, label=name)
+        dots = [(k * nudge, value) for k, values in curve.items() for value in values]
+        if dots:
+            axes.scatter(*zip(*dots, strict=True), color=colour, s=14, alpha=0.45, linewidths=0)
+    if values := [value for each in methods.get(reference, {}).values() for value in each]:
+        axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=reference, zorder=0)
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(shots, [str(k) for k in shots])
+    axes.minorticks_off()
+    axes.set_xlabel("labelled images per class")
+    axes.set_ylabel(f"{metric} (%): lines are means, dots seeds")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
+    _save(figure, axes, path, title)
+
+
+def _canvas(height: float) -> tuple["Figure", "Axes"]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, height), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.12, h_pad=0.12)
+    FigureCanvasAgg(figure)  # no pyplot: no display, no global state
+    return figure, figure.subplots()
+
+
+def _style(row: int) -> tuple[str, str]:
+    return COLOURS[row % len(COLOURS)], MARKERS[row % len(MARKERS)]
+
+
+def _spread(row: int, n: int) -> list[float]:
+    """Heights that keep equal values of one row apart."""
+    return [row + 0.3 * (i / (n - 1) - 0.5) for i in range(n)] if n > 1 else [float(row)]
+
+
+def _save(figure: "Figure", axes: "Axes", path: str | Path, title: str) -> None:
+    axes.set_title(title, loc="left")
+    axes.spines[["top", "right"]].set_visible(False)
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=150, format="png")

@@ -1,0 +1,70 @@
+"""The pictures and captions that PhantomCLIP is trained on."""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from datasets.phantoms import PHANTOMS, VERSION, caption, sample
+from datasets.phantoms.canvas import SIZE
+
+# The data sets use seeds that begin with 0, 1 and 2 (train, val, test).
+SEED = 1000
+
+
+class Pairs:
+    """`per_class` pictures of every phantom class in atlas style, and as many captions of each as one asks for."""
+
+    def __init__(self, cache: Path, per_class: int, workers: int = 2):
+        """Render the pictures, or read them from the `cache` folder if they were rendered before."""
+        self.cases = [
+            (key, classname, i)
+            for key, phantom in PHANTOMS.items()
+            for classname in phantom.classes
+            for i in range(per_class)
+        ]
+        file = cache / f"pairs_v{VERSION}_{per_class}.npz"
+        if not file.is_file():
+            cache.mkdir(parents=True, exist_ok=True)
+            images, attributes = self._render(workers)
+            fresh = file.with_suffix(".partial.npz")
+            np.savez(fresh, images=images, attributes=json.dumps(attributes))
+            fresh.replace(file)
+        with np.load(file) as stored:
+            self.images: np.ndarray = stored["images"]
+            self.attributes: list[list[str]] = json.loads(str(stored["attributes"]))
+
+    def __len__(self) -> int:
+        return len(self.cases)
+
+    def captions(self, epoch: int, name_rate: float) -> list[str]:
+        """One caption per picture, other words in every epoch; it names the class with probability `name_rate`."""
+        rng = np.random.Generator(np.random.PCG64([SEED, 1, epoch]))
+        return [
+            caption(rng, PHANTOMS[key], attributes, classname, name_rate)
+            for (key, classname, _), attributes in zip(self.cases, self.attributes, strict=True)
+        ]
+
+    def _render(self, workers: int) -> tuple[np.ndarray, list[list[str]]]:
+        images = np.empty((len(self.cases), SIZE, SIZE, 3), np.uint8)
+        attributes = []
+        fork = workers > 1 and sys.platform == "linux"
+        pool = multiprocessing.get_context("fork").Pool(workers) if fork else None
+        drawn = pool.imap(_draw, self.cases, chunksize=64) if pool else map(_draw, self.cases)
+        for i, (image, names) in enumerate(tqdm(drawn, total=len(self.cases), desc="Rendering", mininterval=2)):
+            images[i] = image
+            attributes.append(names)
+        if pool:
+            pool.close()
+        return images, attributes
+
+
+def _draw(case: tuple[str, str, int]) -> tuple[np.ndarray, list[str]]:
+    key, classname, i = case
+    image, attributes = sample(key, classname, (SEED, i), "atlas")
+    return image, sorted(attributes)

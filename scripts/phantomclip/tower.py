@@ -1,0 +1,85 @@
+"""PhantomCLIP's architecture as open_clip reads it, and its folder on disk.
+
+Two small towers that open_clip builds by itself: its modified ResNet for 64-pixel images and a BERT of two layers.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import open_clip
+import torch
+from safetensors.torch import save_file
+from transformers import BertConfig
+
+FOLDER, WEIGHTS = Path("clip/phantomclip"), "open_clip_model.safetensors"
+IMAGE_SIZE, CONTEXT_LENGTH = 64, 77
+MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
+
+OPEN_CLIP_CONFIG = {
+    "model_cfg": {
+        "embed_dim": 256,
+        "vision_cfg": {"image_size": IMAGE_SIZE, "layers": [1, 1, 1, 1], "width": 16, "head_width": 64},
+        "text_cfg": {
+            "hf_model_name": FOLDER.as_posix(),
+            "hf_tokenizer_name": FOLDER.as_posix(),
+            "hf_model_pretrained": False,
+            "hf_proj_type": "linear",
+            "hf_pooler_type": "mean_pooler",
+            "context_length": CONTEXT_LENGTH,
+        },
+    },
+    "preprocess_cfg": {
+        "size": IMAGE_SIZE,
+        "mean": MEAN,
+        "std": STD,
+        "interpolation": "bicubic",
+        "resize_mode": "shortest",
+    },
+}
+
+
+def write_configs(folder: Path, vocab_size: int) -> None:
+    """Write the two configuration files that describe the towers."""
+    config = json.loads(json.dumps(OPEN_CLIP_CONFIG))
+    for key in ("hf_model_name", "hf_tokenizer_name"):
+        config["model_cfg"]["text_cfg"][key] = folder.as_posix()
+    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    BertConfig(
+        vocab_size=vocab_size,
+        hidden_size=192,
+        num_hidden_layers=2,
+        num_attention_heads=6,
+        intermediate_size=768,
+        max_position_embeddings=CONTEXT_LENGTH,
+        type_vocab_size=1,
+        hidden_dropout_prob=0.0,
+        attention_probs_dropout_prob=0.0,
+        architectures=["BertModel"],
+    ).to_json_file(folder / "config.json")
+
+
+def new_model(folder: Path) -> torch.nn.Module:
+    """An untrained PhantomCLIP in the architecture that the folder describes."""
+    return open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_hf=False)
+
+
+def install(work: Path, folder: Path) -> None:
+    """Bring a trained model from the folder it was built in to the folder it is used from, weights last."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", WEIGHTS):
+        fresh = folder / f"{name}.partial"
+        shutil.copyfile(work / name, fresh)
+        fresh.replace(folder / name)
+    write_configs(folder, json.loads((work / "config.json").read_text())["vocab_size"])
+
+
+def save_weights(folder: Path, model: torch.nn.Module) -> None:
+    """Write the weights as fp16, whole or not at all."""
+    half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
+    fresh = folder / f"{WEIGHTS}.partial"
+    save_file(half, fresh, metadata={"format": "pt"})
+    fresh.chmod(0o644)
+    fresh.replace(folder / WEIGHTS)

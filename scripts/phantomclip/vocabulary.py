@@ -1,0 +1,92 @@
+"""PhantomCLIP's WordPiece vocabulary, chosen from the words that captions, class names and prompt banks use."""
+
+from __future__ import annotations
+
+import json
+import string
+from collections import Counter
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from datasets.phantoms import PHANTOMS
+from datasets.phantoms.captions import JOINTS, NAMINGS, OPENINGS
+
+from .tower import CONTEXT_LENGTH
+
+SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation + "–—‘’“”…°±×·•→≈≤≥µμαβγδκλτ½²³"
+SIZE, ENDINGS = 3500, 250
+PROMPTS = Path("datasets/prompts/claude")
+
+
+def caption_texts() -> list[str]:
+    """All that a caption can be made of."""
+    texts = [opening.format(m="") for opening in OPENINGS] + list(JOINTS)
+    texts += [naming.format(n="", s="") for naming in NAMINGS]
+    for phantom in PHANTOMS.values():
+        texts += [*phantom.classes, *phantom.modality, *(text for texts in phantom.phrases.values() for text in texts)]
+    return texts
+
+
+def corpus() -> Counter[str]:
+    """The texts that the vocabulary is made for, with weights: what captions are made of counts most."""
+    texts = Counter(dict.fromkeys(caption_texts(), 50))
+    for bank in sorted(PROMPTS.glob("*.json")):
+        for prompts in json.loads(bank.read_text())["prompts"].values():
+            texts.update(prompts)
+    return texts
+
+
+def unheard(tokenizer: Tokenizer) -> list[int]:
+    """Ids of the word pieces that no caption can contain."""
+    heard = {i for encoded in tokenizer.encode_batch(caption_texts()) for i in encoded.ids}
+    return [i for i in range(len(SPECIAL), tokenizer.get_vocab_size()) if i not in heard]
+
+
+def choose_vocabulary(texts: Counter[str], size: int = SIZE) -> list[str]:
+    """At most `size` word pieces: special tokens, all characters, common endings, then the most frequent words.
+
+    The choice is made by counting and by alphabet, because the trainer of the `tokenizers` library breaks ties at
+    random: the same texts must give the same vocabulary.
+    """
+    words: Counter[str] = Counter()
+    split = _tokenizer({"[UNK]": 0})
+    for text, times in texts.items():
+        normal = split.normalizer.normalize_str(text)
+        words.update(dict.fromkeys((word for word, _ in split.pre_tokenizer.pre_tokenize_str(normal)), times))
+    endings = Counter(f"##{word[-n:]}" for word in words for n in range(2, 6) if word.isalpha() and len(word) > n + 2)
+    characters = [*CHARACTERS, *(f"##{c}" for c in CHARACTERS)]
+    chosen = dict.fromkeys([*SPECIAL, *characters, *_most_common(endings)[:ENDINGS], *_most_common(words)])
+    return list(chosen)[:size]
+
+
+def _most_common(counts: Counter[str]) -> list[str]:
+    """Most frequent first, ties in alphabetical order."""
+    return sorted(counts, key=lambda key: (-counts[key], key))
+
+
+def write_tokenizer(folder: Path, vocabulary: list[str]) -> None:
+    """Write the tokenizer's files as transformers reads them."""
+    ids = {token: i for i, token in enumerate(vocabulary)}
+    _tokenizer(ids).save(str(folder / "tokenizer.json"))
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
+    settings = {
+        "tokenizer_class": "BertTokenizer",
+        "do_lower_case": True,
+        "model_max_length": CONTEXT_LENGTH,
+        **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
+    }
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def _tokenizer(ids: dict[str, int]) -> Tokenizer:
+    """BERT's uncased tokenizer over these word pieces."""
+    tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.decoder = decoders.WordPiece()
+    if "[CLS]" in ids:
+        ends = [("[CLS]", ids["[CLS]"]), ("[SEP]", ids["[SEP]"])]
+        tokenizer.post_processor = processors.TemplateProcessing("[CLS] $A [SEP]", "[CLS] $A [SEP] $B [SEP]", ends)
+    return tokenizer

@@ -1,0 +1,58 @@
+# Sourced by scripts/<method>/*.sh: the loops over shots and seeds, one run after another on the one device.
+#
+# From the environment:
+#   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
+#   SEEDS   "1 2 3"
+#   OUTPUT  "output"
+#   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"
+
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+ensure_env
+
+ALL_SHOTS="1 2 4 8 16 32 64"
+
+_usage() {
+    echo "usage: bash scripts/<method>/{few_shot,base2new}.sh DATASET SHOTS [BACKBONE]" >&2
+    echo "  DATASET   one of: $(cd configs/datasets && echo *.yaml | sed 's/\.yaml//g')" >&2
+    echo "  SHOTS     one of: $ALL_SHOTS; several in quotes; or all" >&2
+    echo "  BACKBONE  BiomedCLIP (default where DATA is set), PhantomCLIP (default on phantoms), CLIP, hf-hub:..., local-dir:..." >&2
+    exit 2
+}
+
+# _each RUN TRAINER DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
+_each() {
+    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone="${5:-}" shots seed failed=0
+    [ -n "$all" ] && [ $# -le 5 ] || _usage
+    [ "$all" = all ] && all="$ALL_SHOTS"
+    for shots in $all; do
+        [[ " $ALL_SHOTS " == *" $shots "* ]] || { echo "SHOTS: one of $ALL_SHOTS expected, found \"$shots\"." >&2; _usage; }
+    done
+    if [ -z "${DATA:-}" ]; then
+        DATA=phantoms
+        echo "DATA is not set: using the embedded phantoms (rendered, no medical data); DATA=<folder> for real images."
+    fi
+    if [ -z "$backbone" ]; then
+        [ "$DATA" = phantoms ] && backbone=PhantomCLIP || backbone=BiomedCLIP
+    fi
+    for shots in $all; do
+        for seed in ${SEEDS:-1 2 3}; do
+            "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
+                --shots "$shots" --seed "$seed" --output "${OUTPUT:-output}" || failed=1
+        done
+    done
+    return $failed
+}
+
+# OPTS is a list of words.
+# shellcheck disable=SC2086
+_few_shot() { python train.py "$@" ${OPTS:-}; }
+
+# Learn on the base classes and test on them, then test on the novel ones.
+# shellcheck disable=SC2086
+_base2new() {
+    python train.py "$@" --setting base2new --subsample base ${OPTS:-} &&
+        python train.py "$@" --setting base2new --subsample new --eval-only ${OPTS:-}
+}
+
+few_shot() { _each _few_shot "$@"; }
+base2new() { _each _base2new "$@"; }
