@@ -1,7 +1,8 @@
-"""One run: flags -> config -> trainer -> log.txt, metrics.json, checkpoint.
+"""One run, or one per seed: flags -> config -> trainer -> log.txt, metrics.json, checkpoint.
 
-    python train.py --root phantoms --backbone PhantomCLIP --trainer vMFCoOp --dataset btmri --shots 16 --seed 1
+    python train.py --root phantoms --backbone PhantomCLIP --trainer vMFCoOp --dataset btmri --shots 16 --seed 1 2 3
 
+Several seeds are run together, a step of each at a time, with one backbone; each has its own folder, as if run alone.
 `--dataset`, `--shots` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
 work as ever, and KEY VALUE pairs at the end override any setting. A run that was interrupted goes on from its last
 epoch; a finished one is left alone.
@@ -9,7 +10,9 @@ epoch; a finished one is left alone.
 
 import argparse
 import contextlib
+import itertools
 import json
+import re
 import sys
 import traceback
 from collections.abc import Iterator
@@ -19,6 +22,7 @@ from filelock import FileLock, Timeout
 
 CONFIGS = Path(__file__).parent / "configs"
 SETTINGS = ("few_shot", "base2new")
+MENDABLE = (ValueError, KeyError, OSError, FloatingPointError, AssertionError)  # yacs asserts its keys
 
 
 def parser() -> argparse.ArgumentParser:
@@ -29,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dataset", default="", help="data set: a file of configs/datasets/")
     p.add_argument("--shots", type=int, help="images per class: a file of configs/shots/")
     p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="protocol: which settings of the trainer")
-    p.add_argument("--seed", type=int, default=-1, help="seed of the draw and of the training")
+    p.add_argument("--seed", nargs="+", default=[], help="seed of the draw and of the training; or several")
     p.add_argument("--output", default="output", help="root of all runs; the run's own folder follows from the flags")
     p.add_argument("--output-dir", default="", help="the run's own folder, instead")
     p.add_argument("--subsample", default="", choices=["", "all", "base", "new"], help="which classes")
@@ -61,7 +65,16 @@ def config_files(args: argparse.Namespace) -> list[Path]:
     return optional + [Path(f) for f in (args.dataset_config_file, args.config_file) if f]
 
 
-def setup_cfg(args: argparse.Namespace):
+def parse(argv: list[str] | None = None) -> argparse.Namespace:
+    """The flags; what follows the numbers of --seed are settings."""
+    args = parser().parse_args(argv)
+    numbers = list(itertools.takewhile(re.compile(r"-?\d+$").match, args.seed))
+    args.opts = [*args.seed[len(numbers) :], *args.opts]
+    args.seed = [int(n) for n in dict.fromkeys(numbers)] or [-1]
+    return args
+
+
+def setup_cfg(args: argparse.Namespace, seed: int = -1):
     """The run's frozen configuration."""
     import datasets  # noqa: F401, registers the data sets
     from dassl.config import get_cfg_default
@@ -79,8 +92,8 @@ def setup_cfg(args: argparse.Namespace):
         "RESUME": args.resume,
     }
     cfg.merge_from_list([x for pair in flags.items() if pair[1] for x in pair])
-    if args.seed >= 0:
-        cfg.SEED = args.seed
+    if seed >= 0:
+        cfg.SEED = seed
     cfg.merge_from_list(args.opts)
     cfg.OUTPUT_DIR = args.output_dir or str(run_folder(cfg, args, cfg.DATASET.SUBSAMPLE_CLASSES))
     cfg.freeze()
@@ -117,61 +130,102 @@ def finished(cfg) -> bool:
     return True
 
 
-def run(args: argparse.Namespace, cfg) -> None:
-    """Train and test, or test only."""
-    from dassl.engine import build_trainer
-    from dassl.utils import collect_env_info, set_random_seed
+class Run:
+    """One seed's run: its folder, locked while it lasts, its log, its trainer, and whether it came to an end."""
 
-    (Path(cfg.OUTPUT_DIR) / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
-    if cfg.SEED >= 0:
-        print(f"Setting fixed seed: {cfg.SEED}")
-        set_random_seed(cfg.SEED)
-    print(f"** Config **\n{cfg.dump()}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
-    trainer = build_trainer(cfg)
-    if args.eval_only:
-        model_dir = args.model_dir or str(run_folder(cfg, args, subsample="base"))
-        trainer.load_model(model_dir, epoch=args.load_epoch)
-        trainer.test()
-    elif not args.no_train:
-        trainer.train()
+    def __init__(self, args: argparse.Namespace, cfg):
+        self.args, self.cfg, self.folder = args, cfg, Path(cfg.OUTPUT_DIR)
+        self.trainer, self.failed = None, False
 
+    @contextlib.contextmanager
+    def open(self) -> Iterator[None]:
+        """Hold the folder, and its log open."""
+        from dassl.utils import Logger
 
-@contextlib.contextmanager
-def logged(folder: Path) -> Iterator[None]:
-    """Copy what is printed to `folder`/log.txt; of an error, the way there too."""
-    from dassl.utils import setup_logger
-
-    with contextlib.redirect_stdout(sys.stdout):
-        setup_logger(str(folder))
-        log = sys.stdout.file
-        try:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock", timeout=0), Logger(self.folder / "log.txt") as self.log:
             yield
-        except Exception:
-            traceback.print_exc(file=log)
+
+    @contextlib.contextmanager
+    def speaking(self) -> Iterator[None]:
+        """Copy what is printed to the log; an error that a user can mend ends this run, in one sentence."""
+        try:
+            with contextlib.redirect_stdout(self.log):
+                yield
+        except MENDABLE as error:
+            self.failed = True
+            traceback.print_exc(file=self.log.file)
+            say(error)
+        except BaseException:
+            traceback.print_exc(file=self.log.file)
             raise
-        finally:
-            log.close()
+
+    def build(self) -> None:
+        """Write the configuration and make the trainer."""
+        from dassl.engine import build_trainer
+        from dassl.utils import collect_env_info, set_random_seed
+
+        cfg = self.cfg
+        (self.folder / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
+        if cfg.SEED >= 0:
+            print(f"Setting fixed seed: {cfg.SEED}")
+            set_random_seed(cfg.SEED)
+        print(f"** Config **\n{cfg.dump()}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
+        self.trainer = build_trainer(cfg)
+
+    def test(self) -> None:
+        """Test what was learned before, on the base classes unless told otherwise."""
+        model_dir = self.args.model_dir or str(run_folder(self.cfg, self.args, subsample="base"))
+        self.trainer.load_model(model_dir, epoch=self.args.load_epoch)
+        self.trainer.test()
+
+
+def say(error: Exception) -> None:
+    """An error as one sentence."""
+    message = error.args[0] if isinstance(error, KeyError) and error.args else error
+    print(f"error: {message}", file=sys.stderr)
+
+
+def work(args: argparse.Namespace, runs: list[Run]) -> None:
+    """Train and test, or test only."""
+    for run in runs:
+        with run.speaking():
+            run.build()
+    runs = [run for run in runs if not run.failed]
+    if args.no_train:
+        return
+    if args.eval_only or len(runs) == 1:
+        for run in runs:
+            with run.speaking():
+                run.test() if args.eval_only else run.trainer.train()
+    elif runs:
+        from trainers import together
+
+        together.train(runs)
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
     try:
-        cfg = setup_cfg(args)
-        folder = Path(cfg.OUTPUT_DIR)
-        if finished(cfg):
-            print(f"Finished already, nothing to do: {folder}")
-            return 0
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".lock", timeout=0), logged(folder):
-            run(args, cfg)
-    except Timeout:
-        print(f"error: another process is working on {folder}; wait for it, or end it.", file=sys.stderr)
+        args = parse(argv)
+        runs = [Run(args, setup_cfg(args, seed)) for seed in args.seed]
+        done = [run for run in runs if finished(run.cfg)]
+        for run in done:
+            print(f"Finished already, nothing to do: {run.folder}")
+        runs = [run for run in runs if run not in done]
+        with contextlib.ExitStack() as stack:
+            for run in runs:
+                stack.enter_context(run.open())
+            work(args, runs)
+    except Timeout as error:
+        print(
+            f"error: another process is working on {Path(error.lock_file).parent}; wait for it, or end it.",
+            file=sys.stderr,
+        )
         return 1
-    except (ValueError, KeyError, OSError, FloatingPointError, AssertionError) as error:  # yacs asserts its keys
-        message = error.args[0] if isinstance(error, KeyError) and error.args else error
-        print(f"error: {message}", file=sys.stderr)
+    except MENDABLE as error:
+        say(error)
         return 1
-    return 0
+    return int(any(run.failed for run in runs))
 
 
 if __name__ == "__main__":

@@ -2,16 +2,21 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from hashlib import blake2b
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
+from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 TEXTS_AT_ONCE = 64
+TOKENS_AT_ONCE = (
+    4096  # of learned prompts; more are encoded in chunks, whose activations are computed again in backward
+)
+PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
 class Tokens(NamedTuple):
@@ -35,6 +40,7 @@ class Backbone(nn.Module, ABC):
         image_size: side of the square images, in pixels.
         mean, std: of the pixels, per channel, for normalisation.
         logit_scale: factor of the cosines, exponentiated already.
+        precision: "fp32" or "bf16", in which the towers compute; weights, and the features that leave, are float32.
     """
 
     name: str
@@ -45,6 +51,7 @@ class Backbone(nn.Module, ABC):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     logit_scale: float
+    precision: str = "fp32"
 
     def freeze(self) -> "Backbone":
         """Switch gradients and dropout off for good; a family calls it when its weights are loaded."""
@@ -98,7 +105,24 @@ class Backbone(nn.Module, ABC):
                 f"Expected embeddings of shape {(*tokens.ids.shape, self.token_dim)} for these tokens, "
                 f"but got {tuple(embeddings.shape)}."
             )
-        return normalize(self.pool_tokens(embeddings, tokens), dim=-1)
+        rows = max(1, TOKENS_AT_ONCE // tokens.ids.shape[1])
+        if len(embeddings) <= rows:
+            return self._unit_text(embeddings, *tokens)
+        chunks = zip(embeddings.split(rows), tokens.ids.split(rows), tokens.mask.split(rows), strict=True)
+        if not (torch.is_grad_enabled() and embeddings.requires_grad):
+            return torch.cat([self._unit_text(*chunk) for chunk in chunks])
+        again = partial(checkpoint, self._unit_text, use_reentrant=False, preserve_rng_state=False)
+        return torch.cat([again(*chunk) for chunk in chunks])
+
+    def _unit_text(self, embeddings: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
+        with self._autocast():
+            features = self.pool_tokens(embeddings, Tokens(ids, mask))
+        return normalize(features.float(), dim=-1)
+
+    def _autocast(self) -> torch.autocast:
+        """The towers' precision; what is done with their features stays in float32."""
+        dtype = PRECISIONS[self.precision]
+        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -125,7 +149,9 @@ class Backbone(nn.Module, ABC):
             raise ValueError(
                 f"Expected images of shape [B, {', '.join(map(str, expected))}], but got {tuple(images.shape)}."
             )
-        return normalize(self.pool_image(images.to(self.device)), dim=-1)
+        with self._autocast():
+            features = self.pool_image(images.to(self.device))
+        return normalize(features.float(), dim=-1)
 
     @torch.no_grad()
     def encode_vocabulary(self) -> Tensor:
@@ -145,8 +171,8 @@ class Backbone(nn.Module, ABC):
         return normalize(self.project(embeddings), dim=-1)
 
     def fingerprint(self) -> str:
-        """A digest of all weights: the key of every stored feature."""
-        return self._fingerprint
+        """A digest of all weights, and the precision where it is not fp32: the key of every stored feature."""
+        return self._fingerprint + ("" if self.precision == "fp32" else f"-{self.precision}")
 
     @cached_property
     def _fingerprint(self) -> str:

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from clip.backbone import Backbone
+from clip.backbone import PRECISIONS, Backbone
 from clip.files import weights_folder
 
 # Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
@@ -14,18 +14,21 @@ NAMES = {
 SCHEMES = ("hf-hub:", "local-dir:")
 
 
-def build_backbone(name: str, device: str = "cpu") -> Backbone:
+def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> Backbone:
     """The frozen backbone called `name`.
 
     Args:
         name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, or
             `local-dir:/path`. For a short name the folder `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
         device: where to put it.
+        precision: "fp32", or "bf16": matrix products in bfloat16, about twice as fast where the processor has them.
 
     Raises:
-        ValueError: an unknown name; lists what exists.
+        ValueError: an unknown name or precision; lists what exists.
         FileNotFoundError: a file is missing; says which, and how to bring it.
     """
+    if precision not in PRECISIONS:
+        raise ValueError(f'Expected PREC to be one of {", ".join(PRECISIONS)}, but got "{precision}".')
     if name in NAMES:
         source = weights_folder(name) or NAMES[name]
     elif name.startswith(SCHEMES):
@@ -36,4 +39,6 @@ def build_backbone(name: str, device: str = "cpu") -> Backbone:
         )
     from clip import open_clip_family  # heavy: only now
 
-    return open_clip_family.build(name, source).to(device)
+    backbone = open_clip_family.build(name, source).to(device)
+    backbone.precision = precision
+    return backbone

@@ -1,26 +1,25 @@
 """The feature store: what a frozen tower makes of an image, a view of it, or a text, computed once and kept on disk."""
 
 import os
-import random
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+import time
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
 import numpy as np
 import torch
-from PIL import Image
 from platformdirs import user_cache_dir
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from clip.backbone import Backbone
-from clip.pixels import read_image
 from clip.shards import Shards
+from clip.views import ImageViews, content_digest
 
 KEEP_EVERY = 512  # images between two writes: a killed run loses no more
 FEW = 256  # images that are encoded without worker processes
+WORTH_A_LINE = 5  # seconds of encoding that the log has a line about
 
 
 class FeatureStore:
@@ -59,27 +58,52 @@ class FeatureStore:
         keys = [
             d + (-1 if v is None else v).to_bytes(4, "little", signed=True) for d, v in zip(digests, views, strict=True)
         ]
-        table = self._table("images-" + _digest(repr(transform).encode()).hex()[:16])
+        table = self._table("images-" + content_digest(repr(transform).encode()).hex()[:16])
         rows = dict(zip(keys, table.get(keys), strict=True))
-        wanted = {k: (str(p), v, d) for k, p, v, d in zip(keys, paths, views, digests, strict=True) if rows[k] is None}
-        todo, encoded = list(wanted), []
-        loader = self._loader(_Images(list(wanted.values()), transform))
-        with tqdm(total=len(todo), desc="Encoding images", unit="image", delay=3, leave=False) as bar:
-            done = 0
-            for i, batch in enumerate(loader):
-                encoded.append(self.backbone.encode_image(batch).float().cpu().numpy())
-                bar.update(len(batch))
-                if sum(map(len, encoded)) >= KEEP_EVERY or i + 1 == len(loader):
-                    block = np.concatenate(encoded)
-                    names, encoded = todo[done : done + len(block)], []
-                    table.put(names, block)
-                    rows.update(zip(names, block, strict=True))
-                    done += len(block)
+        files = {d: (str(path), {}) for d, path in zip(digests, paths, strict=True)}
+        for key, d, v in zip(keys, digests, views, strict=True):
+            if rows[key] is None:
+                files[d][1][key] = v
+        wanted = [(path, digest, views_of) for digest, (path, views_of) in files.items() if views_of]
+        todo = [key for _, _, views_of in wanted for key in views_of]
+        done = 0
+        for block in self._encode([(p, d, list(v.values())) for p, d, v in wanted], transform):
+            names = todo[done : done + len(block)]
+            table.put(names, block)
+            rows.update(zip(names, block, strict=True))
+            done += len(block)
         return torch.from_numpy(np.stack([rows[key] for key in keys]))
+
+    def _encode(self, files: list[tuple[str, bytes, list]], transform: Callable) -> Iterator[np.ndarray]:
+        """Features of (path, digest, view numbers) in that order, in blocks that are worth a write."""
+        images, total = ImageViews(files, transform), sum(len(views) for _, _, views in files)
+        workers = self.workers if total > FEW else 0
+        own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
+        loader = iter(DataLoader(images, batch_size=None, num_workers=workers, generator=own))
+        pixels, features, waited, began = [], [], 0.0, time.monotonic()
+        with tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
+            for left in range(len(images) - 1, -1, -1):
+                asked = time.monotonic()
+                pixels.append(next(loader))
+                waited += time.monotonic() - asked
+                if left and sum(map(len, pixels)) < self.batch_size:
+                    continue
+                for batch in torch.cat(pixels).split(self.batch_size):
+                    features.append(self.backbone.encode_image(batch).float().cpu().numpy())
+                    bar.update(len(batch))
+                pixels = []
+                if not left or sum(map(len, features)) >= KEEP_EVERY:
+                    yield np.concatenate(features)
+                    features = []
+        seconds = time.monotonic() - began
+        if seconds > WORTH_A_LINE:
+            share = waited / seconds
+            hint = ": a faster disk or more DATALOADER.NUM_WORKERS would help" if share > 0.5 else ""
+            print(f"Encoded {total} images of {len(files)} files in {seconds:.0f} s, {share:.0%} waiting{hint}")
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Features [N, D] of texts, float32 on the CPU."""
-        keys = [_digest(text.encode()) for text in texts]
+        keys = [content_digest(text.encode()) for text in texts]
         table = self._table("texts")
         rows = dict(zip(keys, table.get(keys), strict=True))
         wanted = {k: text for k, text in zip(keys, texts, strict=True) if rows[k] is None}
@@ -102,11 +126,6 @@ class FeatureStore:
 
     def _table(self, name: str) -> Shards:
         return self.tables.setdefault(name, Shards(self.folder / name))
-
-    def _loader(self, images: Dataset) -> DataLoader:
-        workers = self.workers if len(images) > FEW else 0
-        own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
-        return DataLoader(images, batch_size=self.batch_size, num_workers=workers, generator=own)
 
     def _digests(self, paths: Sequence[str]) -> list[bytes]:
         """Content digests of files; a file that has not changed since is not read again."""
@@ -131,41 +150,8 @@ class _Digests:
         stat = Path(file).stat()
         name = f"{stat.st_size} {stat.st_mtime_ns} {Path(file).absolute()}"
         if name not in self.memo:
-            self.memo[name] = _digest(Path(file).read_bytes())
+            self.memo[name] = content_digest(Path(file).read_bytes())
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with self.path.open("a", encoding="utf-8") as lines:  # one short line at a time: appended whole
                 lines.write(f"{self.memo[name].hex()}\t{name}\n")
         return self.memo[name]
-
-
-class _Images(Dataset):
-    """Decoded and transformed images; `items` holds path, view and content digest."""
-
-    def __init__(self, items: list[tuple[str, int | None, bytes]], transform: Callable):
-        self.items, self.transform = items, transform
-
-    def __len__(self) -> int:
-        return len(self.items)
-
-    def __getitem__(self, index: int) -> Tensor:
-        path, view, digest = self.items[index]
-        image = read_image(path)
-        return self.transform(image) if view is None else _random_view(image, self.transform, digest, view)
-
-
-def _random_view(image: Image.Image, transform: Callable, digest: bytes, view: int) -> Tensor:
-    """`transform(image)` with random numbers that follow from the content and the view number alone."""
-    seed = int.from_bytes(_digest(digest + view.to_bytes(4, "little"))[:8], "little")
-    python, numpy_ = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        pixels = transform(image)
-    random.setstate(python)
-    np.random.set_state(numpy_)
-    return pixels
-
-
-def _digest(content: bytes) -> bytes:
-    return blake2b(content, digest_size=16).digest()

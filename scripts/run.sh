@@ -1,4 +1,4 @@
-# Sourced by scripts/<method>/*.sh: the loops over shots and seeds, one run after another on the one device.
+# Sourced by scripts/<method>/*.sh: the loop over shots, on the one device; the seeds are run together.
 #
 # From the environment:
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
@@ -21,7 +21,7 @@ _usage() {
 
 # _each RUN TRAINER DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
 _each() {
-    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone="${5:-}" shots seed failed=0
+    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone="${5:-}" shots failed=0
     [ -n "$all" ] && [ $# -le 5 ] || _usage
     [ "$all" = all ] && all="$ALL_SHOTS"
     for shots in $all; do
@@ -35,10 +35,9 @@ _each() {
         [ "$DATA" = phantoms ] && backbone=PhantomCLIP || backbone=BiomedCLIP
     fi
     for shots in $all; do
-        for seed in ${SEEDS:-1 2 3}; do
-            "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
-                --shots "$shots" --seed "$seed" --output "${OUTPUT:-output}" || failed=1
-        done
+        # shellcheck disable=SC2086
+        "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
+            --shots "$shots" --seed ${SEEDS:-1 2 3} --output "${OUTPUT:-output}" || failed=1
     done
     return $failed
 }

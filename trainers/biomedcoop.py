@@ -5,6 +5,7 @@ from torch.nn import functional as F
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from trainers.feature_trainer import Step
 from trainers.llm import ensemble, llm_features, selective_ensemble
 from trainers.prompt_trainer import PromptTrainer
 
@@ -36,9 +37,8 @@ class BiomedCoOp(PromptTrainer):
         self.llm = llm_features(self, self.settings.N_PROMPTS)
         self.ensemble = ensemble(self.llm)
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         s = self.settings
-        prompts = self.prompt_features()
         logits = self.cosine_logits(features, prompts)
         teacher = self.cosine_logits(features, selective_ensemble(features, self.llm, s.TAU))
         return logits, {

@@ -4,11 +4,12 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dassl.engine import TRAINER_REGISTRY
+from trainers.feature_trainer import Step
 from trainers.prompt_trainer import PromptTrainer
 
 
 @TRAINER_REGISTRY.register()
 class CoOp(PromptTrainer):
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        logits = self.logits(features)
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
+        logits = self.cosine_logits(features, prompts)
         return logits, {"ce": cross_entropy(logits, labels)}

@@ -4,16 +4,18 @@ The frozen image tower runs once per image and view (`clip.FeatureStore`); what 
 features. The loop, its log lines and the checkpoint files are Dassl's.
 """
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
-from clip import FeatureStore, build_backbone
+from clip import Backbone, FeatureStore, build_backbone
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
@@ -21,6 +23,14 @@ from trainers import checkpoints
 from trainers.results import config_digest, method_settings, write_results
 
 VIEWS_AT_ONCE = 50_000  # image views held in memory: 100 MB at D = 512
+Step = tuple[Tensor, dict[str, Tensor]]  # logits [B, C], and the weighted loss terms by name
+
+
+@lru_cache(maxsize=1)
+def frozen(name: str, device: str, precision: str, root: str, workers: int) -> tuple[Backbone, FeatureStore]:
+    """Backbone and feature store: runs of one process share them."""
+    backbone = build_backbone(name, device, precision)
+    return backbone, FeatureStore(backbone, root or None, workers=workers)
 
 
 class FeatureLoader:
@@ -51,7 +61,7 @@ class FeatureTrainer(TrainerX):
     @staticmethod
     def defaults() -> CfgNode:
         """The method's settings: the node of `cfg.TRAINER` that bears its name in capitals."""
-        return CfgNode()
+        return CfgNode({"PREC": "fp32"})  # of the frozen towers: "fp32" or "bf16"
 
     # ------------------------------------------------------------------------------------- what a method supplies
 
@@ -62,9 +72,19 @@ class FeatureTrainer(TrainerX):
         """Logits [B, C] of unit image features [B, D]."""
         raise NotImplementedError
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, features: Tensor, labels: Tensor) -> Step:
         """Logits [B, C] and the weighted loss terms, by name, whose sum is minimised."""
         raise NotImplementedError
+
+    @staticmethod
+    def losses(trainers: Sequence["FeatureTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
+        """`loss` of several trainers of this class, which a method may compute together."""
+        return [trainer.loss(*batch) for trainer, batch in zip(trainers, batches, strict=True)]
+
+    @staticmethod
+    def backward(trainers: Sequence["FeatureTrainer"], steps: Sequence[Step]) -> None:
+        """Gradients of several trainers of this class; each one's terms reach its own parameters alone."""
+        sum(sum(terms.values()) for _, terms in steps).backward()
 
     def extra_metrics(self, features: Tensor, labels: Tensor) -> dict[str, float]:
         """Further figures (percent) of the features [N, D] and labels [N] that were tested."""
@@ -79,8 +99,13 @@ class FeatureTrainer(TrainerX):
     def build_data_loader(self) -> None:
         cfg = self.cfg
         self.started = time.time()
-        self.backbone = build_backbone(cfg.MODEL.BACKBONE.NAME, device=str(self.device))
-        self.store = FeatureStore(self.backbone, cfg.FEATURES.ROOT or None, workers=cfg.DATALOADER.NUM_WORKERS)
+        self.backbone, self.store = frozen(
+            cfg.MODEL.BACKBONE.NAME,
+            str(self.device),
+            self.settings.PREC,
+            cfg.FEATURES.ROOT,
+            cfg.DATALOADER.NUM_WORKERS,
+        )
         cfg.defrost()  # a frozen backbone knows what it was trained on better than a config file does
         cfg.INPUT.SIZE = (self.backbone.image_size, self.backbone.image_size)
         cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(self.backbone.mean), list(self.backbone.std)
@@ -164,20 +189,36 @@ class FeatureTrainer(TrainerX):
         return batch["img"].to(self.device), batch["label"].to(self.device)
 
     def forward_backward(self, batch: dict[str, Tensor]) -> dict[str, float]:
-        features, labels = self.parse_batch_train(batch)
-        logits, terms = self.loss(features, labels)
-        for name, term in terms.items():
-            if not torch.isfinite(term):
+        batch = self.parse_batch_train(batch)
+        (step,) = self.losses([self], [batch])
+        summary = self.summary(step, batch[1])
+        self.model_zero_grad()
+        self.backward([self], [step])
+        self.update()
+        return summary
+
+    def summary(self, step: Step, labels: Tensor) -> dict[str, float]:
+        """Figures for the log, brought to the CPU in one go.
+
+        Raises:
+            FloatingPointError: a term is not finite; names it.
+        """
+        logits, terms = step
+        *values, accuracy = torch.stack([*terms.values(), compute_accuracy(logits, labels)[0].squeeze()]).tolist()
+        for name, value in zip(terms, values, strict=True):
+            if not math.isfinite(value):
                 raise FloatingPointError(
-                    f"Expected finite loss terms, but {name} is {term.item()} at epoch {self.epoch + 1}, batch "
+                    f"Expected finite loss terms, but {name} is {value} at epoch {self.epoch + 1}, batch "
                     f"{self.batch_idx + 1}: lower OPTIM.LR or the weight of {name}; the last good epoch is kept."
                 )
-        total = sum(terms.values())
-        self.model_backward_and_update(total)
+        shown = dict(zip(terms, values, strict=True)) if len(terms) > 1 else {}
+        return {"loss": sum(values), "acc": accuracy} | shown
+
+    def update(self) -> None:
+        """Step the optimizers, and the schedulers after an epoch's last batch."""
+        self.model_update()
         if self.batch_idx + 1 == self.num_batches:
             self.update_lr()
-        summary = {"loss": total.item(), "acc": compute_accuracy(logits, labels)[0].item()}
-        return summary | ({name: term.item() for name, term in terms.items()} if len(terms) > 1 else {})
 
     def after_epoch(self) -> None:
         self.save_model(self.epoch, self.output_dir)

@@ -1,11 +1,14 @@
 """The base of every prompt-learning method: learned context tokens, the frozen text tower, cosine logits."""
 
+from collections.abc import Sequence
+
+import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
-from trainers.feature_trainer import FeatureTrainer
+from clip import Tokens
+from trainers.feature_trainer import FeatureTrainer, Step
 from trainers.prompt_learner import PromptLearner
-from trainers.results import method_settings
 
 
 class PromptTrainer(FeatureTrainer):
@@ -13,20 +16,12 @@ class PromptTrainer(FeatureTrainer):
 
     @staticmethod
     def defaults() -> CfgNode:
-        return CfgNode(
-            {
-                "N_CTX": 4,  # number of context tokens
-                "CTX_INIT": "a photo of a",  # words they start from; "" for noise
-                "CSC": False,  # a context of its own for each class
-                "CLASS_TOKEN_POSITION": "end",  # "end", "middle" or "front"
-                "PREC": "fp32",
-            }
-        )
-
-    def check_cfg(self, cfg: CfgNode) -> None:
-        precision = method_settings(cfg).PREC
-        if precision != "fp32":
-            raise ValueError(f'Expected TRAINER.{cfg.TRAINER.NAME.upper()}.PREC "fp32", but got "{precision}".')
+        node = FeatureTrainer.defaults()
+        node.N_CTX = 4  # number of context tokens
+        node.CTX_INIT = "a photo of a"  # words they start from; "" for noise
+        node.CSC = False  # a context of its own for each class
+        node.CLASS_TOKEN_POSITION = "end"  # "end", "middle" or "front"
+        return node
 
     def build_method(self, classnames: list[str]) -> None:
         s = self.settings
@@ -34,6 +29,23 @@ class PromptTrainer(FeatureTrainer):
             self.backbone, classnames, s.N_CTX, s.CTX_INIT, s.CSC, s.CLASS_TOKEN_POSITION
         )
         self.learn("prompt_learner", self.prompt_learner)
+
+    def prompts(self, features: Tensor) -> tuple[Tensor, Tokens]:
+        """Embeddings [N, L, token_dim] of the prompts that a batch of image features [B, D] needs, and their tokens."""
+        return self.prompt_learner(), self.prompt_learner.tokens
+
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
+        """Logits [B, C] and the weighted loss terms, given the unit text features [N, D] of `prompts`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def losses(trainers: Sequence["PromptTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
+        """`loss` of each trainer, after one call of the text tower for the prompts of all."""
+        asked = [trainer.prompts(features) for trainer, (features, _) in zip(trainers, batches, strict=True)]
+        tokens = Tokens(*(torch.cat(parts) for parts in zip(*(tokens for _, tokens in asked), strict=True)))
+        encoded = trainers[0].backbone.encode_tokens(torch.cat([embeddings for embeddings, _ in asked]), tokens)
+        each = encoded.split([len(embeddings) for embeddings, _ in asked])
+        return [trainer.loss(*batch, prompts) for trainer, batch, prompts in zip(trainers, batches, each, strict=True)]
 
     def prompt_features(self) -> Tensor:
         """Text features T_p [C, D] of the learned prompts, unit norm."""

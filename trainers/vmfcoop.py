@@ -9,6 +9,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from trainers import vmf
+from trainers.feature_trainer import Step
 from trainers.llm import llm_features
 from trainers.losses import (
     anchor_loss,
@@ -84,9 +85,8 @@ class vMFCoOp(PromptTrainer):
     def extra_metrics(self, features: Tensor, labels: Tensor) -> dict[str, float]:
         return {"anchor_accuracy": self.anchor_accuracy(features, labels)}  # for information: nothing is chosen by it
 
-    def loss(self, features: Tensor, labels: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         s = self.settings
-        prompts = self.prompt_features()
         logits = self.cosine_logits(features, prompts)
         if s.SCE:
             terms = {"sce": symmetric_cross_entropy(logits, labels, s.SCE_EPS)}

@@ -27,7 +27,9 @@ class ZeroshotCLIP(Zeroshot):
 
     @staticmethod
     def defaults() -> CfgNode:
-        return CfgNode({"TEMPLATE": "a photo of a {}."})
+        node = FeatureTrainer.defaults()
+        node.TEMPLATE = "a photo of a {}."
+        return node
 
     def class_directions(self, classnames: list[str]) -> Tensor:
         prompts = [self.settings.TEMPLATE.format(name.replace("_", " ")) for name in classnames]
@@ -40,7 +42,9 @@ class ZeroshotEnsemble(Zeroshot):
 
     @staticmethod
     def defaults() -> CfgNode:
-        return CfgNode({"N_PROMPTS": 50})
+        node = FeatureTrainer.defaults()
+        node.N_PROMPTS = 50  # LLM prompts per class
+        return node
 
     def class_directions(self, classnames: list[str]) -> Tensor:
         return ensemble(llm_features(self, self.settings.N_PROMPTS))
@@ -52,7 +56,9 @@ class ZeroshotSelectiveEnsemble(Zeroshot):
 
     @staticmethod
     def defaults() -> CfgNode:
-        return CfgNode({"N_PROMPTS": 50, "TAU": 1.5})
+        node = ZeroshotEnsemble.defaults()
+        node.TAU = 1.5  # outlier threshold, in standard deviations
+        return node
 
     def class_directions(self, classnames: list[str]) -> Tensor:
         images = self.plain_features(self.train_items)

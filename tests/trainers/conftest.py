@@ -72,7 +72,8 @@ def build(flags):
         from dassl.engine import build_trainer
         from dassl.utils import set_random_seed
 
-        cfg = train.setup_cfg(train.parser().parse_args(flags(trainer, *opts, **kwargs)))
+        args = train.parse(flags(trainer, *opts, **kwargs))
+        cfg = train.setup_cfg(args, *args.seed)
         set_random_seed(cfg.SEED)
         return build_trainer(cfg)
 

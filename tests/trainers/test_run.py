@@ -196,3 +196,51 @@ def test_config_files_merge_from_the_general_to_the_particular():
     names = [str(p.relative_to(train.CONFIGS)) for p in train.config_files(args)]
     trainer = "trainers/BiomedCoOp/few_shot"
     assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml", "shots/16.yaml"]
+
+
+@pytest.mark.parametrize("trainer", ["vMFCoOp", "BiomedCoOp", "ZeroshotCLIP"])
+def test_seeds_together_learn_what_they_learn_alone(flags, tmp_path, trainer):
+    opts = ("OPTIM.MAX_EPOCH", 0 if trainer == "ZeroshotCLIP" else 8, "DATALOADER.TRAIN_X.BATCH_SIZE", 4)
+    for seed in (1, 2, 3):
+        assert train.main(flags(trainer, *opts, output=tmp_path / "alone", seed=seed)) == 0
+    assert train.main(flags(trainer, *opts, output=tmp_path / "together", more=("--seed", 1, 2, 3))) == 0
+    for seed in (1, 2, 3):
+        alone, together = (run_folder(tmp_path / output, trainer, seed=seed) for output in ("alone", "together"))
+        assert record(together)["metrics"].keys() == record(alone)["metrics"].keys()
+        assert record(together)["metrics"]["accuracy"] == record(alone)["metrics"]["accuracy"]
+        if trainer != "ZeroshotCLIP":
+            assert torch.allclose(learned(together)["ctx"], learned(alone)["ctx"], atol=1e-5, rtol=0)
+            log, other = ((folder / "log.txt").read_text() for folder in (together, alone))
+            assert log.count("epoch [") == other.count("epoch [") == 8
+            assert f"Setting fixed seed: {seed}" in log and log.count("Setting fixed seed") == 1
+
+
+def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, monkeypatch):
+    from trainers import vmfcoop
+
+    real = vmfcoop.vMFCoOp.loss
+
+    def broken(self, features, labels, prompts):
+        logits, terms = real(self, features, labels, prompts)
+        bad = self.cfg.SEED == 2 and self.epoch == 1
+        return logits, terms | {"sc": terms["sc"] * (float("nan") if bad else 1.0)}
+
+    monkeypatch.setattr(vmfcoop.vMFCoOp, "loss", broken)
+    assert train.main(flags("vMFCoOp", more=("--seed", 1, 2, 3))) == 1
+    assert "sc is nan at epoch 2, batch 1" in capsys.readouterr().err
+    folders = {seed: run_folder(tmp_path, "vMFCoOp", seed=seed) for seed in (1, 2, 3)}
+    assert [(folder / "metrics.json").exists() for folder in folders.values()] == [True, False, True]
+    assert "FloatingPointError" in (folders[2] / "log.txt").read_text()
+    assert "FloatingPointError" not in (folders[1] / "log.txt").read_text()
+    monkeypatch.undo()
+    assert train.main(flags("vMFCoOp", more=("--seed", 1, 2, 3))) == 0
+    assert "Finished already" in capsys.readouterr().out
+    assert "Resuming from epoch 1 of 3" in (folders[2] / "log.txt").read_text()
+    assert train.main(flags("vMFCoOp", output=tmp_path / "whole", seed=2)) == 0
+    assert torch.equal(learned(folders[2])["ctx"], learned(run_folder(tmp_path / "whole", "vMFCoOp", seed=2))["ctx"])
+
+
+def test_settings_may_follow_the_seeds():
+    args = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
+    assert args.seed == [1, 2] and args.opts == ["OPTIM.LR", "0.1"]
+    assert train.parse(["--trainer", "CoOp"]).seed == [-1]

@@ -138,33 +138,39 @@ class TrainerX(SimpleTrainer):
     """A trainer on labelled images: `forward_backward` is called on every batch of `train_loader_x`."""
 
     def run_epoch(self) -> None:
-        self.set_model_mode("train")
-        losses, batch_time, data_time = MetricMeter(), AverageMeter(), AverageMeter()
-        self.num_batches = len(self.train_loader_x)
-        end = time.time()
+        self.begin_steps()
         for self.batch_idx, batch in enumerate(self.train_loader_x):  # noqa: B020 - trainers read it
-            data_time.update(time.time() - end)
-            loss_summary = self.forward_backward(batch)
-            batch_time.update(time.time() - end)
-            losses.update(loss_summary)
+            self.data_time.update(time.time() - self.step_end)
+            self.end_step(self.forward_backward(batch))
 
-            often = self.cfg.TRAIN.PRINT_FREQ
-            if (self.batch_idx + 1) % often == 0 or self.num_batches < often:
-                left = (self.max_epoch - self.epoch) * self.num_batches - self.batch_idx - 1
-                print(
-                    f"epoch [{self.epoch + 1}/{self.max_epoch}] "
-                    f"batch [{self.batch_idx + 1}/{self.num_batches}] "
-                    f"time {batch_time.val:.3f} ({batch_time.avg:.3f}) "
-                    f"data {data_time.val:.3f} ({data_time.avg:.3f}) "
-                    f"{losses} "
-                    f"lr {self.get_current_lr():.4e} "
-                    f"eta {timedelta(seconds=int(batch_time.avg * left))}"
-                )
-            step = self.epoch * self.num_batches + self.batch_idx
-            for name, meter in losses.meters.items():
-                self.write_scalar(f"train/{name}", meter.avg, step)
-            self.write_scalar("train/lr", self.get_current_lr(), step)
-            end = time.time()
+    def begin_steps(self) -> None:
+        """Called before the first batch of an epoch: training mode, and meters at zero."""
+        self.set_model_mode("train")
+        self.loss_meters, self.batch_time, self.data_time = MetricMeter(), AverageMeter(), AverageMeter()
+        self.num_batches = len(self.train_loader_x)
+        self.step_end = time.time()
+
+    def end_step(self, loss_summary: dict[str, float]) -> None:
+        """Called after each batch: its figures go into the meters, the log and the curves."""
+        self.batch_time.update(time.time() - self.step_end)
+        self.loss_meters.update(loss_summary)
+        often = self.cfg.TRAIN.PRINT_FREQ
+        if (self.batch_idx + 1) % often == 0 or self.num_batches < often:
+            left = (self.max_epoch - self.epoch) * self.num_batches - self.batch_idx - 1
+            print(
+                f"epoch [{self.epoch + 1}/{self.max_epoch}] "
+                f"batch [{self.batch_idx + 1}/{self.num_batches}] "
+                f"time {self.batch_time.val:.3f} ({self.batch_time.avg:.3f}) "
+                f"data {self.data_time.val:.3f} ({self.data_time.avg:.3f}) "
+                f"{self.loss_meters} "
+                f"lr {self.get_current_lr():.4e} "
+                f"eta {timedelta(seconds=int(self.batch_time.avg * left))}"
+            )
+        step = self.epoch * self.num_batches + self.batch_idx
+        for name, meter in self.loss_meters.meters.items():
+            self.write_scalar(f"train/{name}", meter.avg, step)
+        self.write_scalar("train/lr", self.get_current_lr(), step)
+        self.step_end = time.time()
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
         """Images, labels and domains of a batch, on the device."""
