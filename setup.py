@@ -35,6 +35,8 @@ setup(
         "matplotlib>=3.7",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.100", "mpmath>=1.3", "nilearn>=0.10.4", "ruff>=0.6"],
+        "test": ["pytest>=8", "hypothesis>=6.100", "mpmath>=1.3", "nilearn>=0.10.4", "openai>=1.30", "ruff>=0.6"],
+        "llm": ["openai>=1.30"],  # python -m datasets.prompts.generate
+        "medmnist": ["medmnist>=3.0"],  # python -m datasets.download --medmnist
     },
 )

@@ -95,10 +95,9 @@ class BiomedDataset(DatasetBase):
 
     def how_to_get(self) -> str:
         """What to do to have the images."""
-        split = f"{self.dataset_dir}/split_{self.dataset_dir}.json"
-        where = f"unpack {self.archive} (or Google Drive {self.drive_id}) so that --root (DATA=...) holds {split}"
+        command = f"`python -m datasets.download {self.key}` brings it to data/, for DATA=data (--root data)"
         stand_in = "; or DATA=phantoms (--root phantoms) runs on rendered stand-ins"
-        return f"{where if self.archive else self.source}{stand_in if self.key in phantoms.PHANTOMS else ''}."
+        return f"{command if self.archive else self.source}{stand_in if self.key in phantoms.PHANTOMS else ''}."
 
     def read_split(self) -> Split:
         """The whole split, checked against the classes."""

@@ -127,6 +127,32 @@ def test_worker_processes_see_the_same_views(files, tmp_path, monkeypatch):
     assert torch.allclose(FeatureStore(Tiny(), tmp_path / "b", workers=2).images(files, Crop(), 2), alone, atol=1e-6)
 
 
+@pytest.mark.parametrize("share", [0.9, 0.1])
+def test_a_file_is_decoded_once_for_many_views_and_waiting_is_told(files, tmp_path, monkeypatch, capsys, share):
+    decoded = []
+
+    def slow(path):
+        decoded.append(path)
+        clock[0] += share
+        return Image.open(path)
+
+    class Encoding(Tiny):
+        def pool_image(self, images):
+            clock[0] += (1 - share) * len(files)
+            return super().pool_image(images)
+
+    clock = [0.0]
+    monkeypatch.setattr("clip.views.read_image", slow)
+    monkeypatch.setattr("clip.features.WORTH_A_LINE", 0)
+    monkeypatch.setattr("clip.features.time.monotonic", lambda: clock[0])
+    store = FeatureStore(Encoding(), tmp_path / "store", batch_size=1000)
+    store.images(files * 30, Crop(), [view for view in range(30) for _ in files])
+    assert sorted(decoded) == sorted(files)
+    line = capsys.readouterr().out
+    assert f"Encoded 360 images of 12 files in 12 s, {share:.0%} waiting" in line
+    assert ("a faster disk" in line) == (share > 0.5)
+
+
 def test_weights_transform_and_content_are_part_of_the_key(files, tmp_path):
     store = FeatureStore(Tiny(), tmp_path / "store")
     before = store.images(files[:1], Plain("one"))

@@ -10,7 +10,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from datasets import prompts
 from datasets.prompts import load_prompts
 
-BANKS = sorted(prompts.FOLDER.glob("*/*.json"))
+BANKS = sorted((prompts.FOLDER / "claude").glob("*.json"))
 BY_KEY = {
     cls.__module__.rsplit(".", 1)[-1]: cls
     for cls in map(DATASET_REGISTRY.get, DATASET_REGISTRY.registered_names())

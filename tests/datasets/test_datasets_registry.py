@@ -108,7 +108,7 @@ def test_every_data_set_says_where_it_comes_from(tmp_path, name):
         assert cls.archive == f"https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/{name}.zip"
         assert len(cls.drive_id) == 33
         assert sum(other.drive_id == cls.drive_id for other in CLASSES.values()) == 1
-        wanted = cls.archive
+        wanted = f"`python -m datasets.download {cls.__module__.rsplit('.', 1)[-1]}`"
     with pytest.raises(FileNotFoundError) as error:
         load(tmp_path, cls)
     assert str(tmp_path / name) in str(error.value) and wanted in str(error.value)

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from sklearn.metrics import confusion_matrix, f1_score
 from torch import Tensor
 from yacs.config import CfgNode
 
@@ -61,6 +60,8 @@ class Classification(EvaluatorBase):
     def evaluate(self) -> dict[str, float]:
         if not self._y_true:
             raise ValueError("Nothing to evaluate: no batch was processed; is the split empty?")
+        from sklearn.metrics import f1_score  # a second of start-up that only a test needs
+
         y_true, y_pred = np.array(self._y_true), np.array(self._y_pred)
         hits = y_true == y_pred
         labels = np.unique(y_true)
@@ -102,6 +103,8 @@ class Classification(EvaluatorBase):
 
     def _save_confusion(self, y_true: np.ndarray, y_pred: np.ndarray) -> None:
         """Row = true class, column = predicted, each row summing to 1 where the class occurs."""
+        from sklearn.metrics import confusion_matrix
+
         labels = sorted(self._lab2cname) if self._lab2cname else None
         matrix = confusion_matrix(y_true, y_pred, labels=labels, normalize="true")
         path = Path(self.cfg.OUTPUT_DIR) / "cmat.pt"

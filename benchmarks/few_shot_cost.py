@@ -1,0 +1,213 @@
+"""What a few-shot run costs with BiomedCLIP's architecture: the padded way, and ours with a cold and a filled store.
+
+    python benchmarks/few_shot_cost.py [--device cuda] [--classes 2 4 8 40] [--out build/benchmarks]
+
+Random weights, random images, no network. Seconds of the parts (start-up, training step, image, test image), peak
+memory and bytes written are measured, each in a process of its own; from them follow the seconds of whole runs for
+every number of classes and shots (batch 4, 100 epochs, a new view of each image every epoch), and their ratios. Writes
+few_shot_cost.json and few_shot_cost.png.
+"""
+
+import argparse
+import itertools
+import json
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+sys.path.insert(0, str(ROOT))
+
+EPOCHS, BATCH, TEST_IMAGES, TOGETHER = 100, 4, 1717, 3  # BTMRI's test set
+ADJECTIVES, ORGANS, NOUNS = (
+    ("bright", "dark", "normal"),
+    ("brain", "lung", "kidney", "glioma"),
+    ("mass", "tumor", "image", "photo"),
+)
+PEAK = "what arithmetic alone would take"
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--device", default="cpu", choices=["cpu", "cuda"])
+    p.add_argument("--classes", type=int, nargs="+", default=[2, 4, 8, 40])
+    p.add_argument("--shots", type=int, nargs="+", default=[1, 16, 64])
+    p.add_argument("--repeats", type=int, default=5, help="timings whose median counts (the padded way has fewer)")
+    p.add_argument("--views", type=int, default=16, help="views of four files that are encoded for the timing")
+    p.add_argument("--out", type=Path, default=ROOT / "build/benchmarks", help="folder of weights, store and results")
+    p.add_argument("--part", nargs=2, metavar=("WAY", "CLASSES"), help=argparse.SUPPRESS)
+    return p
+
+
+def class_names(count: int) -> list[str]:
+    """Names of three words that the random tokenizer knows: with "a photo of a" and "." prompts of 10 tokens."""
+    return [" ".join(words) for words in itertools.islice(itertools.product(ADJECTIVES, ORGANS, NOUNS), count)]
+
+
+def write_images(root: Path, count: int) -> Path:
+    """A folder of noise: four images per class, and sentences for each."""
+    import numpy as np
+    from PIL import Image
+
+    rng, sentences = np.random.default_rng(0), {}
+    for name in class_names(count):
+        folder = root / name.replace(" ", "_")
+        folder.mkdir(parents=True, exist_ok=True)
+        for i in range(4):
+            Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(folder / f"{i}.png")
+        sentences[name] = [f"an image showing {'the ' * (i % 25)}{name} of {i}" for i in range(50)]
+    (root / "prompts.json").write_text(json.dumps({"prompts": sentences}))
+    return root
+
+
+def part(args: argparse.Namespace) -> dict[str, float]:
+    """Measure one way at one number of classes, in this process."""
+    way, count, source = args.part[0], int(args.part[1]), f"local-dir:{args.out / 'BiomedCLIP'}"
+    if way == "padded":
+        from benchmarks import padded_way
+
+        repeats = max(1, args.repeats // 2) if count <= 8 else 1
+        return padded_way.measure(source, class_names(count), args.device, repeats)
+    from benchmarks import our_way
+
+    images = write_images(args.out / f"images_{count}", count)
+    return our_way.measure(source, images, args.out / f"store_{count}", args.device, args.repeats, args.views)
+
+
+def measured(args: argparse.Namespace, way: str, count: int) -> dict[str, float]:
+    """`part` in a fresh process, so that its memory and start-up are its own."""
+    line = [
+        sys.executable,
+        __file__,
+        "--device",
+        args.device,
+        "--repeats",
+        str(args.repeats),
+        "--views",
+        str(args.views),
+    ]
+    line += ["--out", str(args.out), "--part", way, str(count)]
+    done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=os.environ)
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def totals(found: dict[str, dict[str, float]], classes: int, shots: int) -> dict[str, float]:
+    """Seconds of one run of a seed, by way; from the measured parts."""
+    images = classes * shots
+    steps = EPOCHS * max(1, images // BATCH)
+    padded, cold, warm = found["padded"], found["cold"], found["warm"]
+    test = TEST_IMAGES * cold["image"]
+    return {
+        "padded": padded["start"] + steps * padded["step"] + TEST_IMAGES * padded["test image"],
+        "ours, cold, a new view every epoch": cold["start"]
+        + EPOCHS * images * cold["image"]
+        + steps * warm["step"]
+        + test,
+        "ours, cold, 16 views": cold["start"] + 16 * images * cold["image"] + steps * warm["step"] + test,
+        "ours, stored": warm["start"] + steps * warm["step"] + warm["text"],
+        "ours, stored, 3 seeds together": warm["start"] / TOGETHER + steps * warm["step, 3 seeds"] + warm["text"],
+    }
+
+
+def report(results: dict, say: Callable[[str], None]) -> None:
+    """The tables, in words for people."""
+    from tabulate import tabulate
+
+    rows = []
+    for count, found in results["parts"].items():
+        padded, warm, image = found["padded"], found["warm"], found["cold"]["image"]
+        limits = {name: warm[f"{name} FLOPs"] / 1e9 / results["gflops"] for name in ("step", "image")}
+        rows.append(
+            [
+                count,
+                padded["step"],
+                warm["step"],
+                f"{padded['step'] / warm['step']:.1f}x",
+                f"{warm['step'] / limits['step']:.2f}x",
+                warm["step, 3 seeds"],
+                image,
+                f"{image / limits['image']:.2f}x",
+                f"{found['cold']['memory'] / padded['memory']:.0%}",
+                f"{padded['written'] / 1e6:.0f} MB / {warm['written'] / 1e3:.1f} kB",
+            ]
+        )
+    heads = ["classes", "padded step (s)", "our step (s)", "ratio", f"of {PEAK}", "of 3 seeds, each (s)", "image (s)"]
+    say(tabulate(rows, [*heads, f"of {PEAK}", "memory", "checkpoint"], floatfmt=".3f"))
+    rows = [
+        [t["classes"], t["shots"], way, value, f"{t['seconds']['padded'] / value:.1f}x"]
+        for t in results["runs"]
+        for way, value in t["seconds"].items()
+    ]
+    say("\n" + tabulate(rows, ["classes", "shots", "a run of 100 epochs", "seconds", "ratio"], floatfmt=".0f"))
+
+
+def picture(results: dict, path: Path) -> None:
+    """Seconds of a run at 16 shots (or the first number measured), by way and number of classes, on a log scale."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    shots = 16 if any(t["shots"] == 16 for t in results["runs"]) else results["runs"][0]["shots"]
+    runs = [t for t in results["runs"] if t["shots"] == shots]
+    figure = Figure(figsize=(9, 4.5), layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    ways = list(runs[0]["seconds"])
+    for i, way in enumerate(ways):
+        places = [n + (i - (len(ways) - 1) / 2) * 0.16 for n in range(len(runs))]
+        bars = axes.bar(places, [t["seconds"][way] for t in runs], 0.15, label=way)
+        axes.bar_label(bars, [f"{t['seconds'][way]:.0f}" for t in runs], fontsize=7)
+    axes.set_yscale("log")
+    axes.set_xticks(range(len(runs)), [f"{t['classes']} classes" for t in runs])
+    axes.set_ylabel("seconds for one seed")
+    axes.set_title(
+        f"A run of 100 epochs at {shots} shots, BiomedCLIP's architecture, {results['machine']}",
+        fontsize=10,
+        loc="left",
+    )
+    axes.legend(frameon=False, fontsize=8)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path, dpi=150)
+
+
+def main() -> None:
+    args = parser().parse_args()
+    if args.part:
+        print(json.dumps(part(args)))
+        return
+    import torch
+
+    from benchmarks.timing import gflops_per_second
+    from tests.random_biomedclip import write_folder
+
+    if not (args.out / "BiomedCLIP/open_clip_model.safetensors").is_file():
+        write_folder(args.out / "BiomedCLIP")
+    for store in args.out.glob("store_*"):  # cold means cold
+        for file in store.rglob("*.*"):
+            file.unlink()
+    machine = torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} CPU cores"
+    results = {
+        "date": date.today().isoformat(),
+        "machine": machine,
+        "processor": platform.processor() or platform.machine(),
+    }
+    results |= {"versions": {"python": platform.python_version(), "torch": torch.__version__}}
+    results |= {"gflops": gflops_per_second(args.device), "parts": {}, "runs": []}
+    for count in args.classes:
+        found = results["parts"][count] = {}
+        for way in ("padded", "cold", "warm"):
+            print(f"measuring: {way}, {count} classes ...", file=sys.stderr, flush=True)
+            found[way] = measured(args, way, count)
+        for shots in args.shots:
+            results["runs"].append({"classes": count, "shots": shots, "seconds": totals(found, count, shots)})
+        (args.out / "few_shot_cost.json").write_text(json.dumps(results, indent=1) + "\n")
+    print(f"{machine}, {results['gflops']:.0f} GFLOP/s in a float32 matrix product\n")
+    report(results, print)
+    picture(results, args.out / "few_shot_cost.png")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""The same job through this code base: a vMFCoOp run on stored features, with the store cold or filled."""
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+import train
+from benchmarks.timing import peak_memory_mb, seconds
+from dassl.engine import build_trainer
+
+TOGETHER = 3  # seeds
+
+
+def measure(source: str, root: Path, store: Path, device: str, repeats: int, views: int) -> dict[str, float]:
+    """Seconds of start-up, of a step (one seed, and one of three together), of an image and view encoded; FLOPs of a
+    step and of an image; peak memory in MB; bytes of a checkpoint.
+
+    `root` is a folder of images; `views` new views of its support set are encoded for the timing.
+    """
+    with tempfile.TemporaryDirectory() as output:
+        trainers = []
+        for seed in range(1, TOGETHER + 1):
+            began = time.perf_counter()
+            trainers.append(_trainer(source, root, store, device, seed, output))
+            if seed == 1:
+                start = time.perf_counter() - began
+        first = trainers[0]
+        first.train_features(0)  # the epoch of the steps below
+        batches = [trainer.parse_batch_train(_first_batch(trainer)) for trainer in trainers]
+
+        def step(count: int) -> None:
+            some = trainers[:count]
+            for trainer in some:
+                trainer.model_zero_grad()
+            steps = first.losses(some, batches[:count])
+            for trainer, each, batch in zip(some, steps, batches, strict=False):
+                trainer.summary(each, batch[1])
+            first.backward(some, steps)
+            for trainer in some:
+                trainer.update()
+
+        found = {"start": start, "step": seconds(lambda: step(1), repeats, device)}
+        found["step, 3 seeds"] = seconds(lambda: step(TOGETHER), repeats, device) / TOGETHER
+        with torch.no_grad():
+            found["text"] = seconds(first.prompt_features, repeats, device)
+        paths = [item.impath for item in first.train_items][:4]
+        numbers = [view for view in range(10_000, 10_000 + views) for _ in paths]
+        began = time.perf_counter()
+        first.store.images(paths * views, first.train_transform, numbers)
+        found["image"] = (time.perf_counter() - began) / len(numbers)
+        with FlopCounterMode(display=False) as counter:
+            step(1)
+        found["step FLOPs"] = counter.get_total_flops()
+        with FlopCounterMode(display=False) as counter:
+            first.backbone.encode_image(torch.randn(1, 3, *[first.backbone.image_size] * 2))
+        found["image FLOPs"] = counter.get_total_flops()
+        first.max_epoch = 1
+        first.save_model(0, output)
+        found["written"] = sum(path.stat().st_size for path in Path(output, "prompt_learner").glob("model*"))
+    return found | {"memory": peak_memory_mb(device)}
+
+
+def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str):
+    flags = {"root": root, "backbone": source, "trainer": "vMFCoOp", "dataset": "folder", "shots": 1, "output": output}
+    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+    opts = ["FEATURES.ROOT", str(store), "USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
+    args = train.parse([*words, "--seed", str(seed), *opts])
+    return build_trainer(train.setup_cfg(args, seed))
+
+
+def _first_batch(trainer) -> dict:
+    trainer.epoch = trainer.batch_idx = 0
+    trainer.num_batches = len(trainer.train_loader_x) + 1  # the schedule stays where it is
+    return next(iter(trainer.train_loader_x))

@@ -1,0 +1,35 @@
+"""Timing and memory, on a CPU or a GPU."""
+
+import resource
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+
+
+def seconds(work: Callable[[], object], repeats: int, device: str) -> float:
+    """Median seconds of `work` over the repeats, after one more to warm up if there are several."""
+    found = []
+    for _ in range(repeats + (repeats > 1)):
+        began = time.perf_counter()
+        work()
+        if device == "cuda":
+            torch.cuda.synchronize()
+        found.append(time.perf_counter() - began)
+    return statistics.median(found[repeats > 1 :])
+
+
+def peak_memory_mb(device: str) -> float:
+    """The most memory that this process has held: resident on a CPU, allocated by PyTorch on a GPU."""
+    if device == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / (2**20 if sys.platform == "darwin" else 2**10)
+
+
+def gflops_per_second(device: str, n: int = 2048) -> float:
+    """What a float32 matrix product reaches on this device: the pace that arithmetic limits are computed with."""
+    a = torch.randn(n, n, device=device)
+    return 2 * n**3 / 1e9 / seconds(lambda: a @ a, 7, device)

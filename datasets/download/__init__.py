@@ -1,0 +1,1 @@
+"""Bringing the real images: `python -m datasets.download DATASET... [--root data]`."""

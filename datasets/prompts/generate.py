@@ -1,0 +1,183 @@
+"""Ask a chat model for the sentences of a data set, with the paper's instruction.
+
+    OPENAI_API_KEY=... python -m datasets.prompts.generate --dataset btmri --model gpt-4o --n 50
+    python -m datasets.prompts.generate --dataset btmri --model llama3.3 --base-url http://localhost:11434/v1
+
+Any server that speaks OpenAI's chat API will do. Each answer is checked and written to the bank as it comes, and the
+model is asked again for what is missing; a bank that exists is completed, so a run that broke off is simply repeated.
+The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>.
+"""
+
+import argparse
+import os
+import re
+import sys
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import NamedTuple
+
+from dassl.utils import read_json, write_json
+from datasets import prompts
+from datasets.base import BiomedDataset
+from datasets.catalogue import by_key
+from datasets.prompts.answers import different, sentences
+
+# The paper's, after BiomedCoOp; [CLASS] and [MODALITY] are filled in for each class.
+INSTRUCTION = (
+    "Give {n} textual descriptions of visual discriminative features for distinct medical cases of [CLASS] found in "
+    "[MODALITY]."
+)
+FORM = "Write one full sentence per line, without numbers, headings or remarks of your own."
+AGAIN = "None of them may repeat or merely reword one of these:"
+PATIENCE = 3  # answers in a row without a new sentence
+
+
+class Answer(NamedTuple):
+    """What came back: the text, whether it was cut short, and the model's full name."""
+
+    text: str
+    cut: bool
+    by: str
+
+
+Ask = Callable[[str], Answer]
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--dataset", required=True, choices=sorted(by_key()), metavar="KEY", help="such as btmri")
+    p.add_argument("--model", required=True, help="name of the model, as its server calls it")
+    p.add_argument("--n", type=int, default=50, help="sentences per class (default: 50)")
+    p.add_argument("--llm", default="", help="folder of the bank (default: after the model)")
+    p.add_argument("--base-url", default=None, help="of the server (default: OPENAI_BASE_URL, or else OpenAI's own)")
+    p.add_argument("--timeout", type=float, default=120, help="seconds to wait for an answer (default: 120)")
+    return p
+
+
+def modality(cls: type[BiomedDataset]) -> str:
+    """What the images are, in words: "MRI of the brain"."""
+    return cls.modality if cls.organ in cls.modality else f"{cls.modality} of the {cls.organ}"
+
+
+def chat(model: str, base_url: str | None, timeout: float) -> Ask:
+    """A function that asks the model one question; the client repeats it after time-outs and errors that may pass.
+
+    Raises:
+        ValueError: the client or the key is missing.
+    """
+    try:
+        import openai
+    except ImportError as error:
+        raise ValueError(f"Expected the package openai, but {error}: pip install 'openai>=1.30'.") from error
+    key, base_url = os.environ.get("OPENAI_API_KEY"), base_url or os.environ.get("OPENAI_BASE_URL")
+    if not (key or base_url):
+        raise ValueError(
+            "Expected a key in the environment variable OPENAI_API_KEY, but there is none: set it, or name a server "
+            "that needs none by --base-url."
+        )
+    client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=5)
+
+    def ask(text: str) -> Answer:
+        try:
+            reply = client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}])
+            choice = reply.choices[0]
+            message = choice.message.content or getattr(choice.message, "refusal", "") or ""
+        except openai.OpenAIError as error:
+            raise OSError(
+                f"Expected an answer of {model} from {client.base_url}, but got {' '.join(str(error).split())}: look "
+                "to OPENAI_API_KEY, --model and --base-url, and run again; what was answered before is kept."
+            ) from error
+        except (AttributeError, IndexError, TypeError, ValueError):  # a page or a scrap in place of the API's JSON
+            return Answer("", False, "")
+        return Answer(message, choice.finish_reason in ("length", "content_filter"), reply.model or model)
+
+    return ask
+
+
+class Bank:
+    """Sentences of each class in a file, with where they come from.
+
+    Raises:
+        ValueError: there is such a file, but not by this model for these classes.
+    """
+
+    def __init__(self, path: Path, cls: type[BiomedDataset], model: str, n: int):
+        self.path, self.n = path, n
+        found = read_json(path) if path.is_file() else {"model": model, "prompts": {}}
+        held = found.get("prompts", {})
+        if found.get("model") != model or not held.keys() <= set(cls.classes):
+            raise ValueError(
+                f'Expected {path} to be by the model "{model}" for classes of {cls.__name__}, but it is by '
+                f'"{found.get("model", "unknown")}" for {", ".join(held)}: choose another folder by --llm.'
+            )
+        self.prompts = {name: held.get(name, []) for name in cls.classes}
+        self.head = {
+            "llm": path.parent.name,
+            "dataset": cls.__name__,
+            "modality": modality(cls),
+            "model": model,
+            "answered_by": found.get("answered_by", []),
+            "instruction": INSTRUCTION.format(n=n),
+            "form": FORM,
+        }
+
+    def question(self, name: str) -> str:
+        """What is asked about a class that lacks sentences."""
+        known = self.prompts[name]
+        asked = INSTRUCTION.format(n=self.n - len(known))
+        asked = asked.replace("[CLASS]", name).replace("[MODALITY]", self.head["modality"])
+        return "\n".join([f"{asked} {FORM}", *([AGAIN, *known] if known else [])])
+
+    def add(self, name: str, answer: Answer) -> bool:
+        """Take from an answer what is new, also to the other classes, and write it down; whether there was any."""
+        known = [text for texts in self.prompts.values() for text in texts]
+        new = different(sentences(answer.text, answer.cut), known)[: self.n - len(self.prompts[name])]
+        if new:
+            self.prompts[name] += new
+            self.head["answered_by"] = sorted({*self.head["answered_by"], answer.by})
+            held = {name: texts for name, texts in self.prompts.items() if texts}
+            write_json({**self.head, "date": date.today().isoformat(), "prompts": held}, self.path)
+        return bool(new)
+
+
+def generate(bank: Bank, ask: Ask) -> None:
+    """Ask until every class of the bank has its sentences.
+
+    Raises:
+        ValueError: the model would not describe a class, or not often enough; the other classes are written.
+    """
+    lacking = []
+    for name, texts in bank.prompts.items():
+        fruitless, answer = 0, None
+        while len(texts) < bank.n and fruitless < PATIENCE:
+            answer = ask(bank.question(name))
+            fruitless = 0 if bank.add(name, answer) else fruitless + 1
+            print(f"{name}: {len(texts)} of {bank.n}")
+        if len(texts) < bank.n:
+            lacking.append(f'{len(texts)} of "{name}" (last answer: "{" ".join(answer.text.split())[:80]}")')
+    if lacking:
+        raise ValueError(
+            f"Expected {bank.n} different sentences of each class, but got {', '.join(lacking)}: run again to ask for "
+            f"the rest, or add them to {bank.path}."
+        )
+
+
+def main(argv: list[str] | None = None) -> int:
+    cli = parser()
+    args = cli.parse_args(argv)
+    if args.n < 1:
+        cli.error(f"expected --n of at least 1, but got {args.n}")
+    llm = args.llm or re.sub(r"[^A-Za-z0-9._-]", "-", args.model)
+    try:
+        bank = Bank(prompts.FOLDER / llm / f"{args.dataset}.json", by_key()[args.dataset], args.model, args.n)
+        generate(bank, chat(args.model, args.base_url, args.timeout))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    print(f"Complete: {bank.path}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

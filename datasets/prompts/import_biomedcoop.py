@@ -1,0 +1,103 @@
+"""BiomedCoOp's own sentences (by GPT-4) as the bank `gpt4`, from a checkout of its repository.
+
+    git clone https://github.com/HealthX-Lab/BiomedCoOp
+    python -m datasets.prompts.import_biomedcoop BiomedCoOp
+
+Their file is read as data and never run. Nothing is changed or left out: repeats are reported, and stay, so that a run
+with PROMPTS.LLM gpt4 has what BiomedCoOp has. The sentences are theirs, and are not part of this repository.
+"""
+
+import argparse
+import ast
+import hashlib
+import sys
+from pathlib import Path
+
+from dassl.utils import read_json, write_json
+from datasets import prompts
+from datasets.catalogue import by_key
+
+LLM = "gpt4"
+FILE = Path("trainers", "prompt_templates.py")
+VARIABLE = "BIOMEDCOOP_TEMPLATES"
+
+
+def read_templates(path: Path) -> dict[str, list[str]]:
+    """The sentences of each class in a Python file, which is parsed and not run.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it assigns no such dictionary of lists of strings.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")
+    expected = f"Expected {VARIABLE} = {{class: [sentence, ...]}} in {path}"
+    try:
+        found = {
+            target.id: node.value
+            for node in ast.parse(path.read_bytes()).body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        templates = ast.literal_eval(found[VARIABLE])
+    except KeyError as error:
+        raise ValueError(f"{expected}, but it assigns no such name: take another version of it.") from error
+    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
+        raise ValueError(f"{expected}, but it is not plain data ({error}): take another version of it.") from error
+    lists = templates.values() if isinstance(templates, dict) else [None]
+    if not all(isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists):
+        raise ValueError(f"{expected}, but it holds something else: take another version of it.")
+    return templates
+
+
+def import_banks(checkout: Path, folder: Path) -> None:
+    """Write a bank for each data set that has all its classes there, and say what was found.
+
+    Raises:
+        FileNotFoundError, ValueError: as `read_templates`; or a bank that differs stands in the way.
+    """
+    path = checkout / FILE
+    templates = read_templates(path)
+    source = {"file": f"BiomedCoOp/{FILE.as_posix()}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    for key, cls in by_key().items():
+        absent = [name for name in cls.classes if name not in templates]
+        if absent:
+            print(f'{key}: left out, "{absent[0]}" is not among their classes')
+            continue
+        bank = {
+            "llm": LLM,
+            "dataset": cls.__name__,
+            "source": source,
+            "prompts": {name: templates[name] for name in cls.classes},
+        }
+        target = folder / f"{key}.json"
+        if target.is_file() and read_json(target) != bank:
+            raise ValueError(f"Expected no bank or this one in {target}, but it has another: move it away.")
+        write_json(bank, target)
+        print(f"{key}: {target}{repeats(bank['prompts'])}")
+
+
+def repeats(sentences: dict[str, list[str]]) -> str:
+    """Which classes have sentences more than once, in words; "" for none."""
+    counts = {name: (len(set(texts)), len(texts)) for name, texts in sentences.items()}
+    told = [
+        f"{name} has {different} different of {all_}" for name, (different, all_) in counts.items() if different < all_
+    ]
+    return f"; repeats: {', '.join(told)}" if told else ""
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkout", type=Path, help="root of a checkout of BiomedCoOp")
+    args = parser.parse_args(argv)
+    try:
+        import_banks(args.checkout, prompts.FOLDER / LLM)
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
