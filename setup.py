@@ -24,6 +24,7 @@ setup(
         "filelock>=3.12",
         "platformdirs>=4.0",
         "gdown>=5.0",
+        "pyyaml>=6.0",
         "yacs>=0.1.8",
         "tabulate>=0.9",
         "tqdm>=4.64",
@@ -35,8 +36,17 @@ setup(
         "matplotlib>=3.7",
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6.100", "mpmath>=1.3", "nilearn>=0.10.4", "openai>=1.30", "ruff>=0.6"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6.100",
+            "mpmath>=1.3",
+            "nilearn>=0.10.4",
+            "openai>=1.30",
+            "pydicom>=2.4",
+            "ruff>=0.6",
+        ],
         "llm": ["openai>=1.30"],  # python -m datasets.prompts.generate
+        "ukb": ["pydicom>=2.4"],  # python -m datasets.ukb
         "medmnist": ["medmnist>=3.0"],  # python -m datasets.download --medmnist
     },
 )

@@ -9,9 +9,9 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.utils import write_json
 from datasets.base import BiomedDataset, Item, Split
+from datasets.shares import SHARES, divide
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
-SHARES = (("train", 0.5), ("val", 0.2), ("test", 0.3))
 
 
 @DATASET_REGISTRY.register()
@@ -98,11 +98,8 @@ class FolderDataset(BiomedDataset):
                 (item for item in items if item.label == label),
                 key=lambda item: hashlib.sha256(item.path.encode()).digest(),
             )
-            first = 0
-            for i, (part, _) in enumerate(SHARES):
-                last = round(len(mine) * sum(share for _, share in SHARES[: i + 1]))
-                split[part] += mine[first:last]
-                first = last
+            for part, some in divide(mine).items():
+                split[part] += some
         return split
 
 

@@ -4,5 +4,5 @@ from datasets.base import BiomedDataset
 
 
 class UKBiobank(BiomedDataset):
-    source = "apply at https://www.ukbiobank.ac.uk, and prepare the images in the layout of DATASETS.md"
+    source = "apply at https://www.ukbiobank.ac.uk, then run python -m datasets.ukb prepare (see DATASETS.md)"
     licence = "UK Biobank material transfer agreement; no redistribution"

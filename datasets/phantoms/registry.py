@@ -7,19 +7,44 @@ from zlib import crc32
 
 import numpy as np
 
-from . import btmri, chmnist, covid, dermamnist
+from . import (
+    btmri,
+    busi,
+    chmnist,
+    cmri,
+    covid,
+    ctkidney,
+    dermamnist,
+    kneexray,
+    kvasir,
+    lmri,
+    lungcolon,
+    octmnist,
+    pmri,
+    retina,
+)
 from .scanner import STYLES, acquire
 from .spec import Phantom
 
 # Counts up whenever any picture changes, so that folders rendered before are rendered again.
-VERSION = 3
+VERSION = 4
 
 # Keys are the names of the data sets' configs.
 PHANTOMS: dict[str, Phantom] = {
     "btmri": btmri.PHANTOM,
+    "busi": busi.PHANTOM,
     "chmnist": chmnist.PHANTOM,
+    "cmri": cmri.PHANTOM,
     "covid": covid.PHANTOM,
+    "ctkidney": ctkidney.PHANTOM,
     "dermamnist": dermamnist.PHANTOM,
+    "kneexray": kneexray.PHANTOM,
+    "kvasir": kvasir.PHANTOM,
+    "lmri": lmri.PHANTOM,
+    "lungcolon": lungcolon.PHANTOM,
+    "octmnist": octmnist.PHANTOM,
+    "pmri": pmri.PHANTOM,
+    "retina": retina.PHANTOM,
 }
 
 

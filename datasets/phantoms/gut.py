@@ -1,0 +1,177 @@
+"""The digestive tract through an endoscope: the wall before the lens, landmarks, lesions, the camera's traces."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.random import Generator
+
+from .canvas import X, Y, blob, dots, noise, paint, rgb, scatter, sigmoid, stroke
+
+Point = tuple[float, float]
+
+
+def _around(rng: Generator, centre: Point, corners: int, wave: float) -> tuple[np.ndarray, np.ndarray]:
+    """Distance from the lumen, drawn out into `corners` corners, and the direction as a complex number."""
+    dx, dy = X - centre[0], Y - centre[1]
+    distance = np.hypot(dx, dy) + 1e-3
+    way = (dx + 1j * dy) / distance
+    turned = way**corners * np.exp(1j * rng.uniform(0, 6.3))
+    return distance * (1 + wave * turned.real) + 0.03 * noise(rng, 4), way
+
+
+def close_up(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """A wall lit from the front, with shallow undulations."""
+    x, y = rng.uniform(-0.5, 0.5, 2)
+    return image * (1 - 0.2 * np.hypot(X - x, Y - y) + 0.1 * noise(rng, 3))[..., None]
+
+
+def haustra(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Folds as steps of light towards a dark three-cornered lumen."""
+    distance, way = _around(rng, tuple(rng.uniform(-0.5, 0.5, 2)), 3, rng.uniform(0.1, 0.2))
+    turn = (way * np.exp(1j * rng.uniform(0, 6.3))).real
+    step = (np.log(distance.clip(0.05)) * rng.uniform(1.4, 2.1) + rng.uniform(0, 1) + 0.12 * turn) % 1
+    half = 0.7 + 0.4 * (way**2 * np.exp(1j * rng.uniform(0, 6.3))).real  # a fold is high on one side only
+    light = 1 - half * (0.5 * np.exp(-step / 0.22) - 0.22 * np.exp(-(((step - 0.86) / 0.16) ** 2)))
+    light = light * np.clip(0.1 + distance, 0, 1) ** 0.5 * (0.05 + 0.95 * sigmoid((distance - 0.2) / 0.05))
+    return image * light[..., None]
+
+
+def blind_pouch(rng: Generator, image: np.ndarray, crescent: bool) -> np.ndarray:
+    """Three folds that run together at the blind end, with or without a curved slit between them."""
+    (x, y), start = rng.uniform(-0.25, 0.25, 2), rng.uniform(0, 6.3)
+    distance, _ = _around(rng, (x, y), 3, 0.1)
+    image = image * (1 - 0.25 * np.exp(-((distance / 0.45) ** 2)))[..., None]
+    for i in range(3):
+        angle, bend = start + i * 2.09 + rng.uniform(-0.25, 0.25), rng.uniform(-0.35, 0.35)
+        sin, cos = np.sin(angle), np.cos(angle)
+        shadow = stroke(x + 0.2 * cos + 0.1 * sin, y + 0.2 * sin - 0.1 * cos, angle, 1.6, 0.12, bend)
+        image = image * (1 - 0.55 * shadow[..., None])
+        ridge = stroke(x + 0.16 * cos, y + 0.16 * sin, angle, 1.6, 0.09, bend)
+        image = paint(image, ridge * 0.75, image.max((0, 1)))
+    return image if not crescent else slit(rng, image, (x, y), rng.uniform(0.2, 0.28))
+
+
+def slit(rng: Generator, image: np.ndarray, centre: Point, radius: float) -> np.ndarray:
+    """A dimple with a dark crescent on one side and a bright lip."""
+    angle = rng.uniform(0, 6.3)
+    mask, depth = blob(rng, *centre, radius, radius * 0.8, angle, 0.06)
+    side = sigmoid(((X - centre[0]) * np.cos(angle) + (Y - centre[1]) * np.sin(angle)) / 0.05)
+    image = paint(image, mask * 0.8, image.max((0, 1)))
+    return paint(image, np.exp(-(((depth - 0.85) / 0.24) ** 2)) * side, (0.1, 0.02, 0.02))
+
+
+def junction(rng: Generator, image: np.ndarray, line: str, opened: bool) -> np.ndarray:
+    """A pale tube above a salmon-red lining; `line` is "sharp_line", "ragged_line" or "" for one that is washed out."""
+    centre = tuple(rng.uniform(-0.25, 0.25, 2))
+    distance, way = _around(rng, centre, 2, rng.uniform(0.05, 0.15))
+    border, soft = rng.uniform(0.5, 0.66), 0.18
+    if line == "ragged_line":
+        teeth = way ** int(rng.integers(4, 7)) * np.exp(1j * rng.uniform(0, 6.3))
+        border, soft = border + 0.15 * teeth.real + 0.07 * noise(rng, 9), 0.06
+    elif line == "sharp_line":
+        soft = 0.02
+    inner = sigmoid((border - distance) / soft)
+    image = paint(image, (1 - inner) * 0.9, rgb(rng, (0.92, 0.99), (0.7, 0.8), (0.64, 0.74)))
+    image = paint(image, inner * 0.85, rgb(rng, (0.76, 0.86), (0.3, 0.38), (0.22, 0.3)))
+    if line == "sharp_line":
+        image = paint(image, np.exp(-(((distance - border) / 0.035) ** 2)) * 0.6, (0.99, 0.88, 0.84))
+    hole, soft = (rng.uniform(0.24, 0.34), 0.02) if opened else (rng.uniform(0.08, 0.2), 0.06)
+    return image * (0.06 + 0.94 * sigmoid((distance - hole) / soft))[..., None]
+
+
+def antrum(rng: Generator, image: np.ndarray, opened: bool) -> np.ndarray:
+    """A smooth wall in wide rings around a thick rim, with an open or a closed outlet."""
+    centre = tuple(rng.uniform(-0.35, 0.35, 2))
+    distance, way = _around(rng, centre, 2, 0.06)
+    rim = rng.uniform(0.26, 0.4)
+    rings = 1 + 0.12 * np.cos((distance - rim) * rng.uniform(9, 13))
+    rings -= 0.34 * np.exp(-(((distance - rim * 1.5) / 0.1) ** 2))
+    image = image * (rings * (0.75 + 0.35 * np.exp(-(((distance - rim) / 0.12) ** 2))))[..., None]
+    if opened:
+        return image * (0.06 + 0.94 * sigmoid((distance - rim * rng.uniform(0.5, 0.75)) / 0.03))[..., None]
+    folds = (way ** int(rng.integers(4, 7)) * np.exp(1j * rng.uniform(0, 6.3))).real
+    return image * (1 - 0.5 * np.exp(-((distance / rim) ** 2)) * folds.clip(0, 1))[..., None]
+
+
+def valve(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Two thick yellowish lips at the side, with a slit between them."""
+    angle = rng.uniform(0, 6.3)
+    x, y = 0.72 * np.cos(angle), 0.72 * np.sin(angle)
+    image = image * (1 - 0.5 * blob(rng, x * 0.93, y * 0.93, 0.3, 0.5, angle, 0.05, 0.15)[0][..., None])
+    lips, depth = blob(rng, x, y, 0.24, 0.42, angle, 0.06, 0.08)
+    image = paint(image, lips * 0.95, np.array((0.97, 0.76, 0.42)) * (1.1 - 0.3 * depth.clip(0, 1))[..., None])
+    return paint(image, blob(rng, x, y, 0.045, 0.26, angle, 0.1, 0.3)[0] * 0.9, (0.3, 0.1, 0.06))
+
+
+def vessels(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Trunks with branches shining through the wall."""
+    for _ in range(int(rng.integers(3, 6))):
+        (x, y), angle, bend = rng.uniform(-0.9, 0.9, 2), rng.uniform(0, 6.3), rng.uniform(-0.7, 0.7)
+        image = paint(image, stroke(x, y, angle, 0.9, 0.034, bend) * 0.7, (0.6, 0.14, 0.14))
+        for turn in (-0.6, 0.5):
+            line = stroke(x + 0.3 * np.cos(angle), y + 0.3 * np.sin(angle), angle + turn, 0.45, 0.025, -bend)
+            image = paint(image, line * 0.65, (0.6, 0.14, 0.14))
+    return image
+
+
+def erosions(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Red streaks that run outwards."""
+    start, count = rng.uniform(0, 6.3), int(rng.integers(3, 6))
+    for i in range(count):
+        angle, near = start + 6.28 * (i + rng.uniform(-0.3, 0.3)) / count, rng.uniform(0.3, 0.5)
+        length, width = rng.uniform(0.3, 0.5), rng.uniform(0.05, 0.08)
+        line = stroke(near * np.cos(angle), near * np.sin(angle), angle, length, width, rng.uniform(-0.5, 0.5))
+        image = paint(image, line * 0.9, (0.7, 0.08, 0.08))
+    return image
+
+
+def wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.ndarray:
+    """A cut-out bed with a dark edge, and the burn marks of the snare: on the edge, or anywhere if there is no bed."""
+    (x, y), (rx, ry) = rng.uniform(-0.3, 0.3, 2), rng.uniform(0.32, 0.54, 2)
+    bed, depth = blob(rng, x, y, rx, ry, 0.0, 0.16, 0.05)
+    if cut:
+        bare = rgb(rng, (0.72, 0.85), (0.7, 0.8), (0.72, 0.88)) * (1 + 0.1 * noise(rng, 10))[..., None]
+        image = paint(image, bed * 0.95, bare)
+        image = paint(image, np.exp(-(((depth - 1) / 0.08) ** 2)) * 0.9, (0.4, 0.14, 0.14))
+    if burnt:
+        burns = scatter(rng, np.abs(depth - 1) < 0.15 if cut else np.hypot(X, Y) < 0.8, int(rng.integers(7, 12)))
+        image = paint(image, dots(rng, burns, 0.12, 0.4, 0.5) * 0.9, (0.97, 0.93, 0.84))
+        image = paint(
+            image, dots(rng, burns + rng.uniform(-0.05, 0.05, burns.shape), 0.05, 0.4, 0.5) * 0.7, (0.3, 0.15, 0.06)
+        )
+    return image
+
+
+def growth(
+    rng: Generator, image: np.ndarray, stalked: bool, lobulated: bool, colour: tuple[float, float, float] | None
+) -> np.ndarray:
+    """A head that rises from the wall, broad or on a stalk, with its shadow; a dye of this colour stains its foot."""
+    (x, y), angle, radius = rng.uniform(-0.35, 0.35, 2), rng.uniform(0, 3.1), rng.uniform(0.3, 0.5)
+    if stalked:
+        radius, lean, bend = radius * 0.72, rng.uniform(0, 6.3), rng.uniform(-0.4, 0.4)
+        image = image * (1 - 0.6 * stroke(x + 0.09, y + 0.09, lean, 1.0, 0.17, bend)[..., None])
+        image = paint(image, stroke(x, y, lean, 1.0, 0.13, bend) * 0.95, (0.95, 0.66, 0.56))
+    rx, ry = radius * rng.uniform(0.9, 1.15), radius * rng.uniform(0.75, 1.0)
+    shadow, _ = blob(rng, x + 0.1, y + 0.12, rx * 1.15, ry * 1.15, angle, 0.05, 0.15)
+    image = image * (1 - 0.5 * shadow[..., None])
+    head, depth = blob(rng, x, y, rx, ry, angle, 0.06, 0.05)
+    light = 1.15 - 0.4 * np.hypot(X - x + 0.35 * rx, Y - y + 0.35 * ry) / radius
+    if lobulated:
+        light = light - 0.6 * np.exp(-((noise(rng, 14) / 0.3) ** 2))
+    image = paint(image, head, rgb(rng, (0.8, 0.95), (0.4, 0.55), (0.36, 0.48)) * light[..., None])
+    if colour:
+        image = paint(image, head * sigmoid((depth - rng.uniform(0.5, 0.75)) / 0.1) * 0.8, colour)
+    return image
+
+
+def film(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Reflections of the lamp, dark corners, and sometimes the green inset of a position finder."""
+    lit = image.mean(2)
+    spots = scatter(rng, lit > np.quantile(lit, 0.6), int(rng.integers(3, 12)))
+    image = paint(image, dots(rng, spots, 0.035, 0.5, 0.6) * 0.85, (1.0, 0.98, 0.96))
+    reach = (np.abs(X) ** 4 + np.abs(Y) ** 4) ** 0.25 * 0.6 + 0.4 * np.hypot(X, Y)
+    image = image * sigmoid((rng.uniform(0.98, 1.12) - reach) / 0.015)[..., None]
+    if rng.random() < 0.3:
+        image[-16:, :16] = (0.1, 0.32, 0.14)
+        image = paint(image, stroke(-0.9, 0.9, rng.uniform(-1.4, 0), 0.3, 0.03, rng.uniform(-2, 2)), (0.6, 0.75, 0.3))
+    return image

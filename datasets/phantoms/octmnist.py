@@ -1,0 +1,276 @@
+"""Retinal OCT: a B-scan through the layers of the retina, with fluid, deposits or tissue in, under or above them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.random import Generator
+
+from .canvas import SIZE, X, Y, blob, dots, noise, paint, scatter, sigmoid
+from .spec import Phantom
+
+CLASSES = {
+    "choroidal neovascularization": {
+        "contour": {"bulge": 0.48, "level": 0.3, "pit": 0.22},
+        "rpe": {"irregular_rpe": 0.72, "bumps": 0.16, "smooth_rpe": 0.12},
+        "material": 0.62,
+        "subretinal_fluid": 0.55,
+        "cysts": 0.32,
+        "foci": 0.25,
+        "broken_bands": 0.55,
+        "shadow": 0.4,
+    },
+    "diabetic macular edema": {
+        "contour": {"bulge": 0.66, "pit": 0.19, "level": 0.15},
+        "rpe": {"smooth_rpe": 0.88, "bumps": 0.1, "irregular_rpe": 0.02},
+        "cysts": 0.8,
+        "subretinal_fluid": 0.26,
+        "foci": 0.55,
+        "broken_bands": 0.3,
+        "material": 0.04,
+    },
+    "drusen": {
+        "contour": {"pit": 0.62, "level": 0.32, "bulge": 0.06},
+        "rpe": {"bumps": 0.82, "irregular_rpe": 0.1, "smooth_rpe": 0.08},
+        "broken_bands": 0.25,
+        "foci": 0.12,
+        "material": 0.06,
+        "lamination": 0.45,
+    },
+    "normal OCT scan": {
+        "contour": {"pit": 0.7, "level": 0.3},
+        "rpe": {"smooth_rpe": 0.9, "bumps": 0.1},
+        "lamination": 0.72,
+        "foci": 0.04,
+        "cysts": 0.03,
+    },
+}
+
+MODALITY = (
+    "retinal OCT",
+    "optical coherence tomography scan",
+    "OCT B-scan of the macula",
+    "cross-sectional OCT image of the retina",
+    "spectral domain OCT",
+    "macular OCT slice",
+)
+
+PHRASES = {
+    "pit": (
+        "a preserved foveal pit",
+        "a smooth symmetrical foveal depression",
+        "a normal foveal contour",
+        "a shallow cup in the centre of the retina",
+        "a central dip with equal parafoveal shoulders",
+    ),
+    "level": (
+        "a level retinal surface",
+        "a scan beside the fovea with parallel layers",
+        "an inner surface without any dip",
+        "nearly uniform retinal thickness",
+        "a flat retinal contour",
+    ),
+    "bulge": (
+        "retinal edema with loss of the foveal pit",
+        "a convex swollen macula",
+        "an elevated dome-shaped retina",
+        "a foveal depression erased by swelling",
+        "a thickened fovea bulging into the vitreous",
+        "diffuse thickening of the central retina",
+    ),
+    "smooth_rpe": (
+        "a smooth flat pigment epithelium",
+        "an intact continuous RPE line",
+        "a slim bright RPE band without elevation",
+        "an even straight outer band",
+        "an RPE that is level and unbroken",
+        "a flat pigment epithelium without any bump",
+    ),
+    "bumps": (
+        "small dome-shaped elevations of the RPE",
+        "a wavy scalloped pigment epithelium",
+        "several bumps under the outer retina",
+        "mounds of deposit between the RPE and Bruch membrane",
+        "rounded humps lifting the bright outer band",
+        "an undulating RPE with medium-gray contents",
+        "focal sub-RPE deposits",
+    ),
+    "irregular_rpe": (
+        "an irregular fibrovascular pigment epithelial detachment",
+        "a broad ragged elevation of the RPE",
+        "a disrupted and thickened pigment epithelium",
+        "a large uneven RPE detachment",
+        "a steep-sided pigment epithelial detachment",
+        "a broken RPE with an ingrowing vascular membrane",
+    ),
+    "material": (
+        "subretinal hyperreflective material",
+        "a bright fuzzy mound beneath the neurosensory retina",
+        "a dense reflective membrane above the RPE",
+        "spindle-shaped hyperreflective tissue under the fovea",
+        "a fibrotic subretinal lesion",
+        "a dense white scar in the outer retina",
+    ),
+    "subretinal_fluid": (
+        "subretinal fluid",
+        "a dark wedge of fluid beneath the retina",
+        "a serous detachment of the neurosensory retina",
+        "a hyporeflective space between photoreceptors and RPE",
+        "a dome of serous fluid under the macula",
+    ),
+    "cysts": (
+        "intraretinal cystoid spaces",
+        "dark oval cysts within the retina",
+        "hyporeflective fluid pockets in the outer nuclear layer",
+        "honeycomb cavities separated by thin septa",
+        "intraretinal fluid",
+        "cystic swelling of the inner nuclear layer",
+    ),
+    "foci": (
+        "hyperreflective foci",
+        "bright dots of hard exudate in the retinal layers",
+        "scattered punctate bright spots",
+        "lipid exudates casting small shadows",
+        "clumps of exudate in the outer plexiform layer",
+    ),
+    "broken_bands": (
+        "a disrupted ellipsoid zone",
+        "loss of the photoreceptor bands",
+        "interrupted outer retinal layers",
+        "a missing inner segment ellipsoid line",
+        "photoreceptor damage with a faded ellipsoid band",
+    ),
+    "shadow": (
+        "shadowing of the choroid behind the lesion",
+        "a dark shadow cast into the choroid",
+        "blocked signal below the RPE",
+        "attenuated choroidal reflectivity under the lesion",
+        "posterior shadowing",
+    ),
+    "lamination": (
+        "distinct evenly spaced retinal layers",
+        "a regular lamination from margin to margin",
+        "clearly separated bright and dark bands",
+        "well-defined retinal layers without fluid",
+        "orderly unbroken retinal strata",
+        "sharp layering with a visible external limiting membrane",
+    ),
+}
+
+# Reflectivity at depths from the retinal surface (0) to the pigment epithelium (1).
+DEPTHS = (0.0, 0.04, 0.13, 0.19, 0.36, 0.42, 0.5, 0.54, 0.6, 0.64, 0.78, 0.82, 0.87, 0.91)
+BANDS = (0.5, 0.95, 0.9, 0.6, 0.64, 0.32, 0.34, 0.7, 0.68, 0.28, 0.26, 0.9, 0.9, 0.26)
+
+
+@dataclass
+class Scan:
+    """Heights of the boundaries, one per column [64], and the column of the lesion."""
+
+    surface: np.ndarray
+    rpe: np.ndarray
+    bruch: np.ndarray
+    middle: float
+
+
+def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
+    """Grey picture [64, 64] of a B-scan with these attributes."""
+    scan = _boundaries(rng, attributes)
+    depth = (Y - scan.surface) / np.maximum(scan.rpe - scan.surface, 0.05)
+    clear = 1.0 if "lamination" in attributes else rng.uniform(0.35, 0.6)
+    bands = np.interp(depth + 0.012 * noise(rng, 10), DEPTHS, BANDS)
+    retina = sigmoid((Y - scan.surface) / 0.015)
+    image = np.full((SIZE, SIZE), rng.uniform(0.02, 0.1), np.float32)
+    image = paint(image, retina, 0.52 + (bands - 0.52) * clear)
+    if "broken_bands" in attributes:
+        gone = np.exp(-(((X - scan.middle) / rng.uniform(0.5, 0.8)) ** 4)) * np.exp(-(((depth - 0.85) / 0.09) ** 4))
+        image = paint(image, gone * np.clip(1.2 + 0.4 * noise(rng, 8), 0, 1), 0.25)
+    image = _choroid(rng, attributes, image, scan)
+    if "subretinal_fluid" in attributes:
+        image = _fluid(rng, image, scan)
+    if "material" in attributes:
+        width, height = rng.uniform(0.3, 0.5), rng.uniform(0.16, 0.24)
+        hump = (
+            height * np.exp(-(((X - scan.middle - rng.uniform(-0.1, 0.1)) / width) ** 2)) * (1 + 0.15 * noise(rng, 6))
+        )
+        mound = sigmoid((Y - scan.rpe + hump) / 0.025) * sigmoid((scan.rpe - Y) / 0.02) * (hump > 0.04)
+        image = paint(image, mound * 0.95, 0.82 + 0.07 * noise(rng, 12))
+    if "cysts" in attributes:
+        image = _cysts(rng, image, scan, depth)
+    line = np.exp(-(((Y - scan.rpe) / 0.035) ** 2))
+    image = paint(image, line * 0.95, 0.95 + 0.05 * noise(rng, 8))
+    if "foci" in attributes:
+        inner = (depth > 0.25) & (depth < 0.8) & (np.abs(X - scan.middle) < 0.65)
+        image = paint(image, dots(rng, scatter(rng, inner, int(rng.integers(6, 13))), 0.05, 0.3), 1.0)
+    image = image * (1 + rng.uniform(0.06, 0.16) * rng.standard_normal(image.shape, np.float32))
+    if rng.random() < 0.2:  # the frame of a scan that was turned upright
+        edge = Y * rng.choice((-1, 1)) + rng.uniform(-0.15, 0.15) * X
+        image = paint(image, sigmoid((edge - rng.uniform(0.85, 0.95)) / 0.01), 1.0)
+    return image
+
+
+def _boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
+    """Where the surface, the pigment epithelium and Bruch membrane run."""
+    x, middle = X[0], rng.uniform(-0.25, 0.25)
+    bruch = rng.uniform(0.2, 0.45) + rng.uniform(-0.2, 0.2) * x + rng.uniform(-0.12, 0.12) * x**2
+    lift = np.zeros_like(x)
+    if "bumps" in attributes:
+        count = int(rng.integers(3, 7))
+        for at in np.linspace(-0.8, 0.8, count) + rng.uniform(-0.12, 0.12, count):
+            lift = np.maximum(lift, rng.uniform(0.1, 0.18) * np.exp(-(((x - at) / rng.uniform(0.08, 0.15)) ** 2)))
+    elif "irregular_rpe" in attributes:
+        broad = np.exp(-((np.abs(x - middle) / rng.uniform(0.42, 0.62)) ** 4))
+        ragged = 1 + 0.35 * noise(rng, 9)[0] + 0.2 * noise(rng, 18)[0]
+        lift = rng.uniform(0.16, 0.28) * broad * ragged.clip(0.2, 2)
+    thick = rng.uniform(0.5, 0.66)
+    if "bulge" in attributes:
+        height = thick + rng.uniform(0.18, 0.34) * np.exp(-(((x - middle) / rng.uniform(0.45, 0.65)) ** 2))
+    elif "pit" in attributes:
+        dip = np.exp(-(((x - middle) / rng.uniform(0.16, 0.26)) ** 2))
+        rim = np.exp(-(((x - middle) / 0.55) ** 2)) * 0.06
+        height = thick + rim - dip * rng.uniform(0.45, 0.62) * thick
+    else:
+        height = thick + rng.uniform(-0.08, 0.08) * x
+    surface = bruch - height - (0.6 if "irregular_rpe" in attributes else 0.1) * lift
+    return Scan(surface + 0.008 * noise(rng, 6)[0], bruch - lift, bruch, middle)
+
+
+def _choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan: Scan) -> np.ndarray:
+    """Contents of a detachment, Bruch membrane, choroid with vessels, sclera."""
+    below = sigmoid((Y - scan.rpe) / 0.01)
+    image = paint(image, below, 0.42 + 0.05 * noise(rng, 10))
+    deep = Y - scan.bruch
+    vessels = np.clip(noise(rng, 9) - 0.3, 0, 1) * 0.22
+    glow = rng.uniform(0.42, 0.6) * np.exp(-deep.clip(0) / rng.uniform(0.3, 0.6)) - vessels * (deep < 0.5)
+    if "shadow" in attributes:
+        glow = glow * (1 - 0.85 * np.exp(-(((X - scan.middle) / rng.uniform(0.3, 0.45)) ** 4)))
+    image = paint(image, sigmoid(deep / 0.015), glow.clip(0.03))
+    return paint(image, np.exp(-((deep / 0.02) ** 2)) * 0.6, 0.7)
+
+
+def _fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
+    """A dark lens, or a wedge beside the lesion, on the pigment epithelium."""
+    at = scan.middle + rng.choice((-1, 1)) * rng.uniform(0.1, 0.4)
+    height = rng.uniform(0.18, 0.28) * np.clip(1 - ((X - at) / rng.uniform(0.4, 0.65)) ** 2, 0, 1)
+    lens = sigmoid((Y - scan.rpe + height) / 0.015) * sigmoid((scan.rpe - Y) / 0.01) * (height > 0.02)
+    image = paint(image, lens * 0.95, 0.04)
+    return paint(image, np.exp(-(((Y - scan.rpe + height) / 0.02) ** 2)) * (height > 0.03) * 0.6, 0.7)
+
+
+def _cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> np.ndarray:
+    """Dark ovals side by side with bright walls, largest in the middle."""
+    inside = sigmoid((depth - 0.1) / 0.03) * sigmoid((0.88 - depth) / 0.03)
+    count = int(rng.integers(3, 7))
+    for i in range(count):
+        x = scan.middle + (i - (count - 1) / 2) * rng.uniform(0.19, 0.25)
+        column = int(np.clip((x + 1) * SIZE / 2, 0, SIZE - 1))
+        thick = scan.rpe[column] - scan.surface[column]
+        y = scan.surface[column] + thick * rng.uniform(0.4, 0.62)
+        hole, _ = blob(
+            rng, x, y, rng.uniform(0.08, 0.13), thick * rng.uniform(0.18, 0.32), rng.uniform(-0.2, 0.2), 0.08, 0.12
+        )
+        image = paint(image, hole * inside * 0.95, 0.06)
+    return image
+
+
+PHANTOM = Phantom("OCTMNIST", CLASSES, MODALITY, PHRASES, draw)

@@ -1,0 +1,135 @@
+"""From a zip of DICOM files to grey images: which slices and phases, and which grey values become 0 to 255."""
+
+import io
+import re
+import warnings
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from datasets.ukb import LeftOut
+from datasets.ukb.recipe import Images
+
+try:
+    import pydicom
+except ImportError as error:
+    raise ImportError(
+        'Expected the package pydicom, which reads DICOM files, but it is not installed: pip install "pydicom>=2.4".'
+    ) from error
+
+APART = 0.5  # mm; images that are closer show the same slice
+TAGS = [
+    *("SeriesDescription", "SeriesNumber", "ImageType", "BurnedInAnnotation"),
+    *("ImagePositionPatient", "ImageOrientationPatient", "SliceLocation"),
+    *("TriggerTime", "EchoTime", "InstanceNumber"),
+]
+
+
+@dataclass(frozen=True)
+class Header:
+    """What decides whether an image is taken."""
+
+    file: str  # in the zip
+    position: float  # mm, along the normal of its plane
+    series: int
+    phase: tuple[float, float, int]  # trigger time (ms), echo time (ms), number: phases are in this order
+
+
+def read_images(path: Path, recipe: Images) -> dict[str, np.ndarray]:
+    """The images of a zip that the recipe asks for: "s05_p00" (slice and phase in their order) to uint8 [H, W].
+
+    Raises:
+        LeftOut: the zip or its images cannot be read, or it lacks the series, slices or phases.
+    """
+    try:
+        with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
+            warnings.simplefilter("ignore")  # pydicom's quote what the headers hold
+            headers = [header for file in archive.namelist() if (header := _header(archive, file, recipe))]
+            return {name: _pixels(archive, file, recipe) for name, file in choose(headers, recipe).items()}
+    except LeftOut:
+        raise
+    except Exception:  # decoders raise whatever they like on damaged files; their words may quote a path or a header
+        raise LeftOut("a zip, or DICOM files in it, that cannot be read") from None
+
+
+def choose(headers: list[Header], recipe: Images) -> dict[str, str]:
+    """The files of the slices and phases that the recipe asks for, by name as in `read_images`.
+
+    A slice that was taken several times counts once, with its last series: the earlier ones were not good enough.
+
+    Raises:
+        LeftOut: no header at all, too few slices, or too few phases of a slice.
+    """
+    if not headers:
+        raise LeftOut("a zip without the series")
+    slices: list[list[Header]] = []
+    for header in sorted(headers, key=lambda header: header.position):
+        if not slices or header.position - slices[-1][-1].position > APART:
+            slices.append([])
+        slices[-1].append(header)
+    if len(slices) < recipe.slices.least:
+        raise LeftOut("a series with too few slices")
+    chosen = {}
+    for i in recipe.slices.of(len(slices)):
+        last = max(header.series for header in slices[i])
+        phases = sorted((h for h in slices[i] if h.series == last), key=lambda header: (header.phase, header.file))
+        if len(phases) < recipe.phases.least:
+            raise LeftOut("a series with too few phases")
+        chosen |= {f"s{i:02}_p{j:02}": phases[j].file for j in recipe.phases.of(len(phases))}
+    return chosen
+
+
+def to_grey(pixels: np.ndarray, window: tuple[float, float], inverted: bool = False) -> np.ndarray:
+    """Values [H, W] to uint8: the lower percentile of the window is black, the upper one white, or else inverted."""
+    low, high = np.percentile(pixels, window)
+    grey = np.round(255 * np.clip((pixels - low) / (high - low or 1), 0, 1)).astype(np.uint8)
+    return 255 - grey if inverted else grey
+
+
+def _header(archive: zipfile.ZipFile, file: str, recipe: Images) -> Header | None:
+    """The header of an image that may be taken; None for other series and for files that are no DICOM images."""
+    try:
+        with archive.open(file) as stream:
+            found = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=TAGS)
+    except pydicom.errors.InvalidDicomError:  # the manifest
+        return None
+    kind = found.get("ImageType") or []
+    if (
+        not re.fullmatch(recipe.series, str(found.get("SeriesDescription") or "").strip(), re.IGNORECASE)
+        or set(recipe.without) & set([kind] if isinstance(kind, str) else kind)
+        or found.get("BurnedInAnnotation") == "YES"  # may be a name
+    ):
+        return None
+    phase = (
+        float(found.get("TriggerTime") or 0),
+        float(found.get("EchoTime") or 0),
+        int(found.get("InstanceNumber") or 0),
+    )
+    return Header(file, _position(found), int(found.get("SeriesNumber") or 0), phase)
+
+
+def _position(found: "pydicom.Dataset") -> float:
+    origin, axes = found.get("ImagePositionPatient"), found.get("ImageOrientationPatient")
+    if not origin or not axes:
+        return float(found.get("SliceLocation") or 0)
+    return float(np.dot(np.cross(axes[:3], axes[3:]), origin))
+
+
+def _pixels(archive: zipfile.ZipFile, file: str, recipe: Images) -> np.ndarray:
+    found = pydicom.dcmread(io.BytesIO(archive.read(file)))
+    try:
+        pixels = found.pixel_array.astype(np.float64)
+    except Exception:
+        syntax = found.file_meta.TransferSyntaxUID
+        if not syntax.is_compressed:
+            raise
+        raise LeftOut(
+            f"pixels compressed as {syntax.name} ({syntax}) that cannot be decoded: if they are not damaged, "
+            'pip install "pylibjpeg[all]" and run again'
+        ) from None
+    if pixels.ndim != 2:
+        raise LeftOut("images in colour, or of several frames")
+    pixels = pixels * float(found.get("RescaleSlope") or 1) + float(found.get("RescaleIntercept") or 0)
+    return to_grey(pixels, recipe.window, found.PhotometricInterpretation == "MONOCHROME1")

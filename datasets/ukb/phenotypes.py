@@ -1,0 +1,159 @@
+"""Diagnoses and visits from UK Biobank's table of participants, read row by row."""
+
+import ast
+import codecs
+import csv
+import re
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from pathlib import Path
+
+from tqdm import tqdm
+
+CODES, DATES, VISITS = 41270, 41280, 53  # ICD-10 diagnoses, their first dates, days of visits
+# 41270-0.0 and f.41270.0.0 (field, instance, array), or p41270_i0_a0 with "participant." before it or not
+COLUMN = re.compile(r"(?:participant\.)?(?:(?:f\.)?(\d+)[-.](\d+)\.(\d+)|p(\d+)(?:_i(\d+))?(?:_a(\d+))?)", re.I)
+EID = re.compile(r"(?:participant\.|f\.)?eid", re.I)
+ICD10 = re.compile(r"[A-Z]\d[0-9A-Z]{1,5}")
+EMPTY = {"", "NA", "NAN", "NONE", "NULL"}
+
+
+@dataclass
+class Record:
+    """What is known of a participant."""
+
+    codes: dict[str, date | None] = field(default_factory=dict)  # ICD-10 without the dot: first date
+    visits: dict[int, date] = field(default_factory=dict)  # by instance
+    unknown: int = 0  # diagnoses that are no ICD-10 codes
+
+    def note(self, code: str, day: date | None) -> None:
+        """A diagnosis; of several days the first counts."""
+        known = self.codes.get(code)
+        self.codes[code] = min(known, day) if known and day else known or day
+
+    def add(self, other: "Record") -> None:
+        """What another row says of the same participant."""
+        for code, day in other.codes.items():
+            self.note(code, day)
+        self.visits |= other.visits
+        self.unknown += other.unknown
+
+
+def read(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Record]]:
+    """Each row of a wanted participant: eid and record.
+
+    Args:
+        path: comma- or tab-separated, with a line of column names; UTF-8 (with a mark or not), UTF-16 or Latin-1.
+        wanted: by eid.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: no column of eid, 41270, 41280 or 53; or a cell that cannot be read (names the column only).
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected the table of participants at {path}, but there is no such file.")
+    with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
+        header = file.readline()
+        delimiter = "\t" if "\t" in header else ","
+        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        columns = _Columns(path, names)
+        rows = csv.reader(file, delimiter=delimiter)
+        with tqdm(rows, desc="Reading participants", unit=" rows", delay=3, leave=False) as bar:
+            try:
+                for row in bar:
+                    eid = row[columns.eid].strip() if columns.eid < len(row) else ""
+                    if wanted(eid):
+                        yield eid, columns.record(row)
+            except csv.Error as error:
+                raise ValueError(f"Expected a table in {path}, but a row cannot be read ({error}).") from error
+
+
+def read_withdrawn(path: Path) -> set[str]:
+    """The eids of a list of participants who withdrew, one a line.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: a line that is no number.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected the list of withdrawn participants at {path}, but there is no such file.")
+    lines = path.read_text(encoding=_encoding(path)).splitlines()
+    found = [line.split(",")[0].strip(' "') for line in lines if line.strip()]
+    if found and EID.fullmatch(found[0]):
+        found = found[1:]
+    if not all(eid.lstrip("-").isdigit() for eid in found):
+        raise ValueError(f"Expected one participant's number per line in {path}, but a line is something else.")
+    return set(found)
+
+
+class _Columns:
+    """Where in a row the fields stand."""
+
+    def __init__(self, path: Path, names: Sequence[str]):
+        self.names = names
+        self.eid = next((i for i, name in enumerate(names) if EID.fullmatch(name)), -1)
+        # Field to (column, instance, array); None where the column's name has no such number.
+        self.of: dict[int, list[tuple[int, int | None, int | None]]] = defaultdict(list)
+        for i, match in enumerate(map(COLUMN.fullmatch, names)):
+            if match:
+                number, instance, array = (int(n) if n else None for n in match.groups()[0 if match[1] else 3 :][:3])
+                self.of[number].append((i, instance, array))
+        missing = [str(number) for number in (CODES, DATES, VISITS) if not self.of[number]]
+        if self.eid < 0 or missing:
+            raise ValueError(
+                f"Expected columns of eid and of the fields {CODES} (ICD-10 diagnoses), {DATES} (their dates) and "
+                f"{VISITS} (days of visits) in {path}, such as eid, {CODES}-0.0 or p{CODES}, but found none of "
+                f"{', '.join((['eid'] if self.eid < 0 else []) + missing)}: export them too."
+            )
+
+    def record(self, row: Sequence[str]) -> Record:
+        record = Record()
+        dates = {array: self._day(i, cell) for i, _, array, cell in self._cells(row, DATES)}
+        for i, _, array, cell in self._cells(row, CODES):
+            for k, said in enumerate(self._list(i, cell)) if array is None else [(array, cell)]:
+                # I251, I25.1, or "I25.1 Atherosclerotic heart disease"
+                code = next(iter(said.replace(".", "").upper().split()), "")
+                if ICD10.fullmatch(code):
+                    record.note(code, dates.get(k))
+                elif code not in EMPTY:
+                    record.unknown += 1
+        record.visits = {instance: self._day(i, cell) for i, instance, _, cell in self._cells(row, VISITS)}
+        return record
+
+    def _cells(self, row: Sequence[str], number: int) -> Iterator[tuple[int, int | None, int | None, str]]:
+        for i, instance, array in self.of[number]:
+            cell = row[i].strip() if i < len(row) else ""
+            if cell.upper() not in EMPTY:
+                yield i, instance, array, cell
+
+    def _day(self, column: int, cell: str) -> date:
+        try:
+            return date.fromisoformat(cell[:10])
+        except ValueError:
+            raise ValueError(
+                f"Expected days such as 2020-07-31 in column {self.names[column]} of the table of participants, but "
+                "found something else: export dates in this form."
+            ) from None
+
+    def _list(self, column: int, cell: str) -> Sequence[str]:
+        """The codes of one cell: I10|I251 or ["I10", "I251"]."""
+        if not cell.startswith("["):
+            return cell.split("|")
+        try:
+            return [str(code) for code in ast.literal_eval(cell)]
+        except (ValueError, SyntaxError, TypeError):
+            raise ValueError(
+                f'Expected lists such as ["I10", "I251"] or I10|I251 in column {self.names[column]} of the table of '
+                "participants, but found something else."
+            ) from None
+
+
+def _encoding(path: Path) -> str:
+    """By the mark at the beginning. Without one Latin-1 will do: it reads any byte, and what counts here is ASCII."""
+    with path.open("rb") as file:
+        head = file.read(3)
+    if head == codecs.BOM_UTF8:
+        return "utf-8-sig"
+    return "utf-16" if head[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "latin-1"

@@ -1,0 +1,121 @@
+"""The work: zips and table in, images and split out; goes on where an earlier run stopped."""
+
+import multiprocessing
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from filelock import FileLock
+from PIL import Image
+from tqdm import tqdm
+
+from dassl.utils import atomic_write, write_json
+from datasets.ukb import LeftOut
+from datasets.ukb.cohort import gather
+from datasets.ukb.dicom import read_images
+from datasets.ukb.journal import Journal, Visit
+from datasets.ukb.pseudonym import Pseudonym
+from datasets.ukb.recipe import Images, Recipe
+from datasets.ukb.split import split
+from datasets.ukb.summary import summarise
+from datasets.ukb.zips import find_zips
+
+
+def prepare(
+    recipe: Recipe,
+    bulk: Path,
+    phenotypes: Path,
+    out: Path,
+    pseudonym: Pseudonym,
+    withdrawn: Iterable[str] = (),
+    workers: int = 1,
+) -> str:
+    """Make `<out>/<NAME>/<NAME>/<class>/*.png` and `<out>/<NAME>/split_<NAME>.json`, or go on with them.
+
+    Args:
+        bulk: folder of zips, see `find_zips`.
+        phenotypes: table of participants, see `phenotypes.read`.
+        withdrawn: eids of participants who withdrew: left out, and deleted where they were prepared before.
+        workers: processes that read zips.
+
+    Returns:
+        What was made and left out, as text.
+
+    Raises:
+        FileNotFoundError: no folder, no table, or no zips of the field.
+        ValueError: the table or the journal cannot be used.
+        filelock.Timeout: another run works in the same folder.
+    """
+    folder = out / recipe.name
+    folder.mkdir(parents=True, exist_ok=True)
+    gone = {pseudonym(eid) for eid in withdrawn}
+    with FileLock(folder / ".lock", timeout=0):
+        journal = Journal(folder, {"salt": pseudonym("salt"), "choice of images": recipe.images.fingerprint})
+        known = {participant for participant, _ in journal.visits}
+        journal.forget(gone)
+        zips, unused = find_zips(bulk, recipe.images.field, pseudonym)
+        visits = sorted(zips.keys() | journal.visits.keys())
+        if not visits:
+            raise FileNotFoundError(
+                f"Expected zips named <eid>_{recipe.images.field}_<instance>_<array>.zip below {bulk}, but found none: "
+                "download this field there, or correct the field in the recipe."
+            )
+        everyone = known | {participant for participant, _ in visits}
+        members, absent = gather(phenotypes, everyone - gone, recipe.participants, pseudonym)
+        absent["withdrew"] = len(everyone & gone)
+        journal.tidy({name: member.classname for name, member in members.items()})
+        taken = []
+        for participant, instance in visits:
+            if member := members.get(participant):
+                if member.instances is None or instance in member.instances:
+                    taken.append(Visit(participant, instance, member.classname, []))
+                else:
+                    unused["a visit before the diagnosis, or without a date"] += 1
+        try:
+            todo = [(zips[v.key], v) for v in taken if v.key not in journal.visits and v.key in zips]
+            unused += _make(todo, recipe.images, journal, workers)
+        finally:  # whatever stops the run, what is finished can be used
+            made = split((journal.visits[v.key] for v in taken if v.key in journal.visits), recipe.classes)
+            write_json(made, str(folder / f"split_{recipe.name}.json"))
+    return summarise(made, recipe.classes, {"participants": absent, "zips": unused})
+
+
+def _make(todo: list[tuple[Path, Visit]], recipe: Images, journal: Journal, workers: int) -> Counter:
+    """Make the images of all visits; gives how many zips are left out, by reason."""
+    left: Counter = Counter()
+    with _map(workers) as run:
+        done = run(partial(_images, recipe=recipe, folder=journal.images), todo)
+        for result in tqdm(done, total=len(todo), desc=f"Preparing {journal.images.name}", unit="zip", leave=False):
+            if isinstance(result, Visit):
+                journal.add(result)
+            else:
+                left[result] += 1
+    return left
+
+
+def _images(job: tuple[Path, Visit], recipe: Images, folder: Path) -> Visit | str:
+    """Write the images of one zip; gives the visit with their names, or why there are none."""
+    path, visit = job
+    try:
+        images = read_images(path, recipe)
+    except LeftOut as reason:
+        return str(reason)
+    visit = replace(visit, images=[f"{visit.participant}_{visit.instance}_{name}.png" for name in images])
+    for name, pixels in zip(visit.paths(), images.values(), strict=True):
+        with atomic_write(folder / name, "wb") as file:
+            Image.fromarray(pixels).save(file, "PNG")
+    return visit
+
+
+@contextmanager
+def _map(workers: int) -> Iterator[Callable]:
+    """`map`, over processes if there are to be several."""
+    if workers <= 1:
+        yield map
+        return
+    with multiprocessing.get_context("fork" if sys.platform == "linux" else "spawn").Pool(workers) as pool:
+        yield pool.imap_unordered

@@ -1,0 +1,135 @@
+"""What a set is made of: the YAML that says which images and which participants are taken, read and checked."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from hashlib import sha256
+from pathlib import Path
+
+import yaml
+
+import datasets  # noqa: F401, registers the data sets
+from dassl.data.datasets import DATASET_REGISTRY
+
+FOLDER = Path(__file__).parent
+SETS = ("cmri", "lmri", "pmri")
+PATTERN = re.compile(r"[A-Z]\d\d\w*(-[A-Z]\d\d\w*)?")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Which of some slices or phases in their order, and how many there must be."""
+
+    at: Sequence[float]  # 0 is the first, 1 the last
+    least: int
+
+    def __post_init__(self):
+        if not self.at or not all(0 <= place <= 1 for place in self.at):
+            raise ValueError(f"at: {self.at!r} is no list of places from 0 to 1")
+
+    def of(self, count: int) -> list[int]:
+        """Positions from 0 to count - 1."""
+        return sorted({round(place * (count - 1)) for place in self.at})
+
+
+@dataclass(frozen=True)
+class Images:
+    """Which images of a zip, and which grey values become black and white."""
+
+    field: int  # of UK Biobank
+    series: str  # regular expression for all of SeriesDescription, upper and lower case alike
+    without: Sequence[str]  # values of ImageType
+    slices: Choice
+    phases: Choice
+    window: tuple[float, float]  # percentiles
+
+    def __post_init__(self):
+        low, high = self.window
+        if not 0 <= low < high <= 100:
+            raise ValueError(f"window: {self.window!r} is no pair of rising percentiles")
+        re.compile(self.series)
+
+    @property
+    def fingerprint(self) -> str:
+        return sha256(repr(self).encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Participants:
+    """Who is taken, and in which class."""
+
+    active_after: date
+    diagnosed: str
+    several: str
+    classes: dict[str, Sequence[str]]  # diseases by priority, with patterns of ICD-10 codes
+    normal: str
+    normal_without: Sequence[str]
+
+    def __post_init__(self):
+        if not isinstance(self.active_after, date):
+            raise ValueError(f"active_after: {self.active_after!r} is no day such as 2020-07-01")
+        for key, known in (("diagnosed", ("ever", "by visit")), ("several", ("first", "drop"))):
+            if getattr(self, key) not in known:
+                raise ValueError(f"{key}: {getattr(self, key)!r} is none of {', '.join(known)}")
+        for pattern in (p for patterns in (*self.classes.values(), self.normal_without) for p in patterns):
+            if not PATTERN.fullmatch(str(pattern)):
+                raise ValueError(f"{pattern!r} is no ICD-10 prefix such as I42 or I110, nor a range such as I20-I25")
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """All about one set."""
+
+    name: str  # in the registry of data sets
+    classes: Sequence[str]  # in the order of labels
+    images: Images
+    participants: Participants
+
+
+def read_recipe(key: str, path: Path | None = None) -> Recipe:
+    """The recipe of "cmri", "lmri" or "pmri", from a file of one's own if there is one.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: keys or values that are not understood, or other classes than the data set's.
+    """
+    own = FOLDER / f"{key}.yaml"
+    path = path or own
+    if not path.is_file():
+        raise FileNotFoundError(f"Expected a recipe at {path}, but there is no such file: start from a copy of {own}.")
+    try:
+        found = yaml.safe_load(path.read_text(encoding="utf-8"))
+        images, people = found["images"], found["participants"]
+        choices = {which: Choice(**images[which]) for which in ("slices", "phases")}
+        normal = people.pop("normal")
+        recipe = Recipe(
+            name=key.upper(),
+            classes=DATASET_REGISTRY.get(key.upper()).classes,
+            images=Images(**images | choices),
+            participants=Participants(**people, normal=normal["class"], normal_without=normal["without"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
+        said = " ".join(f"{type(error).__name__}: {error}".split())
+        raise ValueError(f"Expected a recipe like {own} in {path}, but found another ({said}): correct it.") from error
+    named = [*recipe.participants.classes, recipe.participants.normal]
+    if sorted(named) != sorted(recipe.classes):
+        raise ValueError(
+            f"Expected the classes {', '.join(recipe.classes)} in {path}, but found {', '.join(named)}: correct it, or "
+            f"change datasets/{key}.py too."
+        )
+    return recipe
+
+
+def matches(code: str, patterns: Sequence[str]) -> bool:
+    """Whether an ICD-10 code begins with one of the prefixes, or with one from a range.
+
+    >>> matches("I251", ["I20-I25"]), matches("I26", ["I20-I25"]), matches("I48", ["I481"])
+    (True, False, False)
+    """
+    for pattern in patterns:
+        first, _, last = pattern.partition("-")
+        last = last or first
+        if first <= code[: len(first)] and code[: len(last)] <= last:
+            return True
+    return False

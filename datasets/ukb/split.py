@@ -1,0 +1,20 @@
+"""Training, validation and test: whole participants, in the same shares in every class."""
+
+from collections.abc import Iterable, Sequence
+
+from datasets.base import Item, Split
+from datasets.shares import SHARES, divide
+from datasets.ukb.journal import Visit
+
+
+def split(visits: Iterable[Visit], classes: Sequence[str]) -> Split:
+    """All images of the visits, those of one participant in one part."""
+    by_class: dict[str, dict[str, list[str]]] = {name: {} for name in classes}
+    for visit in visits:
+        by_class[visit.classname].setdefault(visit.participant, []).extend(visit.paths())
+    found: Split = {part: [] for part, _ in SHARES}
+    for label, (classname, paths) in enumerate(by_class.items()):
+        # sorted pseudonyms are in an order by chance, which the salt decides
+        for part, participants in divide(sorted(paths)).items():
+            found[part] += [Item(path, label, classname) for name in participants for path in sorted(paths[name])]
+    return found

@@ -1,0 +1,28 @@
+"""What was made and what was left out: counts, and nothing else of anybody."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import PurePosixPath
+
+from tabulate import tabulate
+
+from datasets.base import Split
+
+
+def summarise(split: Split, classes: Sequence[str], left: dict[str, Counter]) -> str:
+    """Two tables: participants and images of each class, and what was left out.
+
+    Args:
+        left: how many, by what ("participants", "zips") and reason.
+    """
+    rows = []
+    for name in classes:
+        mine = {part: [item for item in items if item.classname == name] for part, items in split.items()}
+        people = [len({PurePosixPath(item.path).name.split("_")[0] for item in items}) for items in mine.values()]
+        rows.append([name, sum(map(len, mine.values())), sum(people), *people])
+    parts = [f"for {part}" for part in split]
+    text = tabulate(rows, ["class", "images", "participants", *parts])
+    reasons = [(count, what, why) for what, counts in left.items() for why, count in counts.most_common() if count]
+    if reasons:
+        text += "\n\n" + tabulate(reasons, ["left out", "", "why"])
+    return text

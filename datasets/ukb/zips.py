@@ -1,0 +1,33 @@
+"""The bulk files: which zip holds which visit."""
+
+import re
+from collections import Counter, defaultdict
+from pathlib import Path
+
+from datasets.ukb.pseudonym import Pseudonym
+
+NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.zip")  # eid, field, instance, array
+
+
+def find_zips(bulk: Path, field: int, pseudonym: Pseudonym) -> tuple[dict[tuple[str, int], Path], Counter]:
+    """The zip of each visit, by pseudonym and instance, and how many are left out, by reason.
+
+    Args:
+        bulk: folder that holds, at any depth, zips `<eid>_<field>_<instance>_<array>.zip`.
+
+    Raises:
+        FileNotFoundError: there is no such folder.
+    """
+    if not bulk.is_dir():
+        raise FileNotFoundError(f"Expected a folder of zips at {bulk}, but there is no such folder.")
+    found, left = defaultdict(list), Counter()
+    for path in bulk.rglob("*.zip"):
+        match = NAME.fullmatch(path.name)
+        if not match:
+            left["a zip of another name than <eid>_<field>_<instance>_<array>.zip"] += 1
+        elif int(match[2]) != field:
+            left[f"a zip of another field than {field}"] += 1
+        else:
+            found[pseudonym(match[1]), int(match[3])].append((int(match[4]), path))
+    left["a second zip of the same visit"] = sum(len(paths) - 1 for paths in found.values())
+    return {visit: min(paths)[1] for visit, paths in found.items()}, left
