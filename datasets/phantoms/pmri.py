@@ -200,6 +200,7 @@ PHRASES = {
     "collection": (
         "peripancreatic fluid",
         "a fluid collection around the gland",
+        "an inflammatory fluid collection",
         "acute fluid in the anterior pararenal space",
         "a rim of high T2 fluid around the gland",
     ),
