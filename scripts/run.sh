@@ -46,11 +46,12 @@ _each() {
 # shellcheck disable=SC2086
 _few_shot() { python train.py "$@" ${OPTS:-}; }
 
-# Learn on the base classes and test on them, then test on the novel ones.
+# Learn on the base classes and test on them, then test on the novel ones; print both and their harmonic mean.
 # shellcheck disable=SC2086
 _base2new() {
     python train.py "$@" --setting base2new --subsample base ${OPTS:-} &&
-        python train.py "$@" --setting base2new --subsample new --eval-only ${OPTS:-}
+        python train.py "$@" --setting base2new --subsample new --eval-only ${OPTS:-} &&
+        python -m report.base2new "$@"
 }
 
 few_shot() { _each _few_shot "$@"; }

@@ -3,7 +3,20 @@
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers import biomedcoop, coop, vmfcoop, zeroshot  # noqa: F401, registers the methods
+from trainers import (  # noqa: F401, registers the methods
+    biomedcoop,
+    clip_adapter,
+    cocoop,
+    coop,
+    kgcoop,
+    linear_probe,
+    lppp,
+    prograd,
+    ss_text,
+    tip_adapter,
+    vmfcoop,
+    zeroshot,
+)
 from trainers.feature_trainer import FeatureTrainer
 
 

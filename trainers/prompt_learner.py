@@ -64,9 +64,18 @@ class PromptLearner(nn.Module):
 
     def forward(self) -> Tensor:
         """Prompt embeddings [C, L, token_dim], to be encoded with `self.tokens`."""
-        ctx = self.ctx if self.ctx.ndim == 3 else self.ctx.expand(len(self.prefix), -1, -1)
-        sequence = torch.cat([self.prefix, ctx, self.suffix], dim=1)
-        return sequence.gather(1, self.order[..., None].expand_as(sequence))
+        return self.join(self.context)
+
+    @property
+    def context(self) -> Tensor:
+        """The context of each class, [C, n_ctx, token_dim]."""
+        return self.ctx.expand(len(self.prefix), -1, -1)
+
+    def join(self, context: Tensor) -> Tensor:
+        """Prompt embeddings [..., C, L, token_dim] with the contexts [..., C, n_ctx, token_dim]."""
+        prefix, suffix = (part.expand(*context.shape[:-3], -1, -1, -1) for part in (self.prefix, self.suffix))
+        sequence = torch.cat([prefix, context, suffix], dim=-2)
+        return sequence.gather(-2, self.order[..., None].expand_as(sequence))
 
 
 def _initial_context(backbone: Backbone, n_ctx: int, words: str) -> Tensor:

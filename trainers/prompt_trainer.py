@@ -14,6 +14,8 @@ from trainers.prompt_learner import PromptLearner
 class PromptTrainer(FeatureTrainer):
     """Adds to `FeatureTrainer` a prompt per class, and `logits = logit_scale * V T_p^T`."""
 
+    learner = PromptLearner
+
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
@@ -25,10 +27,14 @@ class PromptTrainer(FeatureTrainer):
 
     def build_method(self, classnames: list[str]) -> None:
         s = self.settings
-        self.prompt_learner = PromptLearner(
+        self.prompt_learner = self.learner(
             self.backbone, classnames, s.N_CTX, s.CTX_INIT, s.CSC, s.CLASS_TOKEN_POSITION
         )
         self.learn("prompt_learner", self.prompt_learner)
+
+    @property
+    def class_bound(self) -> bool:
+        return self.settings.CSC
 
     def prompts(self, features: Tensor) -> tuple[Tensor, Tokens]:
         """Embeddings [N, L, token_dim] of the prompts that a batch of image features [B, D] needs, and their tokens."""

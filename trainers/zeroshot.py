@@ -6,6 +6,7 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from trainers.feature_trainer import FeatureTrainer
 from trainers.llm import ensemble, llm_features, selective_ensemble
+from trainers.template import TEMPLATE, template_features
 
 
 class Zeroshot(FeatureTrainer):
@@ -28,12 +29,11 @@ class ZeroshotCLIP(Zeroshot):
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
-        node.TEMPLATE = "a photo of a {}."
+        node.TEMPLATE = TEMPLATE
         return node
 
     def class_directions(self, classnames: list[str]) -> Tensor:
-        prompts = [self.settings.TEMPLATE.format(name.replace("_", " ")) for name in classnames]
-        return self.store.texts(prompts).to(self.device)
+        return template_features(self, classnames, self.settings.TEMPLATE)
 
 
 @TRAINER_REGISTRY.register()

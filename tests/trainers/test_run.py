@@ -137,6 +137,10 @@ def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
     more = ("--subsample", "base", "--eval-only", "--model-dir", ctx, "--output-dir", tmp_path / "x")
     assert train.main(flags("CoOp", *opts, more=more)) == 1
     assert "CSC True cannot meet other classes" in capsys.readouterr().err
+    protocol = ("--setting", "base2new", "--subsample")  # two base and two novel classes: tensors of the same shape
+    assert train.main(flags("CoOp", *opts, more=(*protocol, "base"))) == 0
+    assert train.main(flags("CoOp", *opts, more=(*protocol, "new", "--eval-only"))) == 1
+    assert "CSC True cannot meet other classes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,116 @@
+"""LP++ against autograd, its bounds, and the minimum that scikit-learn finds."""
+
+import pytest
+import torch
+from sklearn.linear_model import LogisticRegression
+from torch.nn.functional import cross_entropy, normalize, one_hot
+
+from trainers.lppp import blended_logits, descend, start, step_sizes
+from trainers.validation import score
+
+
+def drawn(seed: int, n: int = 24, d: int = 5, classes: int = 3):
+    """Unit features [n, d] that no hyperplane separates, labels [n], text features [C, d]; float64."""
+    generator = torch.Generator().manual_seed(seed)
+    features, text = (
+        normalize(torch.randn(k, d, generator=generator, dtype=torch.float64), dim=1) for k in (n, classes)
+    )
+    return features, torch.arange(n) % classes, text
+
+
+def test_logits_golden():
+    features = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
+    text = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
+    blend = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([5.0, 0.5])
+    assert torch.allclose(blended_logits(features, text, blend), torch.tensor([[1.0, 0.5], [4.6, 1.9]]))
+
+
+def test_step_sizes_golden():
+    features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # sum f f^T is diag(2, 1)
+    text = torch.tensor([[0.0, 1.0], [0.6, 0.8]])  # sums of squared cosines: 1, and 2 * 0.36 + 0.64
+    w_step, alpha_step = step_sizes(features, text)
+    assert (w_step.item(), alpha_step.item()) == pytest.approx((4 * 3 / 2, 4 * 3 / 1.36))
+
+
+def test_start_minimises_the_linear_part_with_penalties():
+    features, labels, text = drawn(0)
+    c, scale = len(text), 250.0
+    w, alpha = start(features, labels, text, scale)
+    assert (alpha == alpha[0]).all()
+    each = scale * torch.stack([(features[labels == k] @ text[k]).mean() for k in range(c)])
+    assert alpha[0].item() == pytest.approx(each.mean().item())
+    w, each = w.clone().requires_grad_(), each.requires_grad_()
+    linear = -(blended_logits(features, text, (w, each)) * one_hot(labels, c)).sum() / len(labels)
+    penalties = (w.square().sum() + each.square().sum() / scale) / (2 * c)
+    for gradient in torch.autograd.grad(linear + penalties, (w, each)):
+        assert gradient.abs().max() < 1e-12
+
+
+def test_updates_are_block_gradient_steps():
+    features, labels, text = drawn(1)
+    w, alpha = start(features, labels, text, 10.0)
+    w_step, alpha_step = step_sizes(features, text)
+
+    def gradient(block: int) -> torch.Tensor:
+        blend = w.clone().requires_grad_(), alpha.clone().requires_grad_()
+        return torch.autograd.grad(cross_entropy(blended_logits(features, text, blend), labels), blend)[block]
+
+    velocity = torch.zeros_like(w)
+    for iteration, found in enumerate(descend(features, labels, text, (w, alpha), 4, alpha_every=2, momentum=0.5)):
+        velocity = 0.5 * velocity - w_step * gradient(0)
+        w = w + velocity
+        if iteration % 2:
+            alpha = alpha - alpha_step * gradient(1)
+        assert torch.allclose(found[0], w) and torch.allclose(found[1], alpha)
+    assert iteration == 3
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("scale", [1.0, 250.0])
+def test_without_momentum_the_loss_never_rises(seed, scale):
+    features, labels, text = drawn(seed)
+    path = descend(features, labels, text, start(features, labels, text, scale), 200, alpha_every=1, momentum=0.0)
+    losses = torch.stack([cross_entropy(blended_logits(features, text, blend), labels) for blend in path])
+    assert (losses.diff() <= 1e-12).all() and losses[-1] < losses[0]
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_the_descent_ends_at_the_minimum(momentum):
+    features, labels, text = drawn(2)
+    blend = start(features, labels, text, 10.0)
+    *_, last = descend(features, labels, text, blend, 3000, alpha_every=10, momentum=momentum)
+    oracle = LogisticRegression(C=1e9, fit_intercept=False, tol=1e-10, max_iter=10_000).fit(features, labels)
+    least = cross_entropy(features @ torch.from_numpy(oracle.coef_).T, labels)
+    assert cross_entropy(blended_logits(features, text, last), labels).item() == pytest.approx(least.item(), abs=1e-6)
+
+
+def test_what_is_kept_is_the_iteration_that_validation_images_chose(build, capsys):
+    trainer = build("LPpp", "OPTIM.MAX_EPOCH", 0)
+    text = trainer.probe.text
+    names = trainer.dm.dataset.classnames
+    assert torch.allclose(text, trainer.backbone.encode_text([f"a photo of a {n}." for n in names]), atol=1e-5)
+    support, images = (trainer.plain_features(items) for items in (trainer.train_items, trainer.dm.dataset.val))
+    labels, answers = (torch.tensor([i.label for i in s]) for s in (trainer.train_items, trainer.dm.dataset.val))
+    with torch.no_grad():
+        trainer.fit(support, labels)
+        kept = score(trainer.logits(images), answers)
+    path = list(descend(support, labels, text, start(support, labels, text, 250.0), 300, 10, 0.9))
+    scores = [score(blended_logits(images, text, blend), answers) for blend in path]
+    first = scores.index(max(scores))
+    assert kept == pytest.approx(max(scores)) and len(path) == trainer.settings.ITERATIONS
+    assert torch.equal(trainer.probe.w, path[first][0]) and torch.equal(trainer.probe.alpha, path[first][1])
+    assert f"iteration {first + 1} of 300, {kept[0]} right" in capsys.readouterr().out
+
+
+def test_the_best_iteration_counts_not_the_last(build, monkeypatch):
+    trainer = build("LPpp", "OPTIM.MAX_EPOCH", 0)
+    items = trainer.dm.dataset.val
+    images, answers = trainer.plain_features(items), torch.tensor([item.label for item in items])
+    good, _ = start(images, answers, trainer.probe.text, 0.0)
+    trainer.path = [(sign * good, torch.zeros(4)) for sign in (-1, 1, 0.5, -1)]  # 0.5 is as often right, less surely
+    assert trainer.choose(images, answers).startswith("iteration 2 of 4")
+    assert trainer.kept == 1
+    monkeypatch.setattr(trainer, "choose", lambda *_: setattr(trainer, "kept", 4))
+    with torch.no_grad():
+        trainer.fit(images, answers)
+    assert torch.equal(trainer.probe.w, trainer.path[4][0]) and not torch.equal(trainer.probe.w, trainer.path[-1][0])

@@ -1,0 +1,56 @@
+"""What the base promises of a run, for the prompt methods that the paper compares with."""
+
+import pytest
+import torch
+
+import train
+from tests.runs import learned, record, run_folder
+from trainers.feature_trainer import FeatureTrainer
+
+pytestmark = pytest.mark.parametrize("trainer", ["CoCoOp", "KgCoOp", "ProGrad"])
+
+
+def test_seeds_together_learn_what_they_learn_alone_and_differ(flags, tmp_path, trainer):
+    assert train.main(flags(trainer, output=tmp_path / "together", more=("--seed", 1, 2, 3))) == 0
+    assert train.main(flags(trainer, output=tmp_path / "alone", seed=2)) == 0
+    together = [run_folder(tmp_path / "together", trainer, seed=seed) for seed in (1, 2, 3)]
+    alone = run_folder(tmp_path / "alone", trainer, seed=2)
+    assert record(together[1])["metrics"]["accuracy"] == record(alone)["metrics"]["accuracy"]
+    states = [learned(folder) for folder in (*together, alone)]
+    for name, value in states[3].items():
+        assert torch.allclose(states[1][name], value, atol=1e-5, rtol=0)
+        assert not torch.equal(states[0][name], value) and not torch.equal(states[2][name], value)
+
+
+def test_an_interrupted_run_resumes_to_the_same_numbers(flags, tmp_path, monkeypatch, trainer):
+    real = FeatureTrainer.before_epoch
+
+    def broken(self):
+        if self.epoch == 2:
+            raise OSError("the disk is full")
+        real(self)
+
+    monkeypatch.setattr(FeatureTrainer, "before_epoch", broken)
+    assert train.main(flags(trainer)) == 1
+    monkeypatch.undo()
+    assert train.main(flags(trainer)) == 0
+    assert train.main(flags(trainer, output=tmp_path / "whole")) == 0
+    resumed, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
+    assert "Resuming from epoch 2 of 3" in (resumed / "log.txt").read_text()
+    assert all(torch.equal(value, learned(whole)[name]) for name, value in learned(resumed).items())
+    assert record(resumed)["metrics"] == record(whole)["metrics"]
+
+
+def test_base_to_novel(flags, tmp_path, trainer):
+    protocol = ("--setting", "base2new", "--subsample")
+    assert train.main(flags(trainer, more=(*protocol, "base"))) == 0
+    assert train.main(flags(trainer, more=(*protocol, "new", "--eval-only"))) == 0
+    base = record(run_folder(tmp_path / "base2new" / "train_base", trainer))
+    new = record(run_folder(tmp_path / "base2new" / "test_new", trainer))
+    assert list(base["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
+    assert list(new["metrics"]["per_class"]) == ["pituitary tumor", "normal brain"]
+
+
+def test_each_seed_draws_its_own_images(build, trainer):
+    drawn = [build(trainer, seed=seed).train_items for seed in (1, 2, 3)]
+    assert len({tuple(item.impath for item in items) for items in drawn}) == 3

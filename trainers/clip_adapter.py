@@ -1,0 +1,75 @@
+"""CLIP-Adapter (Gao et al. 2024): a bottleneck on the image features, blended with what it was given."""
+
+import torch
+from torch import Tensor, nn
+from torch.nn.functional import cross_entropy, normalize
+from yacs.config import CfgNode
+
+from dassl.engine import TRAINER_REGISTRY
+from trainers.feature_trainer import Step
+from trainers.validation import ChosenOnValidation, first_best, right_answers
+from trainers.zeroshot import ZeroshotCLIP
+
+
+class Adapters(nn.Module):
+    """An adapter for each of R residual ratios alpha: unit vectors along alpha ReLU(f W_1) W_2 + (1 - alpha) f.
+
+    Bottlenecks without bias, as in the paper's equations; all start from the same random numbers. `chosen` is the index
+    of the ratio that counts.
+    """
+
+    def __init__(self, dim: int, reduction: int, ratios: list[float]):
+        super().__init__()
+        down, up = nn.Linear(dim, dim // reduction, bias=False), nn.Linear(dim // reduction, dim, bias=False)
+        self.down = nn.Parameter(down.weight.detach().T.repeat(len(ratios), 1, 1))  # W_1 [R, D, D / reduction]
+        self.up = nn.Parameter(up.weight.detach().T.repeat(len(ratios), 1, 1))  # W_2 [R, D / reduction, D]
+        self.register_buffer("ratios", torch.tensor(ratios))
+        self.register_buffer("chosen", torch.tensor(0))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Adapted features [R, B, D] of features [B, D]."""
+        alpha = self.ratios[:, None, None]
+        return normalize(alpha * ((features @ self.down).relu() @ self.up) + (1 - alpha) * features, dim=-1)
+
+
+@TRAINER_REGISTRY.register()
+class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
+    """The adapters of all ratios learn side by side, each by its own cross-entropy; validation images choose one.
+
+    The classes' directions are those of the prompt TEMPLATE; only the image side is adapted, as in the paper's main
+    experiments.
+    """
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        node = ZeroshotCLIP.defaults()
+        node.REDUCTION = 4  # D / width of the bottleneck
+        node.ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # ratios that validation images choose from
+        node.ALPHA = 0.2  # the ratio where there are none, or where ALPHAS is []
+        return node
+
+    def build_method(self, classnames: list[str]) -> None:
+        super().build_method(classnames)
+        s = self.settings
+        ratios = s.ALPHAS if s.ALPHAS and self.dm.dataset.val else [s.ALPHA]
+        self.adapters = Adapters(self.backbone.embed_dim, s.REDUCTION, ratios)
+        self.learn("adapters", self.adapters)
+
+    def logits_of_all(self, features: Tensor) -> Tensor:
+        """Logits [R, B, C] with each of the ratios."""
+        return super().logits(self.adapters(features))
+
+    def logits(self, features: Tensor) -> Tensor:
+        return self.logits_of_all(features)[self.adapters.chosen]
+
+    def loss(self, features: Tensor, labels: Tensor) -> Step:
+        each = self.logits_of_all(features)
+        names = [f"ce_{ratio:g}" for ratio in self.adapters.ratios.tolist()]
+        terms = {name: cross_entropy(logits, labels) for name, logits in zip(names, each, strict=True)}
+        return each[self.adapters.chosen], terms
+
+    def choose(self, features: Tensor, labels: Tensor) -> str:
+        right = right_answers(self.logits_of_all(features), labels)
+        (best,) = first_best(right)
+        self.adapters.chosen.fill_(best)
+        return f"alpha {self.adapters.ratios[best]:g}, {right[best]} right"
