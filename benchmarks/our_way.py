@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import train
 from benchmarks.timing import peak_memory_mb, seconds
+from clip import FeatureStore, build_backbone
 from dassl.engine import build_trainer
 
 TOGETHER = 3  # seeds
@@ -61,6 +62,12 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
         first.save_model(0, output)
         found["written"] = sum(path.stat().st_size for path in Path(output, "prompt_learner").glob("model*"))
     return found | {"memory": peak_memory_mb(device)}
+
+
+def vocabulary(source: str, store: Path, device: str) -> dict[str, float]:
+    """Seconds that the vocabulary field takes, once for a backbone."""
+    features = FeatureStore(build_backbone(source, device), store)
+    return {"seconds": seconds(features.vocabulary, 1, device)}
 
 
 def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str):

@@ -14,12 +14,16 @@ EPOCH = re.compile(r"\bepoch \[\d+/\d+\]")
 PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?) *%")
 LAYOUT = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
 SEED = re.compile(r"seed_?(\d+)$")
+ROOT = re.compile(r"^ *ROOT: *(.*?) *$", re.MULTILINE)  # as train.py prints its config
 SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 
 
 @dataclass(frozen=True)
 class Run:
-    """One run folder; `metrics` are in percent and empty unless the run finished, `problem` says why it did not."""
+    """One run folder; `metrics` are in percent and empty unless the run finished, `problem` says why it did not.
+
+    `rendered`: its images are phantoms; `phantom`: they are, or its backbone is PhantomCLIP.
+    """
 
     path: Path
     dataset: str = ""
@@ -29,6 +33,7 @@ class Run:
     seed: int | None = None
     subsample: str = "all"
     phantom: bool = False
+    rendered: bool = False
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     problem: str = ""
@@ -64,6 +69,8 @@ def read_run(folder: str | Path, test_log: bool = False) -> Run:
     for log in logs:
         text = log.read_text(encoding="utf-8", errors="replace")
         found["phantom"] = "phantom" in f"{found['backbone']} {text}".lower()
+        if roots := ROOT.findall(text):
+            found["rendered"] = "phantoms" in roots
         if metrics := parse_log(text, test_log):
             return Run(folder, **found, metrics=metrics)
     hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
@@ -77,6 +84,12 @@ def find_runs(directory: str | Path, test_log: bool = False) -> list[Run]:
         return [read_run(directory, test_log)]
     folders = [folder for folder in _subfolders(directory) if _holds_run(folder) or SEED.search(folder.name)]
     return [read_run(folder, test_log) for folder in folders]
+
+
+def find_all(directory: str | Path) -> list[Run]:
+    """Records of all run folders below `directory`; logs that only test count, since zero-shot has no others."""
+    experiments = find_experiments(directory)
+    return [run for folder in experiments for run in find_runs(folder, test_log=True)]
 
 
 def find_experiments(directory: str | Path) -> list[Path]:
@@ -102,6 +115,7 @@ def _from_path(folder: Path) -> dict[str, Any]:
         "seed": int(seed[1]) if seed else None,
         "subsample": next((kind for part, kind in SUBSAMPLES.items() if f"/{part}/" in text), "all"),
         "phantom": "phantom" in backbone.lower(),
+        "rendered": "phantom" in backbone.lower(),  # a guess, until a log or a document tells
     }
 
 
@@ -117,7 +131,8 @@ def _from_document(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     # where a run lies says what it is compared with; the document has the registry's name ("COVID_19" in covid/)
     given |= {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
     given["phantom"] = bool(given.get("phantom")) or "phantom" in str(given.get("backbone", found["backbone"])).lower()
-    return found | given | {"metrics": metrics, "seconds": seconds}
+    rendered = bool(document.get("phantom"))
+    return found | given | {"rendered": rendered, "metrics": metrics, "seconds": seconds}
 
 
 def _flatten(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:

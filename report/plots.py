@@ -1,5 +1,9 @@
-"""Pictures of a comparison: every seed is a dot, every method is drawn with the same weight."""
+"""Pictures of a comparison: every seed is a dot, every method is drawn with the same weight.
 
+Each is written as a PNG, and with `svg` as an SVG beside it.
+"""
+
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -18,11 +22,16 @@ GREY = "#555555"
 
 
 def plot_methods(
-    methods: Mapping[str, Sequence[float]], path: str | Path, title: str, metric: str, reference: str | None = None
+    methods: Mapping[str, Sequence[float]],
+    path: str | Path,
+    title: str,
+    metric: str,
+    reference: str | None = None,
+    svg: bool = False,
 ) -> None:
     """Writes a PNG with one row per method: seeds as dots, the mean as a bar; `reference` also as a vertical line."""
     drawn = {name: values for name, values in methods.items() if values}
-    figure, axes = _canvas(height=1.9 + 0.5 * len(drawn))
+    figure, axes = canvas(height=1.9 + 0.5 * len(drawn))
     if reference in drawn:
         axes.axvline(fmean(drawn[reference]), color=GREY, linestyle="--", linewidth=1, zorder=0)
     for row, values in enumerate(drawn.values()):
@@ -36,7 +45,7 @@ def plot_methods(
     axes.margins(x=0.08)
     axes.set_xlabel(f"{metric} (%): each dot is a seed, each bar their mean")
     axes.grid(axis="x", alpha=0.3)
-    _save(figure, axes, path, title)
+    save(figure, axes, path, title, svg)
 
 
 def plot_curves(
@@ -45,20 +54,23 @@ def plot_curves(
     title: str,
     metric: str,
     reference: str | None = None,
+    svg: bool = False,
 ) -> None:
     """Writes a PNG of few-shot curves: a line through each method's means, its seeds as faint dots.
 
+    A line is interrupted where a method lacks a number of shots that others have.
     `reference` is drawn as one horizontal line at its mean over all shots, since zero-shot needs none.
     """
-    figure, axes = _canvas(height=4.5)
+    figure, axes = canvas(height=4.5)
     shots = sorted({k for curve in methods.values() for k, values in curve.items() if values})
     trained = [name for name in methods if name != reference]
+    step = min(0.05, 0.3 / max(len(trained), 1))
     for row, name in enumerate(trained):
-        curve = {k: methods[name][k] for k in shots if methods[name].get(k)}
+        curve = {k: methods[name].get(k, []) for k in shots}
         colour, marker = _style(row)
-        nudge = 2 ** (0.05 * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
-        means = [fmean(values) for values in curve.values()]
-        axes.plot([k * nudge for k in curve], means, color=colour, marker=marker, markersize=7, label=name)
+        nudge = 2 ** (step * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
+        means = [fmean(values) if values else math.nan for values in curve.values()]
+        axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=name)
         dots = [(k * nudge, value) for k, values in curve.items() for value in values]
         if dots:
             axes.scatter(*zip(*dots, strict=True), color=colour, s=14, alpha=0.45, linewidths=0)
@@ -71,10 +83,11 @@ def plot_curves(
     axes.set_ylabel(f"{metric} (%): lines are means, dots seeds")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    _save(figure, axes, path, title)
+    save(figure, axes, path, title, svg)
 
 
-def _canvas(height: float) -> tuple["Figure", "Axes"]:
+def canvas(height: float) -> tuple["Figure", "Axes"]:
+    """An empty picture, eight inches wide."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -85,7 +98,8 @@ def _canvas(height: float) -> tuple["Figure", "Axes"]:
 
 
 def _style(row: int) -> tuple[str, str]:
-    return COLOURS[row % len(COLOURS)], MARKERS[row % len(MARKERS)]
+    """Colour and marker, the pair being another one for each of the first 49 rows."""
+    return COLOURS[row % len(COLOURS)], MARKERS[(row + row // len(COLOURS)) % len(MARKERS)]
 
 
 def _spread(row: int, n: int) -> list[float]:
@@ -93,8 +107,15 @@ def _spread(row: int, n: int) -> list[float]:
     return [row + 0.3 * (i / (n - 1) - 0.5) for i in range(n)] if n > 1 else [float(row)]
 
 
-def _save(figure: "Figure", axes: "Axes", path: str | Path, title: str) -> None:
+def save(figure: "Figure", axes: "Axes", path: str | Path, title: str, svg: bool) -> None:
+    """Writes a picture as the PNG `path`, and with `svg` as an SVG beside it."""
+    from matplotlib import rc_context
+
     axes.set_title(title, loc="left")
     axes.spines[["top", "right"]].set_visible(False)
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=150, format="png")
+    if svg:
+        with rc_context({"svg.hashsalt": path.name}):  # the same figure gives the same file
+            figure.savefig(path.with_suffix(".svg"), format="svg", metadata={"Date": None})

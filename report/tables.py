@@ -19,6 +19,16 @@ GAP = "-"
 Key = tuple[str, int | None, int | None]  # data set, shots, seed
 
 
+class Table(NamedTuple):
+    """A table of ready-made strings: its file name, what it shows, and how to read it."""
+
+    name: str
+    title: str
+    headers: list[str]
+    rows: list[list[str]]
+    note: str
+
+
 class Paired(NamedTuple):
     """Differences in points between two methods on what both have run; `p` is None where n < 5."""
 
@@ -119,4 +129,4 @@ def render(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str = "
         return stream.getvalue().rstrip("\n")
     align = ["left", *["right"] * (len(headers) - 1)]
     table = tabulate(rows, headers, FORMATS[style], disable_numparse=True, colalign=align if rows else None)
-    return table.replace("±", r"$\pm$") if style == "latex" else table
+    return table.replace("±", r"$\pm$").replace("✓", r"\checkmark") if style == "latex" else table

@@ -132,7 +132,7 @@ def test_experiments_at_any_depth(write_run, write_log, tmp_path):
 
 def test_imports_stay_light():
     code = (
-        "import sys, report.collect, report.compare, report.methods, report.plots, report.tables, parse_test_res, json;"
+        "import sys, report.__main__, report.base2new, report.compare, report.rank_plot, parse_test_res, json;"
         "print(json.dumps([m for m in ('numpy', 'scipy', 'matplotlib', 'torch') if m in sys.modules]))"
     )
     assert json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout) == []

@@ -135,6 +135,8 @@ def test_command_that_fills_a_gap():
     )
     assert base2new == "DATA=phantoms SEEDS='1 3' OUTPUT=o bash scripts/coop/base2new.sh busi 4 PhantomCLIP"
     assert (ROOT / "scripts" / "coop" / "base2new.sh").is_file()
+    ablation = fill_command("vmfcoop", "btmri", [1, 4], "PhantomCLIP", data="phantoms", script="ablation")
+    assert ablation == "DATA=phantoms bash scripts/vmfcoop/ablation.sh btmri '1 4' PhantomCLIP"
 
 
 def test_every_method_has_its_script():

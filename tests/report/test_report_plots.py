@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from report.plots import COLOURS, plot_curves, plot_methods
+from report.plots import COLOURS, _style, plot_curves, plot_methods
 
 METHODS = {"ZeroshotCLIP": [45.0], "CoOp": [70.0, 71.0, 70.0], "BiomedCoOp": [], "vMFCoOp": [75.0, 74.0, 79.0]}
 CURVES = {
@@ -48,3 +48,21 @@ def test_the_title_changes_the_picture(tmp_path):
         plot_methods(METHODS, tmp_path / "figure.png", title, "accuracy")
         images.append(np.asarray(Image.open(tmp_path / "figure.png").convert("L"))[:60] < 128)
     assert images[1].sum() > images[0].sum() + 50
+
+
+def test_fifteen_methods_look_different():
+    assert len({_style(row) for row in range(15)}) == 15
+
+
+def test_a_line_does_not_bridge_a_missing_number_of_shots(tmp_path):
+    drawn = []
+    for curve in ({1: [50.0], 4: [51.0], 16: [52.0]}, {1: [50.0], 16: [52.0]}):
+        plot_curves({"a": curve, "b": {1: [40.0], 4: [40.0], 16: [60.0]}}, tmp_path / "f.png", "", "accuracy")
+        drawn.append(count(np.asarray(Image.open(tmp_path / "f.png").convert("RGB")), COLOURS[0]))
+    assert drawn[1] < drawn[0] / 2  # markers and legend are left
+
+
+def test_an_svg_lies_beside_the_png_if_asked_for(tmp_path):
+    plot_methods(METHODS, tmp_path / "a.png", "btmri", "accuracy")
+    plot_methods(METHODS, tmp_path / "b.v1.png", "btmri", "accuracy", svg=True)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "b.v1.png", "b.v1.svg"]

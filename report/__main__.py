@@ -1,0 +1,128 @@
+"""All tables and pictures of an output folder, and one HTML page with everything.
+
+python -m report output
+"""
+
+import argparse
+import sys
+from pathlib import Path
+
+from report import paper
+from report.collect import find_all
+from report.groups import split, usable
+from report.methods import METHODS, SETTING, trainer_name
+from report.page import Section, html
+from report.section import Request, section
+from report.spans import Wanted
+from report.tables import FORMATS, Table, render
+
+SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+
+
+def parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m report",
+        description="Table 1 (methods by shots), Table 2 (ablation), Table 3 (base to novel), paired differences, "
+        "curves and ranks of all runs in a folder. They span what has been run there, unless options say otherwise.",
+    )
+    parser.add_argument("output", nargs="?", default="output", help="OUTPUT of the scripts (default: output)")
+    parser.add_argument("--to", help="folder to write to (default: OUTPUT/report)")
+    parser.add_argument("--methods", nargs="+", help=f"of {', '.join(METHODS)}, or trainers' names")
+    parser.add_argument("--datasets", nargs="+")
+    parser.add_argument("--shots", nargs="+", type=int, help="of the few-shot tables")
+    parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--full", action="store_true", help="everything that the paper has run, so that all gaps show")
+    parser.add_argument("--against", default="vmfcoop", help="method that is compared with all others")
+    parser.add_argument("--keyword", default="accuracy", help="metric (default: accuracy); the paper's is accuracy")
+    parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
+    parser.add_argument("--format", default="text", choices=FORMATS, help="of what is printed; files come in all")
+    return parser
+
+
+def request(args: argparse.Namespace) -> Request:
+    """The command line, with `--full` filled in; what is named explicitly wins over it."""
+    methods = args.methods and [trainer_name(method) for method in args.methods]
+    shots, seeds, datasets, novel_shots, ablated = args.shots, args.seeds, args.datasets, None, None
+    novel_methods = methods
+    if args.full:
+        datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
+        novel_methods = methods or [t for m, t in METHODS.items() if (SCRIPTS / m / "base2new.sh").is_file()]
+        methods, novel_shots = methods or list(METHODS.values()), [paper.NOVEL_SHOTS]
+        ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
+        shots = shots or paper.TABLE1["shots"]
+    return Request(
+        output=Path(args.output),
+        metric=args.keyword,
+        subject=trainer_name(args.against),
+        few_shot=Wanted(methods, datasets, shots, seeds),
+        base2new=Wanted(novel_methods, datasets, novel_shots, seeds),
+        ablation=Wanted(None, datasets, ablated, seeds),
+    )
+
+
+def write(path: Path, text: str) -> None:
+    """A file in one step: what lay there is whole until the new one is."""
+    partial = path.with_name(path.name + ".part")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def write_tables(found: Section, folder: Path) -> None:
+    """Each table as Markdown, LaTeX and CSV; the first two name it and say how to read it."""
+    for table in (part for part in found.parts if isinstance(part, Table)):
+        for style, suffix in SUFFIXES.items():
+            write(folder / f"{table.name}.{suffix}", _document(table, style))
+
+
+def _document(table: Table, style: str) -> str:
+    body = render(table.headers, table.rows, style)
+    if style == "latex":
+        return f"% {table.title}\n% {table.note}\n{body}\n"
+    return f"{body}\n" if style == "csv" else f"## {table.title}\n\n{body}\n\n{table.note}\n"
+
+
+def print_section(found: Section, style: str) -> None:
+    print(f"# {found.title}\n")
+    for table in (part for part in found.parts if isinstance(part, Table)):
+        print(f"{table.title}\n\n{render(table.headers, table.rows, style)}\n")
+    for gap in found.gaps:
+        print(f"missing: {gap.what}: {gap.command}")
+    for problem in found.unfinished:
+        print(f"unfinished: {problem}")
+    print()
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Prints the tables, writes all files and says where; returns 1 where no run has finished."""
+    args = parser().parse_args(argv)
+    to = Path(args.to or Path(args.output) / "report")
+    runs, remarks = usable(find_all(args.output), args.setting)
+    groups, known = split(runs), {name for run in runs for name in run.metrics if "/" not in name}
+    for remark in remarks:
+        print(remark, file=sys.stderr)
+    if not groups:
+        expected = "the run folders that scripts/<method>/few_shot.sh and base2new.sh leave"
+        print(f"No runs in {args.output}: expected {expected}.", file=sys.stderr)
+        return 1
+    if known and args.keyword not in known:
+        print(f"No run has {args.keyword!r}: expected one of {', '.join(sorted(known))}.", file=sys.stderr)
+        return 1
+    sections = []
+    try:
+        for group in groups:
+            folder = to / group.folder
+            folder.mkdir(parents=True, exist_ok=True)
+            sections.append(section(group, request(args), folder))
+            write_tables(sections[-1], folder)
+            print_section(sections[-1], args.format)
+    except ValueError as error:  # two runs claim one place in a table
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    write(to / "index.html", html(f"Runs in {args.output}", sections, remarks))
+    print(f"Page: {to / 'index.html'}; tables and pictures: {', '.join(str(to / group.folder) for group in groups)}")
+    return int(not known)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

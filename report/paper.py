@@ -1,0 +1,16 @@
+"""The paper's own figures, read from paper.json: they stand beside what was run here and enter no average of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+SOURCE = "paper"  # what the column "source" says of them
+RECOMPUTED = "paper, recomputed"  # ... and of averages that are taken here over its rows
+
+_DOCUMENT: dict[str, Any] = json.loads(Path(__file__).with_name("paper.json").read_text(encoding="utf-8"))
+CITATION: str = " ".join(_DOCUMENT["source"])
+PROTOCOL: str = _DOCUMENT["protocol"]
+DATASETS: dict[str, str] = _DOCUMENT["datasets"]  # name here -> name there
+TABLE1, TABLE2, TABLE3 = (_DOCUMENT[f"table{i}"] for i in (1, 2, 3))
+WITHOUT_NOVEL = set(DATASETS) - set(TABLE3["rows"])  # data sets that take no part in base to novel
+NOVEL_SHOTS = 16  # of its base-to-novel figures

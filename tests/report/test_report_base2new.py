@@ -1,0 +1,116 @@
+import os
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from report.base2new import main
+
+ROOT = Path(__file__).resolve().parents[2]
+PAIRS = {1: (80.0, 60.0), 2: (90.0, 30.0)}
+
+
+@pytest.fixture
+def runs(write_run, tmp_path):
+    for seed, values in PAIRS.items():
+        for part, subsample, value in zip(("train_base", "test_new"), ("base", "new"), values, strict=True):
+            write_run(root=f"base2new/{part}", subsample=subsample, seed=seed, accuracy=value)
+    return tmp_path / "output"
+
+
+def base2new(output, *more):
+    flags = ["--root", "phantoms", "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    return main(["--output", str(output), *flags, "--trainer", "vMFCoOp", *more])
+
+
+def test_both_harmonic_means_are_printed_and_named(runs, capsys):
+    assert base2new(runs, "--seed", "1", "2", "3") == 0
+    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+    assert "vMFCoOp on btmri, K = 16, PhantomCLIP (phantom)" in lines[0]
+    assert "seed 1 80.00 60.00 68.57" in lines
+    assert "seed 2 90.00 30.00 45.00" in lines
+    assert "mean ± std, n = 2 85.00 ± 5.00 45.00 ± 15.00 -" in lines
+    # 2 * 85 * 45 / 130 and (68.57 + 45) / 2
+    assert "HM of the averages: 58.85 (of the mean base and the mean novel accuracy)" in lines
+    assert "average of the HMs: 56.79 (mean of the seeds' HM above)" in lines
+
+
+def test_a_seed_without_novel_classes_is_shown_and_not_averaged(runs, write_run, capsys):
+    write_run(root="base2new/train_base", subsample="base", seed=3, accuracy=10.0)
+    assert base2new(runs) == 0
+    out = capsys.readouterr().out
+    assert "seed 3 10.00 - -" in [" ".join(line.split()) for line in out.splitlines()]
+    assert "HM of the averages: 58.85" in out
+    assert base2new(runs, "--seed", "3") == 1
+    assert "expected a seed with finished runs in both" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_is_told(runs, capsys):
+    folder = "btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed2"
+    (runs / "base2new" / "test_new" / folder / "metrics.json").write_text("{")
+    assert base2new(runs) == 0
+    out, err = capsys.readouterr()
+    assert "HM of the averages: 68.57" in out
+    assert err.startswith("Not counted:") and "half-written" in err
+
+
+def test_other_metrics_and_nothing_at_all(runs, tmp_path, capsys):
+    assert base2new(runs, "--keyword", "macro_f1") == 0
+    assert "seed 1 78.00 58.00" in " ".join(capsys.readouterr().out.split())
+    assert base2new(tmp_path / "none") == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """calls(script, *words, **environment) -> command lines of `python` that a script runs, carrying out none."""
+
+    def run(script, *words, **environment):
+        stub, log = tmp_path / "bin" / "python", tmp_path / "calls"
+        stub.parent.mkdir(exist_ok=True)
+        stub.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+        stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+        path = f"{stub.parent}{os.pathsep}{os.environ['PATH']}"
+        env = {"PATH": path, "NO_VENV": "1", "DATA": "data"} | environment
+        subprocess.run(["bash", str(ROOT / "scripts" / script), *words], env=env, check=True, capture_output=True)
+        return log.read_text().splitlines()
+
+    return run
+
+
+def test_the_script_ends_with_the_figures(calls):
+    lines = calls("coop/base2new.sh", "btmri", "16", OPTS="OPTIM.LR 0.1")
+    flags = "--root data --dataset btmri --backbone BiomedCLIP --trainer CoOp --shots 16 --seed 1 2 3 --output output"
+    assert lines == [
+        f"train.py {flags} --setting base2new --subsample base OPTIM.LR 0.1",
+        f"train.py {flags} --setting base2new --subsample new --eval-only OPTIM.LR 0.1",
+        f"-m report.base2new {flags}",
+    ]
+
+
+def test_the_six_rows_of_the_ablation(calls):
+    lines = calls("vmfcoop/ablation.sh", "btmri", "1 4", "PhantomCLIP", OUTPUT="o", OPTS="OPTIM.LR 0.1")
+    trained = [line.split() for line in lines if line.startswith("train.py") and "--eval-only" not in line]
+    found = {}
+    for words in trained:
+        output, shots = (words[words.index(flag) + 1] for flag in ("--output", "--shots"))
+        key = (output, int(shots), "base2new" in words)
+        assert key not in found
+        assert words[words.index("--backbone") + 1] == "PhantomCLIP"
+        found[key] = " ".join(words[words.index("OPTIM.LR") :])
+    off = {"SCE": " TRAINER.VMFCOOP.SCE False"}
+    off |= {name: f" TRAINER.VMFCOOP.LAMBDA_{name} 0.0" for name in ("ANC", "SC")}
+    rows = {
+        "o/ablation/ce": ("SCE", "ANC", "SC"),
+        "o/ablation/ce_anc": ("SCE", "SC"),
+        "o/ablation/ce_anc_sc": ("SCE",),
+        "o/ablation/sce": ("ANC", "SC"),
+        "o/ablation/sce_anc": ("SC",),
+        "o": (),  # the full method: the runs of few_shot.sh and base2new.sh themselves
+    }
+    assert found == {
+        (output, k, novel): "OPTIM.LR 0.1" + "".join(off[name] for name in names)
+        for output, names in rows.items()
+        for k, novel in ((1, False), (4, False), (16, True))
+    }
