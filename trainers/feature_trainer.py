@@ -58,6 +58,8 @@ class FeatureLoader:
 class FeatureTrainer(TrainerX):
     """What all methods share. A method overrides `build_method`, `logits` and, where it learns, `loss`."""
 
+    together = 1  # runs whose steps are taken together, and which share the time that these take
+
     @staticmethod
     def defaults() -> CfgNode:
         """The method's settings: the node of `cfg.TRAINER` that bears its name in capitals."""
@@ -230,7 +232,7 @@ class FeatureTrainer(TrainerX):
 
     def after_train(self) -> None:
         print("Finish training")
-        self.seconds["train"] = time.time() - self.time_start
+        self.seconds["train"] = (time.time() - self.time_start) / self.together
         if not self.cfg.TEST.NO_TEST:
             self.test()
         print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")

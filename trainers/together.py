@@ -23,6 +23,7 @@ def train(runs: Sequence[Run]) -> None:
     """
     for run in runs:
         with run.speaking():
+            run.trainer.together = len(runs)
             run.trainer.before_train()
     last = max(run.trainer.max_epoch for run in runs)
     for epoch in range(last):

@@ -21,6 +21,7 @@ from tqdm import tqdm
 
 from datasets.phantoms import PHANTOMS, prepare
 
+from .pairs import TAUGHT
 from .tower import FOLDER
 from .vocabulary import PROMPTS
 
@@ -89,19 +90,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=FOLDER)
+    parser.add_argument("--datasets", nargs="+", default=list(PHANTOMS), choices=list(PHANTOMS))
     parser.add_argument("--root", type=Path, default=Path("data/phantoms"), help="where the phantoms are rendered")
     args = parser.parse_args()
     towers = Towers(args.folder)
     table = {}
-    for key in PHANTOMS:
+    for key in args.datasets:
         prepare(key, args.root)
         table[key] = measure(towers, key, args.root)
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
     print(f"{'phantom':12s}" + "".join(f"{column:>10s}" for column in columns))
     for key, row in table.items():
         print(f"{key:12s}" + "".join(f"{row.get(column, float('nan')):10.1f}" for column in columns))
-    means = [np.mean([row[column] for row in table.values() if column in row]) for column in columns]
-    print(f"{'mean':12s}" + "".join(f"{mean:10.1f}" for mean in means))
+    for title, keys in (("mean, taught", TAUGHT), ("mean, others", [key for key in PHANTOMS if key not in TAUGHT])):
+        rows = [table[key] for key in keys if key in table]
+        if rows:
+            means = [np.mean([row[column] for row in rows if column in row]) for column in columns]
+            print(f"{title:12s}" + "".join(f"{mean:10.1f}" for mean in means))
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +16,18 @@ from datasets.phantoms.canvas import SIZE
 
 # The data sets use seeds that begin with 0, 1 and 2 (train, val, test).
 SEED = 1000
+TAUGHT = ("btmri", "chmnist", "covid", "dermamnist")  # what the committed PhantomCLIP has seen
 
 
 class Pairs:
-    """`per_class` pictures of every phantom class in atlas style, and as many captions of each as one asks for."""
+    """`per_class` atlas-style pictures of every class of the phantoms `keys`, and captions of each without end."""
 
-    def __init__(self, cache: Path, per_class: int, workers: int = 2):
+    def __init__(self, cache: Path, keys: Sequence[str], per_class: int, workers: int = 2):
         """Render the pictures, or read them from the `cache` folder if they were rendered before."""
         self.cases = [
-            (key, classname, i)
-            for key, phantom in PHANTOMS.items()
-            for classname in phantom.classes
-            for i in range(per_class)
+            (key, classname, i) for key in keys for classname in PHANTOMS[key].classes for i in range(per_class)
         ]
-        file = cache / f"pairs_v{VERSION}_{per_class}.npz"
+        file = cache / f"pairs_v{VERSION}_{'-'.join(keys)}_{per_class}.npz"
         if not file.is_file():
             cache.mkdir(parents=True, exist_ok=True)
             images, attributes = self._render(workers)

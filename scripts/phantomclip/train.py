@@ -19,8 +19,10 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
+from datasets.phantoms import PHANTOMS
+
 from . import tower, vocabulary
-from .pairs import Pairs
+from .pairs import TAUGHT, Pairs
 
 MAX_LOGIT_SCALE = math.log(100)
 WARM_UP = 100  # steps
@@ -34,6 +36,7 @@ def arguments() -> argparse.Namespace:
         "--build", type=Path, default=Path("build/phantomclip"), help="pictures, checkpoint, model in the making"
     )
     parser.add_argument("--log", type=Path, default=Path("scripts/phantomclip/train.log"))
+    parser.add_argument("--datasets", nargs="+", default=TAUGHT, choices=list(PHANTOMS), help="phantoms to learn from")
     parser.add_argument("--per-class", type=int, default=1300, help="pictures per class")
     parser.add_argument("--epochs", type=int, default=10)
     parser.add_argument("--batch", type=int, default=128)
@@ -85,14 +88,14 @@ def clip_loss(images: torch.Tensor, texts: torch.Tensor, scale: torch.Tensor) ->
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 
-def choose_words(new: bool) -> list[str]:
+def choose_words(new: bool, keys: list[str]) -> list[str]:
     """The committed vocabulary, or one chosen from the texts of today.
 
     It stays what it was by default: prompt banks grow, and the same command must give the same model.
     """
     stored = tower.FOLDER / "vocab.txt"
     if new or not stored.is_file():
-        return vocabulary.choose_vocabulary(vocabulary.corpus())
+        return vocabulary.choose_vocabulary(vocabulary.corpus(keys))
     return stored.read_text(encoding="utf-8").splitlines()
 
 
@@ -115,20 +118,20 @@ def main() -> None:
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     started, work, checkpoint = time.time(), args.build / "model", args.build / "checkpoint.pt"
-    pairs = Pairs(args.build, args.per_class)
+    pairs = Pairs(args.build, args.datasets, args.per_class)
     images = torch.from_numpy(pairs.images)
 
     resumed = checkpoint.is_file()
     if not resumed:
         work.mkdir(parents=True, exist_ok=True)
-        words = choose_words(args.new_vocabulary)
+        words = choose_words(args.new_vocabulary, args.datasets)
         vocabulary.write_tokenizer(work, words)
         tower.write_configs(work, len(words))
         args.log.write_text("")
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     model = tower.new_model(work).to(memory_format=torch.channels_last)
     with torch.no_grad():  # a word without a meaning stays without an embedding
-        model.text.transformer.embeddings.word_embeddings.weight[vocabulary.unheard(tokenizer)] = 0
+        model.text.transformer.embeddings.word_embeddings.weight[vocabulary.unheard(tokenizer, args.datasets)] = 0
     steps = args.epochs * (len(pairs) // args.batch)
     optimizer, schedule = optimization(model, args.lr, args.weight_decay, steps)
     parts, first = {"model": model, "optimizer": optimizer, "schedule": schedule}, 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import string
 from collections import Counter
+from collections.abc import Iterable
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
@@ -16,31 +17,31 @@ from .tower import CONTEXT_LENGTH
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation + "–—‘’“”…°±×·•→≈≤≥µμαβγδκλτ½²³"
-SIZE, ENDINGS = 5000, 250
+SIZE, ENDINGS = 3500, 250
 PROMPTS = Path("datasets/prompts/claude")
 
 
-def caption_texts() -> list[str]:
-    """All that a caption can be made of."""
+def caption_texts(keys: Iterable[str]) -> list[str]:
+    """All that a caption of these phantoms can be made of."""
     texts = [opening.format(m="") for opening in OPENINGS] + list(JOINTS)
     texts += [naming.format(n="", s="") for naming in NAMINGS]
-    for phantom in PHANTOMS.values():
+    for phantom in map(PHANTOMS.get, keys):
         texts += [*phantom.classes, *phantom.modality, *(text for texts in phantom.phrases.values() for text in texts)]
     return texts
 
 
-def corpus() -> Counter[str]:
+def corpus(keys: Iterable[str]) -> Counter[str]:
     """The texts that the vocabulary is made for, with weights: what captions are made of counts most."""
-    texts = Counter(dict.fromkeys(caption_texts(), 50))
+    texts = Counter(dict.fromkeys(caption_texts(keys), 50))
     for bank in sorted(PROMPTS.glob("*.json")):
         for prompts in json.loads(bank.read_text())["prompts"].values():
             texts.update(prompts)
     return texts
 
 
-def unheard(tokenizer: Tokenizer) -> list[int]:
-    """Ids of the word pieces that no caption can contain."""
-    heard = {i for encoded in tokenizer.encode_batch(caption_texts()) for i in encoded.ids}
+def unheard(tokenizer: Tokenizer, keys: Iterable[str]) -> list[int]:
+    """Ids of the word pieces that no caption of these phantoms can contain."""
+    heard = {i for encoded in tokenizer.encode_batch(caption_texts(keys)) for i in encoded.ids}
     return [i for i in range(len(SPECIAL), tokenizer.get_vocab_size()) if i not in heard]
 
 

@@ -15,10 +15,11 @@ from datasets.phantoms import PHANTOMS, prepare
 from datasets.phantoms.folder import Counts
 from scripts.phantomclip import tower, vocabulary
 from scripts.phantomclip.evaluate import Towers, measure
+from scripts.phantomclip.pairs import TAUGHT
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / tower.FOLDER
-# Mean accuracy in percent over the phantom data sets: low enough to learn something, high enough to start from.
+# Mean accuracy in percent over the phantoms it was taught: low enough to learn something, high enough to start from.
 WINDOWS = {"zero-shot": (40, 56), "ensemble": (54, 67), "probe 16": (72, 84)}
 
 
@@ -72,12 +73,12 @@ def test_tokenizer_knows_every_word_it_may_meet(towers):
     assert len(tokenizer.tokenize("a photo of a")) == 4
     words = tokenizer.convert_tokens_to_ids(tokenizer.tokenize(vocabulary.CHARACTERS + " zyxwv 3.14mm (T2-weighted)"))
     assert tokenizer.unk_token_id not in words
-    for text in vocabulary.corpus():
+    for text in vocabulary.corpus(PHANTOMS):
         assert tokenizer.unk_token not in tokenizer.tokenize(text), text
 
 
 def test_choice_of_vocabulary_is_reproducible():
-    texts = vocabulary.corpus()
+    texts = vocabulary.corpus(PHANTOMS)
     first, second = (vocabulary.choose_vocabulary(texts, 900) for _ in range(2))
     assert first == second and len(first) == len(set(first)) == 900
     assert first[:5] == vocabulary.SPECIAL and {"a", "photo", "of", "##z", "9"} <= set(first)
@@ -85,7 +86,7 @@ def test_choice_of_vocabulary_is_reproducible():
 
 def test_accuracies_lie_in_their_windows(towers, tmp_path):
     rows = []
-    for key in PHANTOMS:
+    for key in TAUGHT:
         prepare(key, tmp_path, progress=False, counts=Counts(train=16, val=1, test_total=160))
         rows.append(measure(towers, key, tmp_path, shots=(16,)))
         chance = 100 / len(PHANTOMS[key].classes)
