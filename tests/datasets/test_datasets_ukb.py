@@ -25,12 +25,13 @@ from PIL import Image
 
 from datasets.cmri import CMRI
 from datasets.lmri import LMRI
-from datasets.shares import divide
 from datasets.ukb import LeftOut, cohort, phenotypes
 from datasets.ukb.__main__ import main
+from datasets.ukb.journal import Visit
 from datasets.ukb.phenotypes import Record, read_withdrawn
 from datasets.ukb.pseudonym import pseudonyms
 from datasets.ukb.recipe import FOLDER, SETS, matches, read_recipe
+from datasets.ukb.split import split
 from tests.datasets.layout import load
 
 pydicom = pytest.importorskip("pydicom", minversion="2.4")
@@ -654,13 +655,18 @@ def test_salts_that_will_not_do(tmp_path):
 @settings(max_examples=60, deadline=None)
 @given(st.sets(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=60), st.randoms(use_true_random=False))
 def test_shares_of_a_split_whatever_the_order(participants, chance):
-    parts = divide(participants)
-    assert sorted(name for names in parts.values() for name in names) == sorted(participants)
+    def divided(order):
+        parts = split([Visit(name, 2, "normal heart", [f"{name}.png"]) for name in order], ["normal heart"])
+        return {part: [item.path for item in items] for part, items in parts.items()}
+
+    parts = divided(participants)
+    paths = [f"normal_heart/{name}.png" for name in participants]
+    assert sorted(path for some in parts.values() for path in some) == sorted(paths)
     for part, share in (("train", 0.5), ("val", 0.2), ("test", 0.3)):
         assert abs(len(parts[part]) - share * len(participants)) <= 1
     shuffled = list(participants)
     chance.shuffle(shuffled)
-    assert divide(shuffled) == parts
+    assert divided(shuffled) == parts
 
 
 # ---------------------------------------------------------------------------------------------------- the whole command

@@ -78,9 +78,9 @@ def test_tokenizer_knows_every_word_it_may_meet(towers):
 
 
 def test_choice_of_vocabulary_is_reproducible():
-    texts = vocabulary.corpus(PHANTOMS)
-    first, second = (vocabulary.choose_vocabulary(texts, 900) for _ in range(2))
-    assert first == second and len(first) == len(set(first)) == 900
+    texts = vocabulary.corpus(TAUGHT)
+    first, second = (vocabulary.choose_vocabulary(texts, 1500) for _ in range(2))
+    assert first == second and len(first) == len(set(first)) == 1500
     assert first[:5] == vocabulary.SPECIAL and {"a", "photo", "of", "##z", "9"} <= set(first)
 
 
