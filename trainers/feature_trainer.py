@@ -6,7 +6,7 @@ features. The loop, its log lines and the checkpoint files are Dassl's.
 
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
@@ -20,6 +20,7 @@ from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
 from trainers import checkpoints
+from trainers.feature_loader import FeatureLoader
 from trainers.results import config_digest, method_settings, write_results
 
 VIEWS_AT_ONCE = 50_000  # image views held in memory: 100 MB at D = 512
@@ -31,28 +32,6 @@ def frozen(name: str, device: str, precision: str, root: str, workers: int) -> t
     """Backbone and feature store: runs of one process share them."""
     backbone = build_backbone(name, device, precision)
     return backbone, FeatureStore(backbone, root or None, workers=workers)
-
-
-class FeatureLoader:
-    """Mini-batches of one epoch's features, in an order that the seed and the epoch alone decide.
-
-    Nothing is carried from epoch to epoch, so a resumed run sees what an uninterrupted one sees. As in Dassl the last
-    batch is dropped where it is not full.
-    """
-
-    def __init__(self, views, labels: Tensor, batch_size: int, seed: int):
-        self.views, self.labels, self.seed, self.epoch = views, labels, seed, 0
-        self.batch_size = min(batch_size, len(labels))
-
-    def __len__(self) -> int:
-        return len(self.labels) // self.batch_size
-
-    def __iter__(self) -> Iterator[dict[str, Tensor]]:
-        generator = torch.Generator().manual_seed(max(self.seed, 0) * 1_000_003 + self.epoch)
-        features = self.views(self.epoch)
-        order = torch.randperm(len(self.labels), generator=generator)
-        for index in order[: len(self) * self.batch_size].split(self.batch_size):
-            yield {"img": features[index], "label": self.labels[index], "index": index}
 
 
 class FeatureTrainer(TrainerX):
