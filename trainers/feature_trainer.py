@@ -19,6 +19,7 @@ from clip import Backbone, FeatureStore, build_backbone
 from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.utils import set_random_seed
 from trainers import checkpoints
 from trainers.feature_loader import FeatureLoader
 from trainers.results import config_digest, method_settings, write_results
@@ -115,6 +116,8 @@ class FeatureTrainer(TrainerX):
             print("*** PHANTOMS: rendered images, no medical data; these figures say nothing about patients ***")
         b = self.backbone
         print(f"Backbone: {b.name} (D = {b.embed_dim}, {b.image_size} px), {len(classnames)} classes")
+        if cfg.SEED >= 0:  # a method's first values follow from the seed alone, whoever has loaded the backbone
+            set_random_seed(cfg.SEED)
         self.build_method(classnames)
         learned = [p for name in self.get_model_names() for p in self._models[name].parameters()]
         print(f"Learned parameters: {sum(p.numel() for p in learned):,} in {self.get_model_names() or 'none'}")

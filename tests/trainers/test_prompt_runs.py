@@ -5,7 +5,6 @@ import torch
 
 import train
 from tests.runs import learned, record, run_folder
-from trainers.feature_trainer import FeatureTrainer
 
 pytestmark = pytest.mark.parametrize("trainer", ["CoCoOp", "KgCoOp", "ProGrad"])
 
@@ -20,25 +19,6 @@ def test_seeds_together_learn_what_they_learn_alone_and_differ(flags, tmp_path, 
     for name, value in states[3].items():
         assert torch.allclose(states[1][name], value, atol=1e-5, rtol=0)
         assert not torch.equal(states[0][name], value) and not torch.equal(states[2][name], value)
-
-
-def test_an_interrupted_run_resumes_to_the_same_numbers(flags, tmp_path, monkeypatch, trainer):
-    real = FeatureTrainer.before_epoch
-
-    def broken(self):
-        if self.epoch == 2:
-            raise OSError("the disk is full")
-        real(self)
-
-    monkeypatch.setattr(FeatureTrainer, "before_epoch", broken)
-    assert train.main(flags(trainer)) == 1
-    monkeypatch.undo()
-    assert train.main(flags(trainer)) == 0
-    assert train.main(flags(trainer, output=tmp_path / "whole")) == 0
-    resumed, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
-    assert "Resuming from epoch 2 of 3" in (resumed / "log.txt").read_text()
-    assert all(torch.equal(value, learned(whole)[name]) for name, value in learned(resumed).items())
-    assert record(resumed)["metrics"] == record(whole)["metrics"]
 
 
 def test_base_to_novel(flags, tmp_path, trainer):
