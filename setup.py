@@ -42,11 +42,15 @@ setup(
             "mpmath>=1.3",
             "nilearn>=0.10.4",
             "openai>=1.30",
+            "optuna>=3.5",
             "pydicom>=2.4",
+            "ray>=2.9",
             "ruff>=0.6",
         ],
         "llm": ["openai>=1.30"],  # python -m datasets.prompts.generate
         "ukb": ["pydicom>=2.4"],  # python -m datasets.ukb
+        "ray": ["ray>=2.9"],  # python -m grid --ray ADDRESS
+        "tune": ["optuna>=3.5"],  # scripts/vmfcoop/tune.sh
         "medmnist": ["medmnist>=3.0"],  # python -m datasets.download --medmnist
     },
 )

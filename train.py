@@ -3,6 +3,7 @@
     python train.py --root phantoms --backbone PhantomCLIP --trainer vMFCoOp --dataset btmri --shots 16 --seed 1 2 3
 
 Several seeds are run together, a step of each at a time, with one backbone; each has its own folder, as if run alone.
+Trainers of another checkout (`--with`) run one seed after the other, into `<output>/<the checkout's name>`.
 `--dataset`, `--shots` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
 work as ever, and KEY VALUE pairs at the end override any setting. A run that was interrupted goes on from its last
 epoch; a finished one is left alone.
@@ -29,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--root", default="", help='folder of the data sets, or "phantoms"')
     p.add_argument("--trainer", default="", help="method, such as vMFCoOp, BiomedCoOp, CoOp, ZeroshotCLIP")
+    p.add_argument("--with", dest="checkout", default="", help="folder of a CoOp-style checkout whose trainers to add")
     p.add_argument("--backbone", default="", help="BiomedCLIP, CLIP, PhantomCLIP, hf-hub:..., local-dir:...")
     p.add_argument("--dataset", default="", help="data set: a file of configs/datasets/")
     p.add_argument("--shots", type=int, help="images per class: a file of configs/shots/")
@@ -52,6 +54,8 @@ def config_files(args: argparse.Namespace) -> list[Path]:
     """The yaml files of a run, in the order of merging: common, trainer, data set, both, shots, named files."""
     known = CONFIGS / "trainers" / args.trainer / args.setting
     files = [CONFIGS / "common.yaml"] + ([known.with_suffix(".yaml")] if args.trainer else [])
+    if args.checkout:
+        files += args.checkout.config_files(args.trainer, args.setting, args.dataset)
     if args.dataset:
         files += [CONFIGS / "datasets" / f"{args.dataset}.yaml", known / f"{args.dataset}.yaml"]
     if args.shots is not None:
@@ -61,16 +65,20 @@ def config_files(args: argparse.Namespace) -> list[Path]:
         if path in files and not path.is_file():
             names = sorted((p.stem for p in path.parent.glob("*.yaml")), key=lambda s: (s.isdigit() and int(s), s))
             raise ValueError(f'Expected one of the {kind} {", ".join(names)}, but got "{path.stem}".')
-    optional = [path for path in files if path.is_file()]  # a trainer of another checkout has no file here
+    optional = [path for path in files if path.is_file()]
     return optional + [Path(f) for f in (args.dataset_config_file, args.config_file) if f]
 
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
-    """The flags; what follows the numbers of --seed are settings."""
+    """The flags; what follows the numbers of --seed are settings, and --with becomes the checkout that it names."""
     args = parser().parse_args(argv)
     numbers = list(itertools.takewhile(re.compile(r"-?\d+$").match, args.seed))
     args.opts = [*args.seed[len(numbers) :], *args.opts]
     args.seed = [int(n) for n in dict.fromkeys(numbers)] or [-1]
+    if args.checkout:
+        from trainers.checkout import checkout_at
+
+        args.checkout = checkout_at(args.checkout)
     return args
 
 
@@ -82,6 +90,8 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
 
     cfg = get_cfg_default()
     extend_cfg(cfg)
+    if args.checkout:
+        args.checkout.extend_cfg(cfg, args.trainer)
     for file in config_files(args):
         cfg.merge_from_file(str(file))
     flags = {
@@ -104,9 +114,9 @@ def run_folder(cfg, args: argparse.Namespace, subsample: str) -> Path:
     """`<output>/<dataset>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1`, below `base2new/...` if so."""
     from report.methods import seeds_folder
 
-    method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper(), {})
+    method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
     context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
-    root = Path(args.output)
+    root = Path(args.output) / cfg.get("CHECKOUT", "").partition("@")[0]  # another's BiomedCoOp beside ours
     if args.setting == "base2new":
         root = root / "base2new" / ("test_new" if subsample == "new" else "train_base")
     dataset, shots, setting = args.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.NUM_SHOTS, "nctx{}_csc{}_ctp{}"
@@ -170,6 +180,8 @@ class Run:
         if cfg.SEED >= 0:
             print(f"Setting fixed seed: {cfg.SEED}")
             set_random_seed(cfg.SEED)
+        if self.args.checkout:
+            print(self.args.checkout)
         print(f"** Config **\n{cfg.dump()}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
         self.trainer = build_trainer(cfg)
 
@@ -180,14 +192,22 @@ class Run:
         self.trainer.test()
 
 
+def sentence(error: Exception) -> str:
+    """What an error says; a KeyError would put it in quotes."""
+    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
+
+
 def say(error: Exception) -> None:
-    """An error as one sentence."""
-    message = error.args[0] if isinstance(error, KeyError) and error.args else error
-    print(f"error: {message}", file=sys.stderr)
+    print(f"error: {sentence(error)}", file=sys.stderr)
 
 
 def work(args: argparse.Namespace, runs: list[Run]) -> None:
-    """Train and test, or test only."""
+    """Train and test, or test only; of trainers that are not ours one run after the other."""
+    if len(runs) > 1 and "CHECKOUT" in runs[0].cfg:
+        for run in runs:
+            work(args, [run])
+            run.trainer = None  # its towers are not shared
+        return
     for run in runs:
         with run.speaking():
             run.build()
