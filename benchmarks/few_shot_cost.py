@@ -24,11 +24,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
 EPOCHS, BATCH, TEST_IMAGES, TOGETHER = 100, 4, 1717, 3  # BTMRI's test set
-ADJECTIVES, ORGANS, NOUNS = (
-    ("bright", "dark", "normal"),
-    ("brain", "lung", "kidney", "glioma"),
-    ("mass", "tumor", "image", "photo"),
-)
+WORDS = ["bright", "dark", "normal", "brain", "lung", "kidney", "glioma", "meningioma", "pituitary", "mass", "tumor"]
 PEAK = "what arithmetic alone would take"
 
 
@@ -46,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
 
 def class_names(count: int) -> list[str]:
     """Names of three words that the random tokenizer knows: with "a photo of a" and "." prompts of 10 tokens."""
-    return [" ".join(words) for words in itertools.islice(itertools.product(ADJECTIVES, ORGANS, NOUNS), count)]
+    return [" ".join(words) for words in itertools.islice(itertools.permutations(WORDS, 3), count)]
 
 
 def write_images(root: Path, count: int) -> Path:

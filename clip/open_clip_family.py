@@ -3,7 +3,10 @@
 import json
 import shutil
 import tempfile
+import zipfile
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -59,15 +62,29 @@ def build(name: str, source: str) -> Backbone:
 
 
 def _load(model: nn.Module, path: Path) -> None:
-    """Load all weights, no more and no less (open_clip drops the one buffer that newer transformers do not have)."""
+    """Load all weights, no more and no less (open_clip drops the one buffer that newer transformers do not have).
+
+    The model takes the tensors of the mapped file for its own instead of copying them: memory holds the weights once.
+    """
     from open_clip.factory import load_checkpoint
 
+    model.load_state_dict = partial(type(model).load_state_dict, model, assign=True)  # open_clip calls it
     try:
-        load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
+        with _mapped(path):
+            load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
     except RuntimeError as error:
         raise ValueError(
             f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {error}"
         ) from error
+    finally:
+        del model.load_state_dict
+    model.float()  # some are stored in half precision
+
+
+def _mapped(path: Path) -> AbstractContextManager:
+    """`torch.load` maps the file, as safetensors does anyway, if this PyTorch can be told so and the file allows it."""
+    config = getattr(getattr(torch.utils, "serialization", None), "config", None)
+    return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
 
 
 def _text_place(place: Folder, hf_name: str) -> Folder:
