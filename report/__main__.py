@@ -10,14 +10,13 @@ from pathlib import Path
 from report import paper
 from report.collect import find_all
 from report.groups import split, usable
-from report.methods import METHODS, SETTING, trainer_name
+from report.methods import METHODS, SETTING, trainer_name, with_script
 from report.page import Section, html
 from report.section import Request, section
 from report.spans import Wanted
 from report.tables import FORMATS, Table, render
 
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
-SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -47,7 +46,7 @@ def request(args: argparse.Namespace) -> Request:
     novel_methods = methods
     if args.full:
         datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
-        novel_methods = methods or [t for m, t in METHODS.items() if (SCRIPTS / m / "base2new.sh").is_file()]
+        novel_methods = methods or [METHODS[folder] for folder in with_script("base2new")]
         methods, novel_shots = methods or list(METHODS.values()), [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
         shots = shots or paper.TABLE1["shots"]

@@ -25,6 +25,7 @@ METHODS = {
 ZERO_SHOT = "ZeroshotCLIP"
 SEEDLESS = {ZERO_SHOT, "ZeroshotEnsemble"}  # draw no images and train nothing: one run stands for every seed
 SETTING = "nctx4_cscFalse_ctpend"
+SCRIPTS = Path(__file__).parents[1] / "scripts"
 
 
 def trainer_name(method: str) -> str:
@@ -35,6 +36,11 @@ def trainer_name(method: str) -> str:
 def script_folder(trainer: str) -> str:
     """Folder of `scripts/` that runs a trainer; a trainer without one keeps its name."""
     return next((folder for folder, name in METHODS.items() if name == trainer), trainer)
+
+
+def with_script(script: str) -> list[str]:
+    """Folders of `scripts/` that hold a script, such as "base2new"."""
+    return [folder for folder in METHODS if (SCRIPTS / folder / f"{script}.sh").is_file()]
 
 
 def in_order(trainers: Iterable[str]) -> list[str]:

@@ -1,0 +1,1 @@
+"""Many runs by one command: what is missing of methods x data sets x shots x seeds, on the devices that there are."""

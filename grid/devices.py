@@ -1,0 +1,18 @@
+"""The devices of this machine."""
+
+from collections.abc import Sequence
+
+
+def devices(asked: Sequence[str] | None) -> list[str]:
+    """What is asked for; by default every GPU that is visible, or else the CPU.
+
+    Raises:
+        ValueError: there is no such device.
+    """
+    import torch
+
+    gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
+    for device in asked or []:
+        if device not in ("cpu", *gpus):
+            raise ValueError(f'Expected devices of {", ".join(["cpu", *gpus])}, but got "{device}".')
+    return list(asked or gpus or ["cpu"])

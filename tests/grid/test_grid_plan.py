@@ -1,0 +1,105 @@
+"""What is asked for, less what is there."""
+
+import re
+
+import pytest
+
+from grid import __main__ as command
+from grid.plan import Job, plan, take
+from report import paper
+from report.methods import METHODS
+from tests.runs import run_folder
+
+
+def test_jobs_of_one_data_set_are_neighbours(args):
+    jobs, finished = plan(args("coop", "vMFCoOp", "CoOp", datasets="btmri", more=("--datasets", "busi", "btmri")))
+    found = [(job.trainer, job.dataset, job.shots, job.seeds) for job in jobs]
+    expected = [("CoOp", "busi"), ("vMFCoOp", "busi"), ("CoOp", "btmri"), ("vMFCoOp", "btmri")]
+    assert found == [(*names, 2, (1, 2)) for names in expected] and finished == 0
+
+
+def test_everything_is_what_the_scripts_run(args, monkeypatch):
+    monkeypatch.setattr("grid.plan._finished", lambda job, seed: False)
+
+    def everything(**setting) -> list[Job]:
+        given = args("all", datasets="all", **setting)
+        given.opts = []
+        return plan(given)[0]
+
+    jobs = everything(shots="all")
+    assert len(jobs) == len(METHODS) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
+    assert [job.trainer for job in jobs[: len(METHODS)]] == list(METHODS.values())
+    jobs = everything(setting="base2new")
+    assert {job.dataset for job in jobs} == set(paper.DATASETS) - paper.WITHOUT_NOVEL
+    assert {job.trainer for job in jobs} >= {"vMFCoOp", "CoOp"} and "TipAdapter" not in {job.trainer for job in jobs}
+
+
+def test_seeds_are_those_of_the_scripts_unless_given(data_root):
+    line = ["--methods", "zeroshot", "coop", "--datasets", "btmri", "--shots", "1", "--root", str(data_root)]
+    assert [job.seeds for job in plan(command.parse(line))[0]] == [(1,), (1, 2, 3)]
+    assert [job.seeds for job in plan(command.parse([*line, "--seeds", "5", "5"]))[0]] == [(5,), (5,)]
+
+
+def test_settings_end_the_flags_and_epochs_are_not_for_methods_without(args):
+    given = args("zeroshot", "coop", seeds="7")
+    assert given.seeds == [7] and given.opts[:2] == ["OPTIM.MAX_EPOCH", "4"]
+    zeroshot, coop = plan(given)[0]
+    assert zeroshot.opts == ("DATALOADER.NUM_WORKERS", "0") and coop.opts == tuple(given.opts)
+
+
+def test_a_part_becomes_a_command_line_of_train(args):
+    (job,), _ = plan(args("coop", setting="base2new"))
+    base, new = (job.args(part, [2]) for part in job.parts)
+    assert (base.trainer, base.dataset, base.shots, base.seed, base.setting) == ("CoOp", "btmri", 2, [2], "base2new")
+    assert (base.subsample, base.eval_only, new.subsample, new.eval_only) == ("base", False, "new", True)
+    assert base.opts == ["OPTIM.MAX_EPOCH", "4", "DATALOADER.NUM_WORKERS", "0"]
+    assert job.title([1, 2]) == "CoOp base to novel on btmri, K = 2, seeds 1 2"
+
+
+@pytest.mark.parametrize(
+    ("methods", "change", "sentence"),
+    [
+        (["coopp"], {}, 'Expected methods of zeroshot, .*vmfcoop for few_shot, but got "coopp"'),
+        (["tip_adapter"], {"setting": "base2new"}, 'coop, .*for base2new, but got "tip_adapter"'),
+        (["coop"], {"datasets": "brains"}, 'Expected one of the datasets btmri, .*but got "brains"'),
+        (["coop"], {"shots": 3}, 'Expected one of the shots 1, 2, .*but got "3"'),
+        (["coop"], {"opts": ("OPTIM.LRR", 1)}, "OPTIM.LRR"),
+        (["coop"], {"opts": ("OPTIM.LR",)}, "Expected KEY VALUE pairs at the end, but got .*OPTIM.LR"),
+        (["coop"], {"ray": "local", "devices": "cpu"}, "either --devices.* or --ray"),
+        (["coop"], {"devices": "cuda:99"}, 'Expected devices of cpu.*, but got "cuda:99"'),
+    ],
+)
+def test_mistakes_end_in_one_sentence_before_anything_is_run(line, tmp_path, capsys, methods, change, sentence):
+    assert command.main(line(*methods, **change)) == 1
+    (last,) = [text for text in capsys.readouterr().err.splitlines() if text.startswith("error")]
+    assert re.search(sentence, last)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_lists_what_is_missing(line, tmp_path, capsys):
+    folder = run_folder(tmp_path, "CoOp", seed=1)
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text('{"hashes": {"config": "of other settings"}}')
+    assert command.main(line("coop", "kgcoop", more=("--dry-run",))) == 0
+    out = capsys.readouterr().out
+    assert "CoOp on btmri, K = 2, seeds 1 2\nKgCoOp on btmri, K = 2, seeds 1 2\n4 runs to be done, 0 finished" in out
+    assert sorted(path.name for path in tmp_path.rglob("*.*")) == ["metrics.json"]
+
+
+def test_a_worker_stays_with_its_data_set_and_away_from_others():
+    def jobs():
+        return [Job("CoOp", dataset, 1, (1,)) for dataset in ("btmri", "btmri", "busi", "covid")]
+
+    def dataset(*at):
+        return take(jobs(), *at).dataset
+
+    assert [dataset(), dataset("busi"), dataset("", ["btmri"]), dataset("cmri", ["btmri", "busi"])] == [
+        "btmri",
+        "busi",
+        "busi",
+        "covid",
+    ]
+    assert dataset("", ["btmri", "busi", "covid"]) == "btmri"
+    waiting = jobs()
+    take(waiting, "busi")
+    assert [job.dataset for job in waiting] == ["btmri", "btmri", "covid"]

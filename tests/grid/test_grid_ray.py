@@ -1,0 +1,75 @@
+"""The same grid on a Ray cluster of two nodes, which are processes of this machine."""
+
+import functools
+import re
+import sys
+
+import pytest
+
+from grid import __main__ as command
+from grid import cluster
+from tests.grid import doings
+from tests.runs import record, run_folder
+
+NEEDS = 'Ray is not installed (pip install -e ".[ray]")'
+
+
+@pytest.fixture
+def address(monkeypatch, own_store):
+    """A cluster of two nodes with a CPU core each, that use this process's feature store."""
+    pytest.importorskip("ray", reason=NEEDS)
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    nodes.add_node(**node)
+    yield nodes.address
+    nodes.shutdown()
+
+
+def test_a_cluster_does_a_grid_and_does_the_runs_of_a_killed_worker_again(line, tmp_path, address, capfd, monkeypatch):
+    monkeypatch.setattr(cluster, "run", functools.partial(cluster.run, perform=doings.die_once))
+    assert command.main(line("coop", "zeroshot", ray=address)) == 0
+    output = capfd.readouterr()
+    assert "4 runs done, 0 finished before, 0 failed." in output.out
+    assert output.err.split("\r")[-1].startswith("Grid: 100%")
+    assert (tmp_path / "died").exists()
+    for seed in (1, 2):
+        coop, zeroshot = (run_folder(tmp_path, trainer, seed=seed) for trainer in ("CoOp", "ZeroshotCLIP"))
+        assert record(coop)["seed"] == record(zeroshot)["seed"] == seed
+        assert "Resuming from epoch" in (coop / "log.txt").read_text()
+    assert len({pid for pid, *_ in doings.notes(tmp_path)}) == 2
+    monkeypatch.setattr(cluster, "run", None)  # nothing is left that it could be asked for
+    assert command.main(line("coop", "zeroshot", ray=address)) == 0
+
+
+def test_a_worker_for_each_gpu_or_else_for_each_share_of_cores():
+    def node(**resources) -> dict:
+        return {"Alive": resources.pop("alive", True), "Resources": resources}
+
+    cores, gpus = node(CPU=5.0), node(CPU=8.0, GPU=2.0)
+    assert cluster._places([cores, cores], 2) == ({"num_cpus": 2}, 4)
+    assert cluster._places([cores, gpus], 1) == ({"num_cpus": 1, "num_gpus": 1}, 2)
+    assert cluster._places([gpus, gpus], 8) == ({"num_cpus": 8, "num_gpus": 1}, 2)
+    assert cluster._places([cores, node(CPU=64.0, alive=False)], 1) == ({"num_cpus": 1}, 5)
+    with pytest.raises(ValueError, match="Expected a node with 6 CPU cores"):
+        cluster._places([cores, cores], 6)
+
+
+@pytest.mark.parametrize(
+    ("address", "sentence"),
+    [
+        ("127.0.0.1:1", r"error: Expected a Ray cluster at 127.0.0.1:1, but got: .*refused"),
+        ("here", r'error: Expected "auto", "local" or HOST:PORT for --ray, but got "here"'),
+    ],
+)
+def test_an_address_without_a_cluster(line, capsys, address, sentence):
+    pytest.importorskip("ray", reason=NEEDS)
+    assert command.main(line("coop", ray=address)) == 1
+    assert re.search(sentence, capsys.readouterr().err)
+
+
+def test_without_ray_the_extra_is_named(line, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert command.main(line("coop", ray="auto")) == 1
+    assert 'Ray for --ray, but it is not installed: pip install -e ".[ray]".' in capsys.readouterr().err
