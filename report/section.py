@@ -37,7 +37,7 @@ def section(group: Group, request: Request, folder: Path) -> Section:
     """Everything about one group; pictures are written into `folder`."""
     parts: list[Table | Figure] = []
     missing: list[gaps.Gap] = []
-    for part in (_few_shot, _ablation, _base2new, _datasets):
+    for part in (few_shot, _ablation, _base2new, _datasets):
         shown, holes = part(group, request, folder)
         parts += shown
         missing += holes
@@ -45,7 +45,8 @@ def section(group: Group, request: Request, folder: Path) -> Section:
     return Section(group.title, group.phantom, parts, missing, unfinished)
 
 
-def _few_shot(group: Group, request: Request, folder: Path) -> Part:
+def few_shot(group: Group, request: Request, folder: Path) -> Part:
+    """Table 1, its curves, paired differences and ranks; then what is missing of them."""
     scores, grid, metric = _few_shot_scores(group, request)
     if not scores or not grid.datasets:
         return [], []

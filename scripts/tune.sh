@@ -1,0 +1,23 @@
+# Sourced by scripts/<method>/tune.sh: choose a method's settings on validation images (python -m tuning --help).
+#
+# From the environment:
+#   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
+#   TRIALS  settings that are tried for each data set, the default first (40)
+#   JOINT   1: one setting for all data sets, by the mean of their accuracies
+#   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 50"
+
+source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+ensure_env
+python -c "import optuna" 2>/dev/null || ensure_env tune
+
+# tune TRAINER DATASETS SHOTS [BACKBONE]; OPTS, DATASETS and SHOTS are lists of words.
+# shellcheck disable=SC2086
+tune() {
+    if [ $# -lt 3 ] || [ $# -gt 4 ]; then
+        echo 'usage: bash scripts/<method>/tune.sh "DATASET ..." "SHOTS ..." [BACKBONE]' >&2
+        exit 2
+    fi
+    [ -n "${DATA:-}" ] || echo "DATA is not set: using the embedded phantoms (rendered, no medical data)."
+    python -m tuning --trainer "$1" --datasets $2 --shots $3 --root "${DATA:-phantoms}" ${4:+--backbone "$4"} \
+        --trials "${TRIALS:-40}" ${JOINT:+--joint} ${OPTS:-}
+}

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# bash scripts/vmfcoop/tune.sh "DATASET ..." "SHOTS ..." [BACKBONE]; see scripts/tune.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../tune.sh"
+tune vMFCoOp "$@"

@@ -1,0 +1,17 @@
+"""The miniature BTMRI of the trainers' tests, and the flags of a study of it."""
+
+import pytest
+
+from tests.trainers.conftest import data_root, own_store  # noqa: F401
+
+
+@pytest.fixture
+def flags(data_root, tmp_path):  # noqa: F811
+    """`flags(trainer, flag, ..., opts=(KEY, value, ...))`: a study of two seeds and two epochs."""
+
+    def make(trainer: str, *more, root=data_root, opts=()) -> list[str]:
+        line = ["--trainer", trainer, "--datasets", "btmri", "--shots", 2, "--seeds", 101, 102, "--root", root]
+        line += ["--backbone", "PhantomCLIP", "--output", tmp_path / "studies", "--to", tmp_path / "configs", *more]
+        return [str(word) for word in (*line, "OPTIM.MAX_EPOCH", 2, "DATALOADER.NUM_WORKERS", 0, *opts)]
+
+    return make

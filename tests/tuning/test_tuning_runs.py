@@ -1,0 +1,183 @@
+import csv
+import json
+import re
+import shutil
+
+import pytest
+import yaml
+
+import train
+from tests.report.test_report_base2new import calls  # noqa: F401
+from tests.runs import record, run_folder
+from tuning import __main__ as tuning
+from tuning import objective
+from tuning.objective import Score, evaluate
+from tuning.plan import default_settings
+from tuning.space import SPACE
+
+
+@pytest.fixture
+def without_test_images(data_root, tmp_path):
+    """The data set with test images that cannot be read."""
+    root = shutil.copytree(data_root, tmp_path / "data")
+    spoilt = list(root.rglob("test*.png"))
+    for path in spoilt:
+        path.write_bytes(b"no picture")
+    assert len(spoilt) == 20
+    return root
+
+
+def train_words(root, output, *more) -> list[str]:
+    line = f"--root {root} --backbone PhantomCLIP --dataset btmri --shots 2 --trainer vMFCoOp --output {output}"
+    return [*line.split(), *map(str, more)]
+
+
+@pytest.mark.parametrize("trainer", ["vMFCoOp", "BiomedCoOp"])
+def test_tuning_reads_no_test_image_and_its_settings_are_ones_that_train_reads(
+    flags, without_test_images, tmp_path, capsys, trainer
+):
+    assert tuning.main(flags(trainer, "--trials", 3, root=without_test_images)) == 0
+    printed = capsys.readouterr().out
+    assert "trial 3, 3 of 3 done" in printed
+
+    path = tmp_path / "configs" / trainer / "tuned" / "PhantomCLIP" / "btmri.yaml"
+    settings = yaml.safe_load(path.read_text())["TRAINER"][trainer.upper()]
+    args = train.parse([*train_words(without_test_images, tmp_path), "--trainer", trainer, "--config-file", str(path)])
+    node = train.setup_cfg(args, 1).TRAINER[trainer.upper()]
+    assert {name: node[name] for name in SPACE[trainer]} == settings
+
+    folder = tmp_path / "studies" / f"{trainer}_PhantomCLIP"
+    summary = json.loads((folder / "btmri_shots_2.json").read_text())
+    assert summary["settings"] == {"btmri": settings}
+    assert summary["accuracy"] >= summary["default"]
+    assert (summary["images"], summary["seeds"], summary["trials"]) == ({"btmri": 12}, [101, 102], 3)
+    with (folder / "btmri_shots_2.csv").open() as file:
+        trials = list(csv.DictReader(file))
+    assert [row["trial"] for row in trials] == ["1", "2", "3"]
+    assert float(trials[0]["validation accuracy (%)"]) == pytest.approx(summary["default"], abs=0.005)
+    assert max(float(row["validation accuracy (%)"]) for row in trials) == pytest.approx(summary["accuracy"], abs=0.005)
+
+    head = path.read_text().splitlines()[:4]
+    assert head[0] == f"# {trainer} on btmri, K = 2, PhantomCLIP: chosen by python -m tuning"
+    assert "3 trials, seeds 101 102, 12 validation images (whole split)" in head[1]
+    assert head[3] == "# with OPTIM.MAX_EPOCH 2 DATALOADER.NUM_WORKERS 0: train with the same"
+
+
+def test_the_test_images_above_are_indeed_unreadable(without_test_images, tmp_path, capsys):
+    short = ("OPTIM.MAX_EPOCH", 1, "DATALOADER.NUM_WORKERS", 0)
+    assert train.main(train_words(without_test_images, tmp_path / "output", "--seed", 1, *short)) == 1
+    assert re.search(r"Expected a readable image, but .*/test\d.png", capsys.readouterr().err)
+
+
+def test_a_trial_of_the_default_scores_what_a_run_scores_on_its_validation_draw(data_root, tmp_path):
+    short = ("OPTIM.MAX_EPOCH", 3, "DATALOADER.NUM_WORKERS", 0)
+    words = train_words(data_root, tmp_path / "output", "--seed", 101, 102, *short)
+    assert train.main([*words, "TEST.SPLIT", "val"]) == 0
+    runs = [record(run_folder(tmp_path / "output", "vMFCoOp", seed=seed)) for seed in (101, 102)]
+    args = train.parse(words)
+    score = evaluate([train.setup_cfg(args, seed) for seed in args.seed], whole=False)
+    assert (score.images, [run["total"] for run in runs]) == (8, [8, 8])
+    assert score.accuracy == pytest.approx(sum(run["metrics"]["accuracy"] for run in runs) / 2)
+    assert not [name for name in tmp_path.iterdir() if name.name != "output"]  # a trial leaves nothing
+
+
+def test_a_setting_that_is_fixed_is_not_searched_and_reaches_the_runs(flags, monkeypatch, tmp_path):
+    seen = []
+
+    def score(cfgs, whole):
+        seen.append(cfgs)
+        return Score(50.0, -1.0, 12)
+
+    monkeypatch.setattr(objective, "evaluate", score)
+    fixed = ("TRAINER.VMFCOOP.TAU_0", 0.5)
+    assert tuning.main(flags("vmfcoop", "--trials", 2, "--validation", "drawn", opts=fixed)) == 0
+    assert [[cfg.SEED for cfg in cfgs] for cfgs in seen] == [[101, 102]] * 2
+    assert {cfg.TRAINER.VMFCOOP.TAU_0 for cfgs in seen for cfg in cfgs} == {0.5}
+    (path,) = (tmp_path / "configs").rglob("btmri.yaml")
+    assert list(yaml.safe_load(path.read_text())["TRAINER"]["VMFCOOP"]) == [
+        name for name in SPACE["vMFCoOp"] if name != "TAU_0"
+    ]
+
+
+def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp_path):
+    accuracy = {("btmri", 2): 60.0, ("btmri", 4): 70.0, ("chmnist", 2): 80.0, ("chmnist", 4): 90.0}
+
+    def score(cfgs, whole):
+        (dataset,) = {cfg.DATASET.NAME.lower() for cfg in cfgs}
+        (shots,) = {cfg.DATASET.NUM_SHOTS for cfg in cfgs}
+        return Score(accuracy[dataset, shots], -1.0, 12)
+
+    monkeypatch.setattr(objective, "evaluate", score)
+    line = flags("BiomedCoOp", "--trials", 2, "--joint", "--datasets", "btmri", "chmnist", "--shots", 2, 4)
+    assert tuning.main(line) == 0
+    summary = json.loads((tmp_path / "studies" / "BiomedCoOp_PhantomCLIP" / "btmri_chmnist_shots_2_4.json").read_text())
+    assert (summary["accuracy"], summary["default"]) == (75.0, 75.0)
+    assert sorted(path.stem for path in (tmp_path / "configs").rglob("*.yaml")) == ["btmri", "chmnist"]
+
+
+@pytest.mark.parametrize("dataset", sorted(path.stem for path in (train.CONFIGS / "datasets").glob("*.yaml")))
+@pytest.mark.parametrize("trainer", SPACE)
+def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
+    settings = default_settings(tuning.parse(flags(trainer)), dataset)
+    for name, span in SPACE[trainer].items():
+        assert span.low <= settings[name] <= span.high
+
+
+@pytest.mark.parametrize(
+    ("trainer", "opts", "sentence"),
+    [
+        ("CoOp", (), 'Expected --trainer to be one of vMFCoOp, BiomedCoOp (tuning/space.py), but got "CoOp".'),
+        (
+            "BiomedCoOp",
+            [word for name in SPACE["BiomedCoOp"] for word in (f"TRAINER.BIOMEDCOOP.{name}", "2.0")],
+            "fixes all of them: leave out one of SCCM_LAMBDA, KDSP_LAMBDA, TAU.",
+        ),
+        ("vMFCoOp", ("TRAINER.VMFCOOP.LAMBDA", "1"), "Non-existent key"),
+    ],
+)
+def test_errors_are_a_sentence(flags, capsys, trainer, opts, sentence):
+    assert tuning.main(flags(trainer, opts=opts)) == 1
+    assert sentence in capsys.readouterr().err
+
+
+def test_without_validation_images_there_is_nothing_to_tune_on(flags, data_root, tmp_path, capsys):
+    root = shutil.copytree(data_root, tmp_path / "data")
+    path = root / "BTMRI" / "split_BTMRI.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"val": []}))
+    assert tuning.main(flags("vMFCoOp", root=root)) == 1
+    assert "Expected validation images to tune on, but BTMRI has none" in capsys.readouterr().err
+
+
+def test_interrupted_by_hand(flags, monkeypatch, capsys):
+    def stop(cfgs, whole):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(objective, "evaluate", stop)
+    assert tuning.main(flags("vMFCoOp")) == 130
+    assert "the same command goes on with the study" in capsys.readouterr().err
+
+
+def test_a_study_is_not_continued_with_other_weights_or_pictures(flags, monkeypatch, capsys):
+    monkeypatch.setattr(objective, "evaluate", lambda cfgs, whole: Score(50.0, -1.0, 12))
+    monkeypatch.setattr("datasets.phantoms.VERSION", 4)
+    line = flags("vMFCoOp", "--trials", 1, root="phantoms")
+    assert tuning.main(line) == 0
+    monkeypatch.setattr("datasets.phantoms.VERSION", 5)
+    assert tuning.main(line) == 1
+    assert "to be a study of pictures 5, but it is one of 4" in capsys.readouterr().err
+    monkeypatch.setattr("datasets.phantoms.VERSION", 4)
+    monkeypatch.setattr(objective, "fingerprint", lambda cfg: "ffff")
+    assert tuning.main(line) == 1
+    assert "to be a study of weights ffff, but it is one of" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("folder", "trainer"), [("vmfcoop", "vMFCoOp"), ("biomedcoop", "BiomedCoOp")])
+def test_the_scripts(calls, folder, trainer):  # noqa: F811
+    (*_, line) = calls(f"{folder}/tune.sh", "btmri chmnist", "1 4", TRIALS="10", JOINT="1", OPTS="OPTIM.LR 0.1")
+    words = f"--trainer {trainer} --datasets btmri chmnist --shots 1 4 --root data"
+    assert line == f"-m tuning {words} --trials 10 --joint OPTIM.LR 0.1"
+    (*_, line) = calls(f"{folder}/tune.sh", "btmri", "4", "local-dir:x")
+    assert (
+        line
+        == f"-m tuning --trainer {trainer} --datasets btmri --shots 4 --root data --backbone local-dir:x --trials 40"
+    )

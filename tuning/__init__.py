@@ -1,0 +1,1 @@
+"""Choosing a method's settings on validation images; test images are never loaded."""

@@ -1,0 +1,107 @@
+"""Choose a method's settings on validation images, and write them as config files that train.py reads.
+
+    python -m tuning --trainer vMFCoOp --datasets btmri chmnist --shots 4 --trials 40
+    python train.py --trainer vMFCoOp --dataset btmri ... \\
+        --config-file configs/trainers/vMFCoOp/tuned/PhantomCLIP/btmri.yaml
+
+Each trial trains a few seeds together and scores them on validation images after the last epoch; test images are not
+loaded. The default settings are the first trial, so that what is chosen scores no less than they do. A study lies in an
+SQLite file: the same command goes on with it, and run twice at once, both work on it. KEY VALUE pairs at the end
+override any setting, as for train.py; a setting that they fix is not searched.
+
+The seeds are not those that results are reported for (1, 2, 3, ...): a setting chosen on their draws and first values
+would be fitted to what it is then judged by.
+"""
+
+import argparse
+import itertools
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import train
+from grid.__main__ import KEY
+from report.methods import folder_name, trainer_name
+from tuning.outcome import choose, keep, percent
+from tuning.plan import default_settings, objective, search
+from tuning.study import Study
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m tuning", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--trainer", required=True, help="a method of tuning/space.py, or its folder of scripts/")
+    p.add_argument("--datasets", required=True, nargs="+", help="a study for each")
+    p.add_argument("--joint", action="store_true", help="one study for all data sets: the mean of their accuracies")
+    p.add_argument("--shots", type=int, nargs="+", default=[4], help="images per class; of several, the mean counts")
+    p.add_argument("--trials", type=int, default=40, help="in all, failed ones too (default: 40)")
+    p.add_argument("--seeds", type=int, nargs="+", default=[101, 102, 103], help="default: 101 102 103")
+    p.add_argument(
+        "--validation",
+        choices=("whole", "drawn"),
+        default="whole",
+        help="score on the whole validation split (default), or on the at most four images per class that a run draws",
+    )
+    p.add_argument("--root", default="phantoms", help='folder of the data sets, or "phantoms" (default)')
+    p.add_argument("--backbone", help="default: PhantomCLIP on phantoms, else BiomedCLIP")
+    p.add_argument("--sampler-seed", type=int, default=0, help="of the settings that are drawn (default: 0)")
+    p.add_argument("--output", default="build/tuning", help="folder of studies (default: build/tuning)")
+    p.add_argument("--to", default=str(train.CONFIGS / "trainers"), help="where <trainer>/tuned/<backbone>/ goes")
+    return p
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The flags; the first KEY ends them."""
+    flags = list(itertools.takewhile(lambda word: not KEY.fullmatch(word), argv))
+    args = parser().parse_args(flags)
+    args.opts = list(argv[len(flags) :])
+    args.trainer = trainer_name(args.trainer)
+    args.backbone = args.backbone or ("PhantomCLIP" if args.root == "phantoms" else "BiomedCLIP")
+    return args
+
+
+def tune(args: argparse.Namespace, datasets: Sequence[str]) -> None:
+    """One study: the trials that are missing, then its files."""
+    name = f"{'_'.join(datasets)}_shots_{'_'.join(map(str, args.shots))}.db"
+    file = Path(args.output) / f"{args.trainer}_{folder_name(args.backbone)}" / name
+    study = Study(file, search(args, datasets))
+    print(
+        f"Tuning {args.trainer} on {', '.join(datasets)}: {len(study.trials())} of {args.trials} trials are in {file}"
+    )
+    study.run(objective(args, datasets), lambda trial: print(told(study, trial), flush=True))
+    chosen = choose(study, {dataset: default_settings(args, dataset) for dataset in datasets})
+    print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
+    for path in keep(study, chosen, Path(args.to)):
+        print(f"Written: {path}")
+
+
+def told(study: Study, trial) -> str:
+    """A trial in words."""
+    place = f"trial {trial.number + 1}, {len(study.trials())} of {study.search.trials} done"
+    if trial.value is None:
+        return f"{place}: failed: {trial.user_attrs['error']}"
+    about, best = trial.user_attrs, study.best()
+    words = " ".join(f"{name} {value:g}" for name, value in about["settings"].items())
+    return (
+        f"{place}: {trial.value:.2f} % in {about['seconds']:.0f} s with {words} "
+        f"(best: {best.value:.2f} %, trial {best.number + 1})"
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    args = parse(sys.argv[1:] if argv is None else argv)
+    try:
+        for datasets in [args.datasets] if args.joint else [[dataset] for dataset in args.datasets]:
+            tune(args, datasets)
+    except (*train.MENDABLE, ImportError) as error:
+        train.say(error)
+        return 1
+    except KeyboardInterrupt:
+        print("Interrupted: the same command goes on with the study.", file=sys.stderr)
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

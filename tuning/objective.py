@@ -1,0 +1,124 @@
+"""What a setting is worth: a few seeds trained together, scored on validation images."""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from statistics import fmean
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import torch
+from yacs.config import CfgNode
+
+from dassl.data.data_manager import build_data_loader
+from dassl.data.datasets import build_dataset
+from dassl.data.transforms import build_transform
+from dassl.engine import TRAINER_REGISTRY, TrainerX
+from trainers import together
+from trainers.feature_trainer import FeatureTrainer, frozen
+from trainers.results import method_settings
+from trainers.validation import score
+
+VALIDATION = ("whole", "drawn")
+
+
+class Score(NamedTuple):
+    """Validation accuracy (percent) and mean log-likelihood of the right class; `images` were scored in each run."""
+
+    accuracy: float
+    log_likelihood: float
+    images: int
+
+
+class WithoutTestData(TrainerX):
+    """Stands in for Dassl's loaders below a method: it loads training and validation images, and no others."""
+
+    def build_data_loader(self) -> None:
+        cfg = self.cfg
+        dataset = build_dataset(cfg)
+        dataset.test = None
+        if not dataset.val:
+            raise ValueError(
+                f"Expected validation images to tune on, but {cfg.DATASET.NAME} has none: add a val part to its split."
+            )
+
+        def loader(items: list, node: CfgNode, is_train: bool):
+            transform = build_transform(cfg, is_train=is_train)
+            return build_data_loader(cfg, node.SAMPLER, items, node.BATCH_SIZE, tfm=transform, is_train=is_train)
+
+        self.dm = SimpleNamespace(dataset=dataset)
+        self.train_loader_x = loader(dataset.train_x, cfg.DATALOADER.TRAIN_X, is_train=True)
+        self.val_loader = loader(dataset.val, cfg.DATALOADER.TEST, is_train=False)
+        self.test_loader = self.val_loader  # what it is asked for is the transform
+        self.lab2cname = dataset.lab2cname
+
+
+class NothingKept(FeatureTrainer):
+    """Stands above a method: a trial is done again if it is interrupted, so nothing is written, and nothing tested."""
+
+    def before_train(self) -> None:
+        self.start_epoch, self.time_start = 0, time.time()
+
+    def after_epoch(self) -> None:
+        pass
+
+    def after_train(self) -> None:
+        pass
+
+
+class _Run:
+    """One seed of a setting, as `trainers.together` wants it: what it prints is dropped, its errors are not caught."""
+
+    failed = False
+
+    def __init__(self, cfg: CfgNode, silence):
+        self.silence = silence
+        with self.speaking():
+            method = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+            self.trainer = type(method.__name__, (NothingKept, method, WithoutTestData), {})(cfg)
+
+    @contextlib.contextmanager
+    def speaking(self) -> Iterator[None]:
+        with contextlib.redirect_stdout(self.silence):
+            yield
+
+    @torch.no_grad()
+    def score(self, whole: bool) -> Score:
+        trainer, dataset = self.trainer, self.trainer.dm.dataset
+        items = dataset.val
+        if whole:
+            items = dataset.to_data(
+                dataset.subsample(dataset.read_split(), trainer.cfg.DATASET.SUBSAMPLE_CLASSES)["val"]
+            )
+        trainer.set_model_mode("eval")
+        labels = torch.tensor([item.label for item in items], device=trainer.device)
+        right, likelihood = score(trainer.logits(trainer.plain_features(items)), labels)
+        return Score(100 * right / len(items), likelihood, len(items))
+
+
+def fingerprint(cfg: CfgNode) -> str:
+    """Of the weights of the backbone, which the trials then share."""
+    device = "cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu"
+    precision, workers = method_settings(cfg).PREC, cfg.DATALOADER.NUM_WORKERS
+    return frozen(cfg.MODEL.BACKBONE.NAME, device, precision, cfg.FEATURES.ROOT, workers)[0].fingerprint()
+
+
+def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:
+    """Mean validation score of runs that differ in their seed alone, after their last epoch.
+
+    Args:
+        cfgs: configurations, one per seed.
+        whole: score on the whole validation split; otherwise on each seed's draw of at most four images per class.
+
+    Raises:
+        ValueError: a data set without validation images.
+        FloatingPointError: a loss term that is not finite.
+    """
+    with Path(os.devnull).open("w") as silence:
+        runs = [_Run(cfg, silence) for cfg in cfgs]
+        together.train(runs)
+        scores = [run.score(whole) for run in runs]
+    accuracy, likelihood = fmean(each.accuracy for each in scores), fmean(each.log_likelihood for each in scores)
+    return Score(accuracy, likelihood, scores[0].images)

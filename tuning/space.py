@@ -1,0 +1,57 @@
+"""What is searched: the settings of each method, and how far they may go."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Range(NamedTuple):
+    """A setting's lowest and highest value; `log`: drawn evenly in its logarithm."""
+
+    low: float
+    high: float
+    log: bool = True
+
+
+# The published weights of every data set lie inside. SCCM is a mean over C x D entries, so that the same pull needs D
+# times the weight of L_anc: its range goes as much further up. TAU is a number of standard deviations.
+SPACE: dict[str, dict[str, Range]] = {
+    "vMFCoOp": {
+        "LAMBDA_ANC": Range(0.01, 30),
+        "LAMBDA_SC": Range(0.01, 30),
+        "TAU_0": Range(0.1, 5),
+        "TAU_MAX": Range(5, 100),
+        "ALPHA_0": Range(0.01, 10),
+    },
+    "BiomedCoOp": {
+        "SCCM_LAMBDA": Range(0.1, 10_000),
+        "KDSP_LAMBDA": Range(0.1, 100),
+        "TAU": Range(1.0, 2.5, log=False),
+    },
+}
+
+
+def key(trainer: str, name: str) -> str:
+    """A setting's key in the configuration."""
+    return f"TRAINER.{trainer.upper()}.{name}"
+
+
+def space(trainer: str, fixed: Sequence[str] = ()) -> dict[str, Range]:
+    """What is searched for a method; what the KEY VALUE pairs `fixed` set is not.
+
+    Raises:
+        ValueError: a method without a search space, or nothing left to search.
+    """
+    if trainer not in SPACE:
+        raise ValueError(f'Expected --trainer to be one of {", ".join(SPACE)} (tuning/space.py), but got "{trainer}".')
+    left = {name: span for name, span in SPACE[trainer].items() if key(trainer, name) not in fixed[::2]}
+    if not left:
+        raise ValueError(
+            f"Expected a setting to search, but {' '.join(fixed)} fixes all of them: leave out one of "
+            f"{', '.join(SPACE[trainer])}."
+        )
+    return left
+
+
+def options(trainer: str, settings: dict[str, float]) -> list[str]:
+    """Settings as KEY VALUE words, which train.py takes last."""
+    return [word for name, value in settings.items() for word in (key(trainer, name), repr(value))]
