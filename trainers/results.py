@@ -13,6 +13,8 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.utils import write_json
+from datasets.base import PHANTOMS
+from datasets.phantoms import VERSION
 
 # Keys that change where or how fast a run works, not what it computes.
 INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
@@ -26,9 +28,11 @@ def method_settings(cfg: CfgNode) -> CfgNode:
 
 
 def config_digest(cfg: CfgNode) -> str:
-    """A digest of every setting that changes a run's numbers."""
+    """A digest of every setting that changes a run's numbers; phantoms of another version are other images."""
     kept = {k: v for k, v in _flat(cfg) if k not in INCIDENTAL and not k.startswith("TRAINER.")}
     kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # not the other methods' settings
+    if cfg.DATASET.ROOT == PHANTOMS:
+        kept["PHANTOMS"] = VERSION
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

@@ -15,40 +15,40 @@ PLANES = {"axial": 0.55, "coronal": 0.45}
 CLASSES = {
     "cyst kidney": {
         "plane": PLANES,
-        "enhanced": 0.6,
-        "content": {"water": 0.86, "solid": 0.14},
-        "margin": {"smooth": 0.84, "irregular": 0.16},
-        "number": {"": 0.68, "several": 0.32},
-        "size": {"": 0.4, "large": 0.3, "small": 0.3},
-        "calculus": {"": 0.9, "stone": 0.1},
-        "pelvis": {"": 0.5, "sinus": 0.4, "dilated": 0.1},
+        "enhanced": 0.62,
+        "content": {"water": 0.9, "solid": 0.1},
+        "margin": {"smooth": 0.88, "irregular": 0.12},
+        "number": {"": 0.71, "several": 0.29},
+        "size": {"": 0.42, "large": 0.29, "small": 0.29},
+        "calculus": {"": 0.93, "stone": 0.07},
+        "pelvis": {"": 0.52, "sinus": 0.4, "dilated": 0.08},
     },
     "kidney stone": {
         "plane": PLANES,
-        "enhanced": 0.3,
-        "content": {"no_mass": 0.84, "water": 0.16},
-        "calculus": {"stone": 0.66, "staghorn": 0.2, "": 0.14},
-        "pelvis": {"dilated": 0.54, "": 0.26, "sinus": 0.2},
-        "stranding": 0.42,
+        "enhanced": 0.27,
+        "content": {"no_mass": 0.88, "water": 0.12},
+        "calculus": {"stone": 0.72, "staghorn": 0.17, "": 0.11},
+        "pelvis": {"dilated": 0.58, "": 0.24, "sinus": 0.18},
+        "stranding": 0.4,
     },
     "kidney tumor": {
         "plane": PLANES,
-        "enhanced": 0.72,
-        "content": {"solid": 0.52, "necrotic": 0.32, "water": 0.16},
-        "margin": {"irregular": 0.64, "smooth": 0.36},
-        "number": {"": 0.94, "several": 0.06},
-        "size": {"": 0.38, "large": 0.5, "small": 0.12},
-        "calculus": {"": 0.93, "stone": 0.07},
-        "pelvis": {"": 0.56, "sinus": 0.3, "dilated": 0.14},
-        "stranding": 0.22,
+        "enhanced": 0.76,
+        "content": {"solid": 0.56, "necrotic": 0.31, "water": 0.13},
+        "margin": {"irregular": 0.67, "smooth": 0.33},
+        "number": {"": 0.96, "several": 0.04},
+        "size": {"": 0.38, "large": 0.53, "small": 0.09},
+        "calculus": {"": 0.96, "stone": 0.04},
+        "pelvis": {"": 0.61, "sinus": 0.28, "dilated": 0.11},
+        "stranding": 0.18,
     },
     "normal kidney": {
         "plane": PLANES,
-        "enhanced": 0.55,
-        "content": {"no_mass": 0.9, "water": 0.1},
-        "calculus": {"": 0.92, "stone": 0.08},
-        "pelvis": {"sinus": 0.74, "": 0.2, "dilated": 0.06},
-        "stranding": 0.04,
+        "enhanced": 0.56,
+        "content": {"no_mass": 0.93, "water": 0.07},
+        "calculus": {"": 0.95, "stone": 0.05},
+        "pelvis": {"sinus": 0.79, "": 0.17, "dilated": 0.04},
+        "stranding": 0.02,
     },
 }
 
@@ -191,7 +191,7 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     """Grey picture [64, 64] of an abdomen with these attributes of the kidneys."""
     flat = "axial" in attributes
     tissues = ct(rng, "enhanced" in attributes)
-    centre, zoom = (rng.uniform(-0.06, 0.06), rng.uniform(0.08, 0.16) if flat else rng.uniform(-0.06, 0.06)), 1.25
+    centre, zoom = (rng.uniform(-0.06, 0.06), rng.uniform(0.08, 0.16) if flat else rng.uniform(-0.06, 0.06)), 1.4
     body = (axial if flat else coronal)(rng, tissues, centre, zoom * rng.uniform(0.94, 1.08), rng.uniform(0.04, 0.14))
     _neighbours(rng, body, flat)
     places = {side: _place(rng, body, flat, side) for side in (-1, 1)}

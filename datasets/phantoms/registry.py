@@ -27,7 +27,7 @@ from .scanner import STYLES, acquire
 from .spec import Phantom
 
 # Counts up whenever any picture changes, so that folders rendered before are rendered again.
-VERSION = 4
+VERSION = 5
 
 # Keys are the names of the data sets' configs.
 PHANTOMS: dict[str, Phantom] = {

@@ -21,7 +21,6 @@ from tqdm import tqdm
 
 from datasets.phantoms import PHANTOMS, prepare
 
-from .pairs import TAUGHT
 from .tower import FOLDER
 from .vocabulary import PROMPTS
 
@@ -102,11 +101,8 @@ def main() -> None:
     print(f"{'phantom':12s}" + "".join(f"{column:>10s}" for column in columns))
     for key, row in table.items():
         print(f"{key:12s}" + "".join(f"{row.get(column, float('nan')):10.1f}" for column in columns))
-    for title, keys in (("mean, taught", TAUGHT), ("mean, others", [key for key in PHANTOMS if key not in TAUGHT])):
-        rows = [table[key] for key in keys if key in table]
-        if rows:
-            means = [np.mean([row[column] for row in rows if column in row]) for column in columns]
-            print(f"{title:12s}" + "".join(f"{mean:10.1f}" for mean in means))
+    means = [np.mean([row[column] for row in table.values() if column in row]) for column in columns]
+    print(f"{'mean':12s}" + "".join(f"{mean:10.1f}" for mean in means))
 
 
 if __name__ == "__main__":

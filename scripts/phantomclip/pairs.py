@@ -7,6 +7,7 @@ import multiprocessing
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 from tqdm import tqdm
@@ -16,7 +17,6 @@ from datasets.phantoms.canvas import SIZE
 
 # The data sets use seeds that begin with 0, 1 and 2 (train, val, test).
 SEED = 1000
-TAUGHT = ("btmri", "chmnist", "covid", "dermamnist")  # what the committed PhantomCLIP has seen
 
 
 class Pairs:
@@ -27,7 +27,8 @@ class Pairs:
         self.cases = [
             (key, classname, i) for key in keys for classname in PHANTOMS[key].classes for i in range(per_class)
         ]
-        file = cache / f"pairs_v{VERSION}_{'-'.join(keys)}_{per_class}.npz"
+        content = crc32(json.dumps(self.cases).encode())
+        file = cache / f"pairs_v{VERSION}_{content:08x}.npz"
         if not file.is_file():
             cache.mkdir(parents=True, exist_ok=True)
             images, attributes = self._render(workers)
@@ -48,6 +49,18 @@ class Pairs:
             caption(rng, PHANTOMS[key], attributes, classname, name_rate)
             for (key, classname, _), attributes in zip(self.cases, self.attributes, strict=True)
         ]
+
+    def labels(self) -> tuple[np.ndarray, np.ndarray]:
+        """Which attributes each picture shows and which its data set has at all: two bool arrays [N, A]."""
+        known = sorted(
+            {(key, name) for (key, _, _), names in zip(self.cases, self.attributes, strict=True) for name in names}
+        )
+        column = {pair: i for i, pair in enumerate(known)}
+        shown = np.zeros((len(self), len(known)), bool)
+        for row, (key, _, _), names in zip(shown, self.cases, self.attributes, strict=True):
+            row[[column[key, name] for name in names]] = True
+        keys = np.array([key for key, _, _ in self.cases])
+        return shown, keys[:, None] == np.array([key for key, _ in known])
 
     def _render(self, workers: int) -> tuple[np.ndarray, list[list[str]]]:
         images = np.empty((len(self.cases), SIZE, SIZE, 3), np.uint8)

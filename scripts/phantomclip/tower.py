@@ -1,6 +1,6 @@
 """PhantomCLIP's architecture as open_clip reads it, and its folder on disk.
 
-Two small towers that open_clip builds by itself: its modified ResNet for 64-pixel images and a BERT of two layers.
+Two small towers that open_clip builds by itself: its modified ResNet for small images and a BERT of two layers.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 from transformers import BertConfig
 
 FOLDER, WEIGHTS = Path("clip/phantomclip"), "open_clip_model.safetensors"
-IMAGE_SIZE, CONTEXT_LENGTH = 64, 77
+IMAGE_SIZE, CONTEXT_LENGTH = 96, 77
 MEAN, STD = (0.5, 0.5, 0.5), (0.25, 0.25, 0.25)
 
 OPEN_CLIP_CONFIG = {
@@ -35,7 +35,7 @@ OPEN_CLIP_CONFIG = {
         "size": IMAGE_SIZE,
         "mean": MEAN,
         "std": STD,
-        "interpolation": "bicubic",
+        "interpolation": "bilinear",
         "resize_mode": "shortest",
     },
 }

@@ -17,7 +17,7 @@ from .tower import CONTEXT_LENGTH
 
 SPECIAL = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 CHARACTERS = string.ascii_lowercase + string.digits + string.punctuation + "–—‘’“”…°±×·•→≈≤≥µμαβγδκλτ½²³"
-SIZE, ENDINGS = 3500, 250
+SIZE, ENDINGS = 5000, 250
 PROMPTS = Path("datasets/prompts/claude")
 
 

@@ -15,7 +15,6 @@ from datasets.phantoms import PHANTOMS, prepare
 from datasets.phantoms.folder import Counts
 from scripts.phantomclip import tower, vocabulary
 from scripts.phantomclip.evaluate import Towers, measure
-from scripts.phantomclip.pairs import TAUGHT
 
 ROOT = Path(__file__).parents[2]
 FOLDER = ROOT / tower.FOLDER
@@ -63,7 +62,7 @@ def test_features_are_unit_vectors_and_padding_changes_nothing(towers):
     with torch.no_grad():
         long = towers.model.encode_text(ids, normalize=True)
         short = towers.model.encode_text(ids[:, : int((ids != 0).sum(1).max())], normalize=True)
-        picture = towers.model.encode_image(torch.rand(1, 3, 64, 64), normalize=True)
+        picture = towers.model.encode_image(torch.rand(1, 3, tower.IMAGE_SIZE, tower.IMAGE_SIZE), normalize=True)
     assert torch.allclose(long, short, atol=1e-5)
     assert torch.allclose(torch.cat([long, picture]).norm(dim=1), torch.ones(3), atol=1e-5)
 
@@ -78,7 +77,7 @@ def test_tokenizer_knows_every_word_it_may_meet(towers):
 
 
 def test_choice_of_vocabulary_is_reproducible():
-    texts = vocabulary.corpus(TAUGHT)
+    texts = vocabulary.corpus(PHANTOMS)
     first, second = (vocabulary.choose_vocabulary(texts, 1500) for _ in range(2))
     assert first == second and len(first) == len(set(first)) == 1500
     assert first[:5] == vocabulary.SPECIAL and {"a", "photo", "of", "##z", "9"} <= set(first)
@@ -86,7 +85,7 @@ def test_choice_of_vocabulary_is_reproducible():
 
 def test_accuracies_lie_in_their_windows(towers, tmp_path):
     rows = []
-    for key in TAUGHT:
+    for key in PHANTOMS:
         prepare(key, tmp_path, progress=False, counts=Counts(train=16, val=1, test_total=160))
         rows.append(measure(towers, key, tmp_path, shots=(16,)))
         chance = 100 / len(PHANTOMS[key].classes)
