@@ -41,8 +41,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def class_names(count: int) -> list[str]:
-    """Names of three words that the random tokenizer knows: with "a photo of a" and "." prompts of 10 tokens."""
-    return [" ".join(words) for words in itertools.islice(itertools.permutations(WORDS, 3), count)]
+    """Names of five words that the random tokenizer knows: with "a photo of a" and "." prompts of 12 tokens."""
+    return [" ".join(words) for words in itertools.islice(itertools.permutations(WORDS, 5), count)]
 
 
 def write_images(root: Path, count: int) -> Path:

@@ -1,6 +1,6 @@
 """Memory and time of one training step with many classes: `python benchmarks/many_classes.py [--classes 1000]`.
 
-BiomedCLIP's architecture with random weights, prompts of about 10 tokens, a batch of 4 images. CoOp's prompts are one
+BiomedCLIP's architecture with random weights, prompts of 12 tokens, a batch of 4 images. CoOp's prompts are one
 per class, CoCoOp's one per class and image; the text tower is run in chunks whose activations are computed again in
 backward. Each method is measured in a process of its own.
 """

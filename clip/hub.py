@@ -11,7 +11,7 @@ import torch
 
 from clip.build import NAMES
 from clip.files import WEIGHTS, Folder, locate, weights_folder
-from clip.open_clip_family import _text_config
+from clip.open_clip_family import text_config
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:")
 REVISION = "0" * 40
@@ -48,7 +48,7 @@ def _lay_out(place: Folder, cache: Path) -> None:
         root = cache / f"models--{repo.replace('/', '--')}"
         files = {path.name: path.resolve() for path in place.path.iterdir() if path.is_file()}
         if repo == name:
-            files["config.json"] = _text_config(place, name).resolve()
+            files["config.json"] = text_config(place, name).resolve()
         for file in ("refs/main", *(f"snapshots/{REVISION}/{found}" for found in files)):
             (root / file).parent.mkdir(parents=True, exist_ok=True)
         (root / "refs/main").write_text(REVISION)

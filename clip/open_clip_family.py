@@ -36,7 +36,7 @@ def build(name: str, source: str) -> Backbone:
         text_place = _text_place(place, text_cfg["hf_model_name"])
         tokenizer = _hf_tokenizer(place, text_place, text_cfg)
         with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(_text_config(text_place, text_cfg["hf_model_name"]), Path(folder) / "config.json")
+            shutil.copy(text_config(text_place, text_cfg["hf_model_name"]), Path(folder) / "config.json")
             text_cfg |= {"hf_model_name": folder, "hf_model_pretrained": False}
             model_cfg["vision_cfg"] |= (
                 {"timm_model_pretrained": False} if "timm_model_name" in model_cfg["vision_cfg"] else {}
@@ -92,7 +92,7 @@ def _text_place(place: Folder, hf_name: str) -> Folder:
     return HubRepo(hf_name) if isinstance(place, HubRepo) else place
 
 
-def _text_config(place: Folder, hf_name: str) -> Path:
+def text_config(place: Folder, hf_name: str) -> Path:
     """The text tower's config.json: in its place, or bundled with us for models known to be copied without it."""
     bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
     found = place.find(["config.json"])
