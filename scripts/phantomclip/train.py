@@ -63,7 +63,7 @@ def main() -> None:
     work = args.build / "model"
     work.mkdir(parents=True, exist_ok=True)
     pairs = Pairs(args.build, args.datasets, args.per_class)
-    if not (work / "tokenizer.json").is_file():
+    if not any(args.build.glob("*.pt")):  # nothing to go on from
         words = choose_words(args.new_vocabulary, args.datasets)
         tower.write_configs(work, len(words))
         vocabulary.write_tokenizer(work, words)

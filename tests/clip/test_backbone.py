@@ -36,7 +36,7 @@ def test_chunked_prompts_have_the_features_and_gradients_of_whole_ones(backbone,
 
 def test_bf16_features_are_close_float32_and_stored_apart(backbone):
     half = build_backbone("PhantomCLIP", precision="bf16")
-    images = torch.randn(3, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    images = torch.randn(3, 3, half.image_size, half.image_size, generator=torch.Generator().manual_seed(0))
     for found, expected in (
         (half.encode_image(images), backbone.encode_image(images)),
         (half.encode_text(["a ring enhancing mass"]), backbone.encode_text(["a ring enhancing mass"])),
