@@ -1,11 +1,12 @@
 """Any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
+import ctypes
 import json
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from functools import partial
 from pathlib import Path
 
@@ -79,6 +80,13 @@ def _load(model: nn.Module, path: Path) -> None:
     finally:
         del model.load_state_dict
     model.float()  # some are stored in half precision
+    _give_back_memory()
+
+
+def _give_back_memory() -> None:
+    """Return to the system what the weights took that the model was made with: glibc would keep it."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _mapped(path: Path) -> AbstractContextManager:
