@@ -14,6 +14,7 @@ from dassl.utils import read_json, write_json
 from datasets import phantoms
 
 PHANTOMS = "phantoms"
+PHANTOM_NOTICE = "*** PHANTOMS: rendered images, no medical data; these figures say nothing about patients ***"
 PHANTOM_ROOT = Path(__file__).parent.parent / "data" / PHANTOMS
 VAL_SHOTS = 4  # at most so many validation images per class in the few-shot setting, as in CoOp
 

@@ -57,7 +57,8 @@ def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
 def check(folder: Path) -> None:
     """Raise a ValueError where runs below `folder` had different images or weights: no table may hold them all.
 
-    A run's own hashes do not tell: that of its split is of paths, not of pictures.
+    A run's own hashes do not tell: that of its split is of paths, and in that of its settings the phantoms' version is
+    one of many.
     """
     weights = {fingerprint for run in find_all(folder) if (fingerprint := _document(run)["hashes"].get("backbone"))}
     for what, found in (("versions of the phantoms", begun(folder)["phantoms"]), ("weights", sorted(weights))):

@@ -20,6 +20,7 @@ from dassl.engine import TrainerX
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import set_random_seed
+from datasets.base import PHANTOM_NOTICE
 from trainers import checkpoints
 from trainers.feature_loader import FeatureLoader
 from trainers.results import config_digest, method_settings, write_results
@@ -113,7 +114,7 @@ class FeatureTrainer(TrainerX):
         cfg = self.cfg
         classnames = self.dm.dataset.classnames
         if "phantom" in vars(self.dm.dataset) and self.dm.dataset.phantom:
-            print("*** PHANTOMS: rendered images, no medical data; these figures say nothing about patients ***")
+            print(PHANTOM_NOTICE)
         b = self.backbone
         print(f"Backbone: {b.name} (D = {b.embed_dim}, {b.image_size} px), {len(classnames)} classes")
         if cfg.SEED >= 0:  # a method's first values follow from the seed alone, whoever has loaded the backbone

@@ -13,7 +13,7 @@ from yacs.config import CfgNode
 from clip.hub import standing_in
 from dassl.engine import SimpleTrainer
 from dassl.utils import read_json, write_json
-from datasets.base import PHANTOMS
+from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers.checkpoints import last_common_epoch
 from trainers.prograd import projected
 from trainers.results import config_digest, write_results
@@ -58,7 +58,7 @@ class Foreign(SimpleTrainer):
         with self.at_work(), standing_in(cfg.MODEL.BACKBONE.NAME):
             super().__init__(_absolute(cfg))
         if getattr(self.dm.dataset, "phantom", False):
-            print("*** PHANTOMS: rendered images, no medical data; these figures say nothing about patients ***")
+            print(PHANTOM_NOTICE)
         self.evaluator = Collector(self.evaluator)
         self.seconds = {"start": time.time() - began}
 
