@@ -38,7 +38,10 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
             f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
         )
     from clip import open_clip_family  # heavy: only now
+    from clip.few_rows import few_rows
 
     backbone = open_clip_family.build(name, source).to(device)
     backbone.precision = precision
+    if precision == "fp32":
+        few_rows(backbone)
     return backbone

@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
-from clip.few_rows import few_rows
 from clip.files import TOKENIZER, WEIGHTS, Folder, HubRepo, locate
 
 # Text configurations that belong to well-known models, for folders that were copied without them.
@@ -134,7 +133,6 @@ class OpenCLIPBackbone(Backbone):
         self.model, self.tokenizer = model, tokenizer
         model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU run several times as fast
         self.context_length = tokenizer.context_length
-        few_rows(model)
 
     def pool_image(self, images: Tensor) -> Tensor:
         return self.model.encode_image(images.to(memory_format=torch.channels_last))
