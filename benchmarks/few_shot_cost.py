@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--repeats", type=int, default=5, help="timings whose median counts (the padded way has fewer)")
     p.add_argument("--views", type=int, default=16, help="views of four files that are encoded for the timing")
     p.add_argument("--out", type=Path, default=ROOT / "build/benchmarks", help="folder of weights, store and results")
+    p.add_argument("--original", type=Path, help="a checkout of the published BiomedCoOp code, to time it as well")
     p.add_argument("--part", nargs=2, metavar=("WAY", "CLASSES"), help=argparse.SUPPRESS)
     return p
 
@@ -69,6 +70,10 @@ def part(args: argparse.Namespace) -> dict[str, float]:
 
         repeats = max(1, args.repeats // 2) if count <= 8 else 1
         return padded_way.measure(source, class_names(count), args.device, repeats)
+    if way == "original":
+        from benchmarks import original_way
+
+        return original_way.measure(args.original, source, args.device, max(1, args.repeats // 2))
     from benchmarks import our_way
 
     store = args.out / "store"
@@ -91,6 +96,7 @@ def measured(args: argparse.Namespace, way: str, count: int) -> dict[str, float]
         str(args.views),
     ]
     line += ["--out", str(args.out), "--part", way, str(count)]
+    line += ["--original", str(args.original)] if args.original else []
     done = subprocess.run(line, stdout=subprocess.PIPE, text=True, check=True, cwd=ROOT, env=os.environ)
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -142,6 +148,11 @@ def report(results: dict, say: Callable[[str], None]) -> None:
         )
     heads = ["classes", "padded step (s)", "our step (s)", "ratio", f"of {PEAK}", "of 3 seeds, each (s)", "image (s)"]
     say(tabulate(rows, [*heads, f"of {PEAK}", "memory", "checkpoint"], floatfmt=".3f"))
+    for found in results["parts"].values():
+        if original := found.get("original"):
+            ours = found["warm"] | {"memory": found["cold"]["memory"], "test image": found["cold"]["image"]}
+            rows = [[name, original[name], ours[name], f"{original[name] / ours[name]:.3g}x"] for name in original]
+            say("\n" + tabulate(rows, ["4 classes", "published BiomedCoOp", "ours", "ratio"], floatfmt=".3f"))
     rows = []
     for t in results["runs"]:
         padded = t["seconds"]["padded"]
@@ -211,6 +222,8 @@ def main() -> None:
             results["runs"].append(
                 {"classes": count, "shots": shots, "seconds": totals(found, results["vocabulary"], count, shots)}
             )
+        if args.original and count == 4:
+            found["original"] = measured(args, "original", count)
         (args.out / "few_shot_cost.json").write_text(json.dumps(results, indent=1) + "\n")
     print(f"{machine}, {results['gflops']:.0f} GFLOP/s in a float32 matrix product")
     print(f"vocabulary field, once for a backbone: {results['vocabulary']:.0f} s\n")

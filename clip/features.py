@@ -1,8 +1,10 @@
 """The feature store: what a frozen tower makes of an image, a view of it, or a text, computed once and kept on disk."""
 
+import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -31,13 +33,13 @@ class FeatureStore:
     Args:
         backbone: whose features.
         root: folder; by default `$VMFCOOP_CACHE`, or the user's cache folder.
-        batch_size: images encoded at once; by default 16 on a CPU, where more only take memory, and 64 on a GPU.
+        batch_size: images encoded at once; by default 8 on a CPU, where more only take memory, and 64 on a GPU.
         workers: processes that decode images when there are many.
     """
 
     def __init__(self, backbone: Backbone, root: str | Path | None = None, batch_size: int = 0, workers: int = 0):
         self.backbone, self.workers = backbone, workers
-        self.batch_size = batch_size or (16 if backbone.device.type == "cpu" else 64)
+        self.batch_size = batch_size or (8 if backbone.device.type == "cpu" else 64)
         self.root = Path(root or os.environ.get("VMFCOOP_CACHE") or user_cache_dir("vmfcoop")).expanduser()
         self.folder = self.root / backbone.fingerprint()
         self.tables: dict[str, Shards] = {}
@@ -77,6 +79,7 @@ class FeatureStore:
 
     def _encode(self, files: list[tuple[str, bytes, list]], transform: Callable) -> Iterator[np.ndarray]:
         """Features of (path, digest, view numbers) in that order, in blocks that are worth a write."""
+        _give_back_memory()
         images, total = ImageViews(files, transform), sum(len(views) for _, _, views in files)
         workers = self.workers if total > FEW else 0
         own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
@@ -116,7 +119,7 @@ class FeatureStore:
 
     def vocabulary(self) -> Tensor:
         """Features [V, D] of each vocabulary token as a text of its own, float32 on the CPU."""
-        table = self._table("vocabulary")
+        table = Shards(self.folder / "vocabulary")  # large, and wanted once: not kept in memory
         ids = self.backbone.vocabulary_ids().tolist()
         keys = [i.to_bytes(4, "little") for i in ids]
         rows = table.get(keys)
@@ -132,6 +135,12 @@ class FeatureStore:
         """Content digests of files; a file that has not changed since is not read again."""
         memo = _Digests(self.root / "digests.tsv")
         return [memo.of(path) for path in paths]
+
+
+def _give_back_memory() -> None:
+    """Return to the system what was freed before the images, which take the most: glibc would keep it."""
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Digests:

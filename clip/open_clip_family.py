@@ -1,12 +1,11 @@
 """Any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
-import ctypes
 import json
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext, suppress
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
 from clip.files import TOKENIZER, WEIGHTS, Folder, HubRepo, locate
+from clip.unwritten import Unwritten
 
 # Text configurations that belong to well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
@@ -43,13 +43,15 @@ def build(name: str, source: str) -> Backbone:
                 {"timm_model_pretrained": False} if "timm_model_name" in model_cfg["vision_cfg"] else {}
             )
             model_cfg.pop("custom_text", None)
-            model = CustomTextCLIP(**model_cfg)
+            with Unwritten():
+                model = CustomTextCLIP(**model_cfg)
         backbone: Backbone = HFTextBackbone(model, tokenizer)
     else:
         from open_clip import SimpleTokenizer
 
         custom = model_cfg.pop("custom_text", False)
-        model = (CustomTextCLIP if custom else CLIP)(**model_cfg)
+        with Unwritten():
+            model = (CustomTextCLIP if custom else CLIP)(**model_cfg)
         backbone = CausalTextBackbone(model, SimpleTokenizer(context_length=text_cfg.get("context_length", 77)))
     _load(model, place.need(*WEIGHTS))
     size = model.visual.image_size
@@ -80,13 +82,6 @@ def _load(model: nn.Module, path: Path) -> None:
     finally:
         del model.load_state_dict
     model.float()  # some are stored in half precision
-    _give_back_memory()
-
-
-def _give_back_memory() -> None:
-    """Return to the system what the weights took that the model was made with: glibc would keep it."""
-    with suppress(OSError, AttributeError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _mapped(path: Path) -> AbstractContextManager:

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 
 import torch
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 from torch.nn.functional import linear
 from yacs.config import CfgNode
@@ -22,6 +20,9 @@ MAX_ITER = 1000
 
 def logistic_regression(features: Tensor, labels: Tensor, exponent: float) -> tuple[Tensor, Tensor]:
     """Weight [C, D] and bias [C] that scikit-learn's L-BFGS finds, regularised with strength 1 / 10^exponent."""
+    from sklearn.exceptions import ConvergenceWarning  # a second of start-up and 90 MB that only this method needs
+    from sklearn.linear_model import LogisticRegression
+
     regression = LogisticRegression(C=10.0**exponent, max_iter=MAX_ITER)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # an end after MAX_ITER is part of the recipe

@@ -1,0 +1,42 @@
+"""The same job through a checkout of the published BiomedCoOp code, which runs unchanged through `train.py --with`."""
+
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+import torch
+
+import train
+from benchmarks.timing import peak_memory_mb, seconds
+from dassl.engine import build_trainer
+
+DATASET, TRAINER = "btmri", "BiomedCoOp_BiomedCLIP"  # it brings prompts for its own data sets alone: 4 classes here
+
+
+def measure(checkout: Path, source: str, device: str, repeats: int) -> dict[str, float]:
+    """Seconds of start-up, of a step, of a test image; peak memory in MB; bytes of a checkpoint.
+
+    The pictures are phantoms of the same size in memory as others, the weights those at `source`.
+    """
+    with tempfile.TemporaryDirectory() as output:
+        flags = {"with": checkout, "root": "phantoms", "backbone": source, "trainer": TRAINER, "dataset": DATASET}
+        flags |= {"shots": 16, "seed": 1, "output": output}
+        words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+        words += ["USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
+        began = time.perf_counter()
+        trainer = build_trainer(train.setup_cfg(train.parse(words), 1))
+        found = {"start": time.perf_counter() - began}
+        trainer.epoch = trainer.batch_idx = 0
+        trainer.num_batches = len(trainer.train_loader_x) + 1  # the schedule stays where it is
+        batches = iter(list(islice(trainer.train_loader_x, repeats + 2)))
+        with trainer.at_work():
+            trainer.set_model_mode("train")
+            found["step"] = seconds(lambda: trainer.forward_backward(next(batches)), repeats, device)
+            trainer.set_model_mode("eval")
+            images = trainer.parse_batch_test(next(iter(trainer.test_loader)))[0]
+            with torch.no_grad():
+                found["test image"] = seconds(lambda: trainer.model_inference(images), 1, device) / len(images)
+        trainer.save_model(0, output)
+        found["written"] = sum(path.stat().st_size for path in Path(output).rglob("model.pth.tar*"))
+    return found | {"memory": peak_memory_mb(device)}
