@@ -8,7 +8,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 import train
-from benchmarks.timing import peak_memory_mb, seconds
+from benchmarks.timing import gflops_per_second, peak_memory_mb, seconds
 from clip import FeatureStore, build_backbone
 from dassl.engine import build_trainer
 
@@ -17,7 +17,8 @@ TOGETHER = 3  # seeds
 
 def measure(source: str, root: Path, store: Path, device: str, repeats: int, views: int) -> dict[str, float]:
     """Seconds of start-up, of a step (one seed, and one of three together), of an image and view encoded; FLOPs of a
-    step and of an image; peak memory in MB; bytes of a checkpoint.
+    step and of an image; GFLOP/s of a wide matrix product and of one with as many rows as the prompts have tokens, just
+    before the steps; peak memory in MB; bytes of a checkpoint.
 
     `root` is a folder of images; `views` new views of its support set are encoded for the timing.
     """
@@ -43,7 +44,9 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
             for trainer in some:
                 trainer.update()
 
-        found = {"start": start, "step": seconds(lambda: step(1), repeats, device)}
+        rows = first.prompt_learner.tokens.ids.numel()
+        found = {"start": start, "gflops": gflops_per_second(device), "gflops, rows": gflops_per_second(device, rows)}
+        found["step"] = seconds(lambda: step(1), repeats, device)
         found["step, 3 seeds"] = seconds(lambda: step(TOGETHER), repeats, device) / TOGETHER
         with torch.no_grad():
             found["text"] = seconds(first.prompt_features, repeats, device)

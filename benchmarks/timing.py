@@ -29,7 +29,11 @@ def peak_memory_mb(device: str) -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def gflops_per_second(device: str, n: int = 2048) -> float:
-    """What a float32 matrix product reaches on this device: the pace that arithmetic limits are computed with."""
-    a = torch.randn(n, n, device=device)
-    return 2 * n**3 / 1e9 / seconds(lambda: a @ a, 7, device)
+def gflops_per_second(device: str, rows: int = 2048, width: int = 2048) -> float:
+    """What a float32 matrix product of [width, width] and [width, rows] reaches on this device.
+
+    The default is the pace that arithmetic limits are computed with; few rows do not reach it.
+    """
+    weight, x = torch.randn(width, width, device=device), torch.randn(width, rows, device=device)
+    times = max(1, 1024 // rows)  # long enough to be timed
+    return 2 * width**2 * rows * times / 1e9 / seconds(lambda: [weight @ x for _ in range(times)], 7, device)

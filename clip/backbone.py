@@ -12,7 +12,7 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
-TEXTS_AT_ONCE = 64
+TEXTS_AT_ONCE = 32  # more take memory, and no less time
 TOKENS_AT_ONCE = (
     4096  # of learned prompts; more are encoded in chunks, whose activations are computed again in backward
 )
@@ -162,7 +162,7 @@ class Backbone(nn.Module, ABC):
             alone = torch.stack([start.expand_as(ids), ids, end.expand_as(ids)], dim=1)
             return self.encode_tokens(self.embed(alone), Tokens(alone, torch.ones_like(alone, dtype=torch.bool)))
 
-        return _in_chunks(encode, self.vocabulary_ids().to(self.device), 1024, "Encoding the vocabulary")
+        return _in_chunks(encode, self.vocabulary_ids().to(self.device), 512, "Encoding the vocabulary")
 
     @torch.no_grad()
     def project_vocabulary(self) -> Tensor:
