@@ -76,7 +76,8 @@ def vocabulary(source: str, store: Path, device: str) -> dict[str, float]:
 def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str):
     flags = {"root": root, "backbone": source, "trainer": "vMFCoOp", "dataset": "folder", "shots": 1, "output": output}
     words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
-    opts = ["FEATURES.ROOT", str(store), "USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
+    opts = ["FEATURES.ROOT", str(store), "FEATURES.VIEWS", "1"]  # more are encoded for the timing alone
+    opts += ["USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
     args = train.parse([*words, "--seed", str(seed), *opts])
     return build_trainer(train.setup_cfg(args, seed))
 

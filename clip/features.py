@@ -33,13 +33,13 @@ class FeatureStore:
     Args:
         backbone: whose features.
         root: folder; by default `$VMFCOOP_CACHE`, or the user's cache folder.
-        batch_size: images encoded at once; by default 8 on a CPU, where more only take memory, and 64 on a GPU.
+        batch_size: images encoded at once; by default 4 on a CPU, where more only take memory, and 64 on a GPU.
         workers: processes that decode images when there are many.
     """
 
     def __init__(self, backbone: Backbone, root: str | Path | None = None, batch_size: int = 0, workers: int = 0):
         self.backbone, self.workers = backbone, workers
-        self.batch_size = batch_size or (8 if backbone.device.type == "cpu" else 64)
+        self.batch_size = batch_size or (4 if backbone.device.type == "cpu" else 64)
         self.root = Path(root or os.environ.get("VMFCOOP_CACHE") or user_cache_dir("vmfcoop")).expanduser()
         self.folder = self.root / backbone.fingerprint()
         self.tables: dict[str, Shards] = {}
@@ -92,7 +92,7 @@ class FeatureStore:
                 waited += time.monotonic() - asked
                 if left and sum(map(len, pixels)) < self.batch_size:
                     continue
-                for batch in torch.cat(pixels).split(self.batch_size):
+                for batch in (torch.cat(pixels) if len(pixels) > 1 else pixels[0]).split(self.batch_size):
                     features.append(self.backbone.encode_image(batch).float().cpu().numpy())
                     bar.update(len(batch))
                 pixels = []

@@ -42,7 +42,12 @@ class ImageViews(Dataset):
     def __getitem__(self, index: int) -> Tensor:
         path, digest, views = self.items[index]
         image = read_image(path)
-        return torch.stack([_view(image, self.transform, digest, view) for view in views])
+        first = _view(image, self.transform, digest, views[0])
+        pixels = first.new_empty(len(views), *first.shape)  # filled one by one: a list and its stack take twice that
+        pixels[0] = first
+        for i, view in enumerate(views[1:], 1):
+            pixels[i] = _view(image, self.transform, digest, view)
+        return pixels
 
 
 def _view(image: Image.Image, transform: Callable, digest: bytes, view: int | None) -> Tensor:
