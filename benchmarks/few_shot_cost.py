@@ -121,7 +121,7 @@ def totals(found: dict[str, dict[str, float]], vocabulary: float, classes: int, 
     }
     more = {"padded": TEST_IMAGES * padded["test image"]}
     if original := found.get("original"):
-        train[ORIGINAL] = original["start"] + steps * original["step"]
+        train = {ORIGINAL: original["start"] + steps * original["step"]} | train
         more[ORIGINAL] = TEST_IMAGES * original["test image"]
     more |= {
         way: vocabulary + TEST_IMAGES * image if "cold" in way else warm["text"] for way in train if way not in more
