@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-SOME_RUNS_ONLY = ("sklearn", "pandas", "matplotlib", "open_clip", "transformers", "timm", "optuna", "ray", "tensorboard")
+SOME_RUNS_ONLY = ("sklearn", "pandas", "matplotlib", "open_clip", "transformers", "timm", "optuna", "ray")
 
 
 def test_only_what_every_run_needs_is_imported_at_the_start():
