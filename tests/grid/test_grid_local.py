@@ -83,6 +83,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(line, tmp_path):
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal: background jobs ignore it
     )
     learned = run_folder(tmp_path, "CoOp", seed=2) / "prompt_learner"
     deadline = time.time() + 120
