@@ -12,10 +12,10 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
+from clip.memory import give_back_memory
+
 TEXTS_AT_ONCE = 32  # more take memory, and no less time
-TOKENS_AT_ONCE = (
-    4096  # of learned prompts; more are encoded in chunks, whose activations are computed again in backward
-)
+TOKENS_AT_ONCE = 2048  # of learned prompts; more go in chunks, whose activations are computed again in backward
 PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
 
 
@@ -110,9 +110,13 @@ class Backbone(nn.Module, ABC):
             return self._unit_text(embeddings, *tokens)
         chunks = zip(embeddings.split(rows), tokens.ids.split(rows), tokens.mask.split(rows), strict=True)
         if not (torch.is_grad_enabled() and embeddings.requires_grad):
-            return torch.cat([self._unit_text(*chunk) for chunk in chunks])
-        again = partial(checkpoint, self._unit_text, use_reentrant=False, preserve_rng_state=False)
+            return torch.cat([self._text_chunk(*chunk) for chunk in chunks])
+        again = partial(checkpoint, self._text_chunk, use_reentrant=False, preserve_rng_state=False)
         return torch.cat([again(*chunk) for chunk in chunks])
+
+    def _text_chunk(self, *chunk: Tensor) -> Tensor:
+        give_back_memory()  # of the chunk before, or memory would grow with the number of chunks
+        return self._unit_text(*chunk)
 
     def _unit_text(self, embeddings: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
         with self._autocast():

@@ -1,10 +1,8 @@
 """The feature store: what a frozen tower makes of an image, a view of it, or a text, computed once and kept on disk."""
 
-import ctypes
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import ClassVar
 
@@ -16,6 +14,7 @@ from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from clip.backbone import Backbone
+from clip.memory import give_back_memory
 from clip.shards import Shards
 from clip.views import ImageViews, content_digest
 
@@ -79,7 +78,7 @@ class FeatureStore:
 
     def _encode(self, files: list[tuple[str, bytes, list]], transform: Callable) -> Iterator[np.ndarray]:
         """Features of (path, digest, view numbers) in that order, in blocks that are worth a write."""
-        _give_back_memory()
+        give_back_memory()
         images, total = ImageViews(files, transform), sum(len(views) for _, _, views in files)
         workers = self.workers if total > FEW else 0
         own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
@@ -135,12 +134,6 @@ class FeatureStore:
         """Content digests of files; a file that has not changed since is not read again."""
         memo = _Digests(self.root / "digests.tsv")
         return [memo.of(path) for path in paths]
-
-
-def _give_back_memory() -> None:
-    """Return to the system what was freed before the images, which take the most: glibc would keep it."""
-    with suppress(OSError, AttributeError, TypeError):  # another C library
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 class _Digests:
