@@ -7,9 +7,8 @@ from pathlib import Path
 
 import torch
 
-import train
 from benchmarks.timing import peak_memory_mb, seconds
-from dassl.engine import build_trainer
+from benchmarks.trainers import ready
 
 DATASET, TRAINER = "btmri", "BiomedCoOp_BiomedCLIP"  # it brings prompts for its own data sets alone: 4 classes here
 
@@ -22,13 +21,9 @@ def measure(checkout: Path, source: str, device: str, repeats: int) -> dict[str,
     with tempfile.TemporaryDirectory() as output:
         flags = {"with": checkout, "root": "phantoms", "backbone": source, "trainer": TRAINER, "dataset": DATASET}
         flags |= {"shots": 16, "seed": 1, "output": output}
-        words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
-        words += ["USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
         began = time.perf_counter()
-        trainer = build_trainer(train.setup_cfg(train.parse(words), 1))
+        trainer = ready(flags, device)
         found = {"start": time.perf_counter() - began}
-        trainer.epoch = trainer.batch_idx = 0
-        trainer.num_batches = len(trainer.train_loader_x) + 1  # the schedule stays where it is
         batches = iter(list(islice(trainer.train_loader_x, repeats + 2)))
         with trainer.at_work():
             trainer.set_model_mode("train")

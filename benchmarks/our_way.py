@@ -7,10 +7,9 @@ from pathlib import Path
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-import train
 from benchmarks.timing import gflops_per_second, peak_memory_mb, seconds
+from benchmarks.trainers import ready
 from clip import FeatureStore, build_backbone
-from dassl.engine import build_trainer
 
 TOGETHER = 3  # seeds
 
@@ -31,7 +30,7 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
                 start = time.perf_counter() - began
         first = trainers[0]
         first.train_features(0)  # the epoch of the steps below
-        batches = [trainer.parse_batch_train(_first_batch(trainer)) for trainer in trainers]
+        batches = [trainer.parse_batch_train(next(iter(trainer.train_loader_x))) for trainer in trainers]
 
         def step(count: int) -> None:
             some = trainers[:count]
@@ -75,14 +74,5 @@ def vocabulary(source: str, store: Path, device: str) -> dict[str, float]:
 
 def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str):
     flags = {"root": root, "backbone": source, "trainer": "vMFCoOp", "dataset": "folder", "shots": 1, "output": output}
-    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
     opts = ["FEATURES.ROOT", str(store), "FEATURES.VIEWS", "1"]  # more are encoded for the timing alone
-    opts += ["USE_CUDA", str(device == "cuda"), "DATALOADER.NUM_WORKERS", "0"]
-    args = train.parse([*words, "--seed", str(seed), *opts])
-    return build_trainer(train.setup_cfg(args, seed))
-
-
-def _first_batch(trainer) -> dict:
-    trainer.epoch = trainer.batch_idx = 0
-    trainer.num_batches = len(trainer.train_loader_x) + 1  # the schedule stays where it is
-    return next(iter(trainer.train_loader_x))
+    return ready(flags | {"seed": seed}, device, *opts)

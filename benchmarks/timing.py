@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import torch
 
+WIDTH = 2048  # of the matrix product whose pace arithmetic limits are computed with
+
 
 def seconds(work: Callable[[], object], repeats: int, device: str) -> float:
     """Median seconds of `work` over the repeats, after one more to warm up if there are several."""
@@ -29,11 +31,11 @@ def peak_memory_mb(device: str) -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def gflops_per_second(device: str, rows: int = 2048, width: int = 2048) -> float:
-    """What a float32 matrix product of [width, width] and [width, rows] reaches on this device.
+def gflops_per_second(device: str, rows: int = WIDTH) -> float:
+    """What a float32 matrix product of [WIDTH, WIDTH] and [WIDTH, rows] reaches on this device.
 
-    The default is the pace that arithmetic limits are computed with; few rows do not reach it.
+    Few rows do not reach the pace of the default.
     """
-    weight, x = torch.randn(width, width, device=device), torch.randn(width, rows, device=device)
+    weight, x = torch.randn(WIDTH, WIDTH, device=device), torch.randn(WIDTH, rows, device=device)
     times = max(1, 1024 // rows)  # long enough to be timed
-    return 2 * width**2 * rows * times / 1e9 / seconds(lambda: [weight @ x for _ in range(times)], 7, device)
+    return 2 * WIDTH**2 * rows * times / 1e9 / seconds(lambda: [weight @ x for _ in range(times)], 7, device)
