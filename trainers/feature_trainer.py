@@ -171,8 +171,8 @@ class FeatureTrainer(TrainerX):
     def before_train(self) -> None:
         if self.max_epoch and type(self).loss is FeatureTrainer.loss:
             raise ValueError(
-                f"Expected OPTIM.MAX_EPOCH to be 0, but got {self.max_epoch}: {self.cfg.TRAINER.NAME} does not learn in "
-                "epochs."
+                f"Expected OPTIM.MAX_EPOCH to be 0, but got {self.max_epoch}: {self.cfg.TRAINER.NAME} does not learn "
+                "in epochs."
             )
         self.start_epoch = self.resume_model_if_exist(self.cfg.RESUME or self.output_dir)
         self.time_start = time.time()
