@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 EPOCHS, BATCH, TEST_IMAGES, TOGETHER = 100, 4, 1717, 3  # BTMRI's test set
 WORDS = ["bright", "dark", "normal", "brain", "lung", "kidney", "glioma", "meningioma", "pituitary", "mass", "tumor"]
 PEAK = "what arithmetic alone would take"
-ORIGINAL, ORIGINAL_CLASSES = "the published code", 4  # it brings prompts for its own data sets: BTMRI here
+ORIGINAL, ORIGINAL_CLASSES = "the published code", 4  # of the data set in original_way
 
 
 def parser() -> argparse.ArgumentParser:
@@ -232,7 +232,10 @@ def main() -> None:
     results["vocabulary"] = measured(args, "vocabulary", 0)["seconds"]
     for count in args.classes:
         found = results["parts"][count] = {}
-        for way in ("padded", "cold", "warm", *["original"] * bool(args.original and count == ORIGINAL_CLASSES)):
+        ways = ["padded", "cold", "warm"]
+        if args.original and count == ORIGINAL_CLASSES:
+            ways.append("original")
+        for way in ways:
             print(f"measuring: {way}, {count} classes ...", file=sys.stderr, flush=True)
             found[way] = measured(args, way, count)
         for shots in args.shots:
