@@ -4,7 +4,7 @@
 
 Several seeds are run together, a step of each at a time, with one backbone; each has its own folder, as if run alone.
 Trainers of another checkout (`--with`) run one seed after the other, into `<output>/<the checkout's name>`.
-`--dataset`, `--shots` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
+`--dataset` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
 work as ever, and KEY VALUE pairs at the end override any setting. A run that was interrupted goes on from its last
 epoch; a finished one is left alone.
 """
@@ -21,9 +21,10 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dassl.errors import UserError, command, sentence
+
 CONFIGS = Path(__file__).parent / "configs"
 SETTINGS = ("few_shot", "base2new")
-MENDABLE = (ValueError, KeyError, OSError, FloatingPointError, AssertionError)  # yacs asserts its keys
 
 
 def parser() -> argparse.ArgumentParser:
@@ -33,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--with", dest="checkout", default="", help="folder of a CoOp-style checkout whose trainers to add")
     p.add_argument("--backbone", default="", help="BiomedCLIP, CLIP, PhantomCLIP, hf-hub:..., local-dir:...")
     p.add_argument("--dataset", default="", help="data set: a file of configs/datasets/")
-    p.add_argument("--shots", type=int, help="images per class: a file of configs/shots/")
+    p.add_argument("--shots", type=positive, help="training images per class, any number: 1, 5, 16, ...")
     p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="protocol: which settings of the trainer")
     p.add_argument("--seed", nargs="+", default=[], help="seed of the draw and of the training; or several")
     p.add_argument("--output", default="output", help="root of all runs; the run's own folder follows from the flags")
@@ -50,21 +51,24 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
+def positive(word: str) -> int:
+    """A whole number of at least 1; argparse prints the error."""
+    if not word.isdigit() or int(word) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number of images per class such as 1, 5 or 16, but got {word!r}")
+    return int(word)
+
+
 def config_files(args: argparse.Namespace) -> list[Path]:
-    """The yaml files of a run, in the order of merging: common, trainer, data set, both, shots, named files."""
+    """The yaml files of a run, in the order of merging: common, trainer, data set, both, named files."""
     known = CONFIGS / "trainers" / args.trainer / args.setting
     files = [CONFIGS / "common.yaml"] + ([known.with_suffix(".yaml")] if args.trainer else [])
     if args.checkout:
         files += args.checkout.config_files(args.trainer, args.setting, args.dataset)
     if args.dataset:
         files += [CONFIGS / "datasets" / f"{args.dataset}.yaml", known / f"{args.dataset}.yaml"]
-    if args.shots is not None:
-        files += [CONFIGS / "shots" / f"{args.shots}.yaml"]
-    for file, kind in ((f"{args.dataset}.yaml", "datasets"), (f"{args.shots}.yaml", "shots")):
-        path = CONFIGS / kind / file
-        if path in files and not path.is_file():
-            names = sorted((p.stem for p in path.parent.glob("*.yaml")), key=lambda s: (s.isdigit() and int(s), s))
-            raise ValueError(f'Expected one of the {kind} {", ".join(names)}, but got "{path.stem}".')
+        if not files[-2].is_file():
+            names = sorted(path.stem for path in files[-2].parent.glob("*.yaml"))
+            raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{args.dataset}".')
     optional = [path for path in files if path.is_file()]
     return optional + [Path(f) for f in (args.dataset_config_file, args.config_file) if f]
 
@@ -83,7 +87,11 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
 
 
 def setup_cfg(args: argparse.Namespace, seed: int = -1):
-    """The run's frozen configuration."""
+    """The run's frozen configuration.
+
+    Raises:
+        UserError: a yaml file or a KEY VALUE pair that cannot be merged, or a run that is not told in full.
+    """
     import datasets  # noqa: F401, registers the data sets
     from dassl.config import get_cfg_default
     from trainers import extend_cfg
@@ -93,21 +101,55 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
     if args.checkout:
         args.checkout.extend_cfg(cfg, args.trainer)
     for file in config_files(args):
-        cfg.merge_from_file(str(file))
-    flags = {
-        "DATASET.ROOT": args.root,
-        "TRAINER.NAME": args.trainer,
-        "MODEL.BACKBONE.NAME": args.backbone,
-        "DATASET.SUBSAMPLE_CLASSES": args.subsample,
-        "RESUME": args.resume,
-    }
-    cfg.merge_from_list([x for pair in flags.items() if pair[1] for x in pair])
+        with merging(str(file)):
+            cfg.merge_from_file(str(file))
+    cfg.DATASET.ROOT = args.root or cfg.DATASET.ROOT
+    cfg.TRAINER.NAME = args.trainer or cfg.TRAINER.NAME
+    cfg.MODEL.BACKBONE.NAME = args.backbone or cfg.MODEL.BACKBONE.NAME
+    cfg.DATASET.SUBSAMPLE_CLASSES = args.subsample or cfg.DATASET.SUBSAMPLE_CLASSES
+    cfg.DATASET.NUM_SHOTS = cfg.DATASET.NUM_SHOTS if args.shots is None else args.shots
+    cfg.RESUME = args.resume or cfg.RESUME
     if seed >= 0:
         cfg.SEED = seed
-    cfg.merge_from_list(args.opts)
+    with merging(f"the settings {' '.join(args.opts)}"):
+        cfg.merge_from_list(args.opts)
+    check_complete(cfg)
     cfg.OUTPUT_DIR = args.output_dir or str(run_folder(cfg, args, cfg.DATASET.SUBSAMPLE_CLASSES))
     cfg.freeze()
     return cfg
+
+
+@contextlib.contextmanager
+def merging(source: str) -> Iterator[None]:
+    """Turn what yacs and yaml raise while they merge `source` into a UserError that names it."""
+    from yaml import YAMLError
+
+    try:
+        yield
+    except (AssertionError, KeyError, ValueError, YAMLError, OSError) as error:
+        words = str(error.args[0] if isinstance(error, KeyError) else error).rstrip(".")
+        raise UserError(f"Expected settings of this program in {source}, but: {' '.join(words.split())}.") from error
+
+
+def check_complete(cfg) -> None:
+    """Raise a UserError unless it is known what is to be trained, on what, and both exist."""
+    from dassl.data.datasets import DATASET_REGISTRY
+    from dassl.engine import TRAINER_REGISTRY
+    from dassl.utils import check_availability
+
+    told = {
+        "--trainer": cfg.TRAINER.NAME,
+        "--dataset": cfg.DATASET.NAME,
+        "--backbone": cfg.MODEL.BACKBONE.NAME,
+        "--root": cfg.DATASET.ROOT,
+    }
+    if missing := [flag for flag, value in told.items() if not value]:
+        raise UserError(
+            f"Expected {', '.join(told)} (or a config file that says them), but got no {', no '.join(missing)}: "
+            "see train.py --help."
+        )
+    check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names(), what="dataset")
 
 
 def run_folder(cfg, args: argparse.Namespace, subsample: str) -> Path:
@@ -125,7 +167,7 @@ def run_folder(cfg, args: argparse.Namespace, subsample: str) -> Path:
 
 
 def finished(cfg) -> bool:
-    """Whether the run's folder holds its results; a ValueError if they are those of other settings."""
+    """Whether the run's folder holds its results; a UserError if they are those of other settings."""
     from trainers.results import config_digest
 
     path = Path(cfg.OUTPUT_DIR) / "metrics.json"
@@ -133,7 +175,7 @@ def finished(cfg) -> bool:
         return False
     found = json.loads(path.read_text(encoding="utf-8"))["hashes"]["config"]
     if found != config_digest(cfg):
-        raise ValueError(
+        raise UserError(
             f"Expected {path} to come from these settings, but its run had others (compare config.yaml beside it): "
             "choose another --output (OUTPUT=...), or remove that folder to run again."
         )
@@ -162,13 +204,12 @@ class Run:
         try:
             with contextlib.redirect_stdout(self.log):
                 yield
-        except MENDABLE as error:
+        except BaseException as error:
+            self.log.file.write(traceback.format_exc())
+            if not (words := sentence(error)):
+                raise
             self.failed = True
-            traceback.print_exc(file=self.log.file)
-            say(error)
-        except BaseException:
-            traceback.print_exc(file=self.log.file)
-            raise
+            say(words)
 
     def build(self) -> None:
         """Write the configuration and make the trainer."""
@@ -192,13 +233,8 @@ class Run:
         self.trainer.test()
 
 
-def sentence(error: Exception) -> str:
-    """What an error says; a KeyError would put it in quotes."""
-    return str(error.args[0] if isinstance(error, KeyError) and error.args else error)
-
-
-def say(error: Exception) -> None:
-    print(f"error: {sentence(error)}", file=sys.stderr)
+def say(words: str) -> None:
+    print(f"error: {words}", file=sys.stderr)
 
 
 def work(args: argparse.Namespace, runs: list[Run]) -> None:
@@ -224,26 +260,28 @@ def work(args: argparse.Namespace, runs: list[Run]) -> None:
         together.train(runs)
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
+    args = parse(argv)
+    runs = [Run(args, setup_cfg(args, seed)) for seed in args.seed]
+    done = [run for run in runs if finished(run.cfg)]
+    for run in done:
+        print(f"Finished already, nothing to do: {run.folder}")
+    runs = [run for run in runs if run not in done]
     try:
-        args = parse(argv)
-        runs = [Run(args, setup_cfg(args, seed)) for seed in args.seed]
-        done = [run for run in runs if finished(run.cfg)]
-        for run in done:
-            print(f"Finished already, nothing to do: {run.folder}")
-        runs = [run for run in runs if run not in done]
         with contextlib.ExitStack() as stack:
             for run in runs:
                 stack.enter_context(run.open())
             work(args, runs)
     except Timeout as error:
-        print(
-            f"error: another process is working on {Path(error.lock_file).parent}; wait for it, or end it.",
-            file=sys.stderr,
-        )
+        say(f"another process is working on {Path(error.lock_file).parent}; wait for it, or end it.")
         return 1
-    except MENDABLE as error:
-        say(error)
+    except Exception as error:
+        if sentence(error):
+            raise
+        traceback.print_exc()
+        logs = ", ".join(str(run.folder / "log.txt") for run in runs)
+        say(f"a bug ({type(error).__name__}), not your input; the traceback is in {logs} too.")
         return 1
     return int(any(run.failed for run in runs))
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
 from clip.files import weights_folder
+from dassl.errors import UserError
 
 # Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
 NAMES = {
@@ -24,17 +25,17 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
         precision: "fp32", or "bf16": matrix products in bfloat16, about twice as fast where the processor has them.
 
     Raises:
-        ValueError: an unknown name or precision; lists what exists.
-        FileNotFoundError: a file is missing; says which, and how to bring it.
+        UserError: an unknown name or precision; lists what exists.
+        UserError: a file is missing; says which, and how to bring it.
     """
     if precision not in PRECISIONS:
-        raise ValueError(f'Expected PREC to be one of {", ".join(PRECISIONS)}, but got "{precision}".')
+        raise UserError(f'Expected PREC to be one of {", ".join(PRECISIONS)}, but got "{precision}".')
     if name in NAMES:
         source = weights_folder(name) or NAMES[name]
     elif name.startswith(SCHEMES):
         source = name
     else:
-        raise ValueError(
+        raise UserError(
             f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
         )
     from clip import open_clip_family  # heavy: only now

@@ -4,6 +4,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from dassl.errors import UserError
+
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
 TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json")
 
@@ -14,7 +16,7 @@ class Folder:
     def __init__(self, path: str | Path):
         self.path = Path(path).expanduser()
         if not self.path.is_dir():
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected the model folder {self.path}, but there is none: give local-dir: followed by the "
                 "folder that holds open_clip_config.json."
             )
@@ -27,12 +29,12 @@ class Folder:
         """The first of `names` that is there.
 
         Raises:
-            FileNotFoundError: names the file looked for and how to bring it.
+            UserError: names the file looked for and how to bring it.
         """
         found = self.find(names)
         if found is None:
             held = ", ".join(sorted(p.name for p in self.path.iterdir())[:12]) or "nothing"
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected {' or '.join(names)} in {self.path}, but it holds {held}: copy the missing file there from "
                 "the model's page on the hub."
             )
@@ -63,7 +65,7 @@ class HubRepo(Folder):
         found = self.find(names)
         if found is None:
             folder = self.repo.rsplit("/", 1)[-1]
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected {' or '.join(names)} of {self.repo} in the cache {constants.HF_HUB_CACHE} or on the hub, "
                 f"but it could not be had ({type(self.reason).__name__}): on a machine with network run `hf download "
                 f"{self.repo} --local-dir {folder}`, copy the folder here, and give local-dir:/path/to/{folder} as the "

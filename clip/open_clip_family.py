@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from clip.backbone import Backbone, Tokens
 from clip.files import TOKENIZER, WEIGHTS, Folder, HubRepo, locate
 from clip.unwritten import Unwritten
+from dassl.errors import UserError
 
 # Text configurations that belong to well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
@@ -24,8 +25,8 @@ def build(name: str, source: str) -> Backbone:
     """The backbone whose files lie at `source` (`hf-hub:org/model` or `local-dir:/path`).
 
     Raises:
-        FileNotFoundError: names the missing file, where it was looked for, and how to bring it.
-        ValueError: weights that do not fit the configuration.
+        UserError: names the missing file, where it was looked for, and how to bring it.
+        UserError: weights that do not fit the configuration.
     """
     from open_clip.model import CLIP, CustomTextCLIP
 
@@ -76,7 +77,7 @@ def _load(model: nn.Module, path: Path) -> None:
         with _mapped(path):
             load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
     except RuntimeError as error:
-        raise ValueError(
+        raise UserError(
             f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {error}"
         ) from error
     finally:
@@ -176,7 +177,7 @@ class CausalTextBackbone(OpenCLIPBackbone):
         self.text = getattr(model, "text", model)
         pool = getattr(self.text, "text_pool_type", getattr(self.text, "pool_type", "argmax"))
         if pool not in ("argmax", "eos") or self.text.attn_mask is None:
-            raise ValueError(
+            raise UserError(
                 f'Expected a causal text tower that is read out at its end-of-text token ("argmax" or "eos"), but this '
                 f'one pools by "{pool}".'
             )

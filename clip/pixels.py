@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from dassl.errors import UserError
+
 
 def read_image(path: str | Path) -> Image.Image:
     """The picture in `path` as 8-bit RGB.
@@ -13,7 +15,7 @@ def read_image(path: str | Path) -> Image.Image:
     and highest to 0..255; Pillow alone would clip everything above 255 to white.
 
     Raises:
-        OSError: not a readable image, or a truncated one; names it.
+        UserError: not a readable image, or a truncated one; names it.
     """
     try:
         with Image.open(path) as file:
@@ -21,7 +23,7 @@ def read_image(path: str | Path) -> Image.Image:
                 return _stretch(np.asarray(file, dtype=np.float64))
             return file.convert("RGB")
     except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken PNGs
-        raise OSError(
+        raise UserError(
             f"Expected a readable image, but {path} is not ({error}): restore it, or remove it from the split."
         ) from error
 

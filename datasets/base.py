@@ -10,6 +10,7 @@ from typing import NamedTuple
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DatasetBase, Datum
+from dassl.errors import UserError
 from dassl.utils import read_json, write_json
 from datasets import phantoms
 
@@ -41,8 +42,8 @@ class BiomedDataset(DatasetBase):
     `prompt_bank` (a bank that comes with the images, or None).
 
     Raises:
-        FileNotFoundError: the folder, the split file or an image is missing; says how to get it.
-        ValueError: labels that are not this data set's, too few images for K shots, or no such classes to keep.
+        UserError: the folder, the split file or an image is missing; says how to get it.
+        UserError: labels that are not this data set's, too few images for K shots, or no such classes to keep.
     """
 
     classes: Sequence[str] = ()  # in the order of labels
@@ -89,7 +90,7 @@ class BiomedDataset(DatasetBase):
             return PHANTOM_ROOT / self.dataset_dir
         folder = Path(cfg.DATASET.ROOT).expanduser() / self.dataset_dir
         if not folder.is_dir():
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected {self.dataset_dir} in {folder}, but there is no such folder: {self.how_to_get()}"
             )
         return folder
@@ -104,18 +105,18 @@ class BiomedDataset(DatasetBase):
         """The whole split, checked against the classes."""
         path = self.split_file
         if not path.is_file():
-            raise FileNotFoundError(f"Expected the split file {path}, but there is none: {self.how_to_get()}")
+            raise UserError(f"Expected the split file {path}, but there is none: {self.how_to_get()}")
         found, names = read_json(str(path)), dict(enumerate(self.classes))
         try:
             split = {part: [Item(*entry) for entry in found.get(part, [])] for part in ("train", "val", "test")}
         except (AttributeError, TypeError) as error:
-            raise ValueError(
+            raise UserError(
                 f'Expected {{"train": [[path, label, class name], ...], "val": ..., "test": ...}} in {path}, but found '
                 f"something else ({error}): {self.how_to_get()}"
             ) from error
         for item in (item for items in split.values() for item in items):
             if names.get(item.label) != item.classname:
-                raise ValueError(
+                raise UserError(
                     f"Expected the classes {names} in {path}, but {item.path} has label {item.label!r} "
                     f'"{item.classname}": {self.how_to_get()}'
                 )
@@ -128,7 +129,7 @@ class BiomedDataset(DatasetBase):
             held = {item.classname for item in split[part]}
             for name in self.classes:
                 if name not in held:
-                    raise ValueError(
+                    raise UserError(
                         f'Expected images of every class for training and test, but "{name}" in {self.folder} has none '
                         f"for {part}: {self.how_to_get()}"
                     )
@@ -161,7 +162,7 @@ class BiomedDataset(DatasetBase):
         for name in self.classes:
             mine = sorted(item for item in items if item.classname == name)
             if part == "train" and len(mine) < count:
-                raise ValueError(
+                raise UserError(
                     f'Expected at least {count} training images per class for {count} shots, but "{name}" of '
                     f"{self.key} has {len(mine)}: take at most {self.most_shots(items)} shots."
                 )
@@ -181,10 +182,10 @@ class BiomedDataset(DatasetBase):
         half = -(-len(names) // 2)
         choices = {"all": names, "base": names[:half], "new": names[half:]}
         if which not in choices:
-            raise ValueError(f'Expected SUBSAMPLE_CLASSES to be one of {", ".join(choices)}, but got "{which}".')
+            raise UserError(f'Expected SUBSAMPLE_CLASSES to be one of {", ".join(choices)}, but got "{which}".')
         kept = choices[which]
         if which != "all" and len(names) - half < 2:
-            raise ValueError(
+            raise UserError(
                 f"Expected at least two novel classes, but {self.key} has {len(names)} classes in all: base to novel "
                 "is not defined for it."
             )
@@ -203,7 +204,7 @@ class BiomedDataset(DatasetBase):
         }
         missing = [item for item in items if Path(item.path).name not in held[str(Path(item.path).parent)]]
         if missing:
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected the {len(items)} images that {self.split_file.name} lists, but {len(missing)} are missing, "
                 f"the first is {self.images / missing[0].path}: {self.how_to_get()}"
             )

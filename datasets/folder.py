@@ -7,6 +7,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError
 from dassl.utils import write_json
 from datasets.base import BiomedDataset, Item, Split
 from datasets.shares import SHARES, divide
@@ -33,7 +34,7 @@ class FolderDataset(BiomedDataset):
     def find_folder(self, cfg: CfgNode) -> Path:
         folder = Path(cfg.DATASET.ROOT).expanduser()
         if self.phantom or not folder.is_dir():
-            raise FileNotFoundError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
+            raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
         bank = folder / "prompts.json"
         self.prompt_bank = bank if bank.is_file() else None
         return folder
@@ -75,10 +76,10 @@ class FolderDataset(BiomedDataset):
             lines = listed.read_text(encoding="utf-8").splitlines()
             order = [line.strip().replace("_", " ") for line in lines if line.strip()]
             if sorted(order) != sorted(names):
-                raise ValueError(f"Expected {listed} to list the folders {names}, but it lists {order}: correct it.")
+                raise UserError(f"Expected {listed} to list the folders {names}, but it lists {order}: correct it.")
             names = order
         if len(names) < 2:
-            raise ValueError(
+            raise UserError(
                 f"Expected at least two folders of images ({', '.join(sorted(SUFFIXES))}) in {self.folder}, but found "
                 f"{names or 'none'}: {self.source}."
             )
@@ -110,7 +111,7 @@ def _folders(folder: Path) -> dict[str, Path]:
         if path.is_dir() and not path.name.startswith("."):
             other = found.setdefault(path.name.replace("_", " "), path)
             if other != path:
-                raise ValueError(
+                raise UserError(
                     f"Expected one folder per class, but {other} and {path} have the same name with spaces for "
                     "underscores: put their images together."
                 )

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Sequence
 from tqdm import tqdm
 
 import train
+from dassl.errors import UserError, command
 from grid import cluster, local
 from grid.devices import devices
 from grid.plan import Job, plan
@@ -40,7 +41,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--methods", nargs="+", required=True, help=f"of {', '.join(METHODS)}, or trainers' names; or all")
     p.add_argument("--datasets", nargs="+", required=True, help="files of configs/datasets/; or all")
-    p.add_argument("--shots", nargs="+", type=shots, required=True, help="files of configs/shots/; or all")
+    p.add_argument("--shots", nargs="+", type=shots, required=True, help="images per class; or all: 1 2 4 8 16 32 64")
     p.add_argument("--seeds", nargs="+", type=int, help="default: 1 2 3, and 1 where nothing is drawn or trained")
     p.add_argument("--setting", default="few_shot", choices=train.SETTINGS, help="base2new tests on novel classes too")
     p.add_argument("--root", default="phantoms", help='folder of the data sets (default: "phantoms", rendered)')
@@ -54,7 +55,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 def shots(word: str) -> int | str:
-    return word if word == "all" else int(word)
+    """A number of images per class, or "all"."""
+    return word if word == "all" else train.positive(word)
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -64,9 +66,9 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args.opts = list(argv[end:])
     args.backbone = args.backbone or ("PhantomCLIP" if args.root == "phantoms" else "BiomedCLIP")
     if len(args.opts) % 2:
-        raise ValueError(f"Expected KEY VALUE pairs at the end, but got {' '.join(args.opts)}.")
+        raise UserError(f"Expected KEY VALUE pairs at the end, but got {' '.join(args.opts)}.")
     if args.ray and args.devices:
-        raise ValueError(
+        raise UserError(
             "Expected either --devices, which are of this machine, or --ray, which finds its own, but got both."
         )
     return args
@@ -98,6 +100,7 @@ def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Counter:
     return states
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 where a run failed."""
     try:
@@ -113,9 +116,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
         return 130
-    except train.MENDABLE as error:
-        train.say(error)
-        return 1
     left = f", {states[LEFT]} left to other processes" if states[LEFT] else ""
     again = "; the same command runs them again" if states[FAILED] else ""
     print(f"{states[DONE]} runs done, {finished} finished before{left}, {states[FAILED]} failed{again}.")

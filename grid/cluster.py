@@ -8,6 +8,7 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from dassl.errors import UserError
 from grid.local import Answer
 from grid.plan import Job, take
 from grid.worker import FAILED, Outcome, perform
@@ -25,13 +26,13 @@ def run(jobs: Sequence[Job], address: str, cpus: int = 1, perform: Callable = pe
         perform: what a worker does with a job.
 
     Raises:
-        ValueError: Ray is not installed, or the cluster has no room for a worker.
-        ConnectionError: there is no cluster at this address.
+        UserError: Ray is not installed, or the cluster has no room for a worker.
+        UserError: there is no cluster at this address.
     """
     try:
         import ray
     except ImportError as error:
-        raise ValueError('Expected Ray for --ray, but it is not installed: pip install -e ".[ray]".') from error
+        raise UserError('Expected Ray for --ray, but it is not installed: pip install -e ".[ray]".') from error
     _reach(address)
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
     shared = {"PYTHONPATH": os.pathsep.join(paths)}
@@ -61,7 +62,7 @@ def _run(ray, waiting: list[Job], cpus: int, perform: Callable) -> Iterator[Answ
     problem = ""
     while waiting or any(job for _, job in asked.values()):
         if not asked:
-            raise ValueError(f"Expected the cluster's workers to start in {Path.cwd()}, but none did: {problem}")
+            raise UserError(f"Expected the cluster's workers to start in {Path.cwd()}, but none did: {problem}")
         (answer,), _ = ray.wait(list(asked))
         worker, job = asked.pop(answer)
         outcomes = None
@@ -100,11 +101,11 @@ def _reach(address: str) -> None:
         return
     try:
         if not (host and port.isdigit()):
-            raise ValueError(f'Expected "auto", "local" or HOST:PORT for --ray, but got "{address}".')
+            raise UserError(f'Expected "auto", "local" or HOST:PORT for --ray, but got "{address}".')
         with contextlib.closing(socket.create_connection((host, int(port)), timeout=10)):
             pass
     except OSError as error:
-        raise ConnectionError(f"Expected a Ray cluster at {address}, but got: {error}.") from error
+        raise UserError(f"Expected a Ray cluster at {address}, but got: {error}.") from error
 
 
 def _places(nodes: Sequence[dict], cpus: int) -> tuple[dict[str, int], int]:
@@ -114,5 +115,5 @@ def _places(nodes: Sequence[dict], cpus: int) -> tuple[dict[str, int], int]:
     taken = {"num_cpus": cpus} | ({"num_gpus": 1} if gpus else {})
     places = sum(int(min(node.get("CPU", 0) // cpus, node.get("GPU", 0) if gpus else float("inf"))) for node in alive)
     if not places:
-        raise ValueError(f"Expected a node with {cpus} CPU cores for a worker on the cluster, but it has {alive}.")
+        raise UserError(f"Expected a node with {cpus} CPU cores for a worker on the cluster, but it has {alive}.")
     return taken, places

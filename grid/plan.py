@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 import train
+from dassl.errors import UserError
 from report import paper
 from report.methods import METHODS, SEEDLESS, trainer_name, with_script
 
@@ -47,12 +48,12 @@ def plan(args: argparse.Namespace) -> tuple[list[Job], int]:
     """Jobs of the runs that are missing, those of one data set side by side; and how many runs are there already.
 
     Raises:
-        ValueError, KeyError, AssertionError: a name or a setting that is not known.
+        UserError: a name or a setting that is not known.
     """
     flags = ("--root", args.root, "--backbone", args.backbone, "--output", args.output)
     without = paper.WITHOUT_NOVEL if args.setting == "base2new" else ()
     datasets = _several(args.datasets, [name for name in paper.DATASETS if name not in without])
-    shots = _several(args.shots, sorted(int(path.stem) for path in (train.CONFIGS / "shots").glob("*.yaml")))
+    shots = _several(args.shots, paper.TABLE1["shots"])
     jobs, finished = [], 0
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(args.methods, args.setting)):
         seeds = args.seeds or ([1] if trainer in SEEDLESS else [1, 2, 3])  # as in scripts/
@@ -68,7 +69,7 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
     """Trainers behind folders of scripts/ that have this setting, or trainers' own names.
 
     Raises:
-        ValueError: neither of both.
+        UserError: neither of both.
     """
     import trainers  # noqa: F401, registers them
     from dassl.engine import TRAINER_REGISTRY
@@ -79,7 +80,7 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
     names = _several(methods, ready)
     for name in names:
         if trainer_name(name) not in known:
-            raise ValueError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{name}".')
+            raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{name}".')
     return list(dict.fromkeys(map(trainer_name, names)))
 
 
@@ -111,6 +112,6 @@ def _finished(job: Job, seed: int) -> bool:
         try:
             if not train.finished(cfg):
                 return False
-        except (ValueError, KeyError, OSError):
+        except UserError:
             return False
     return True

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from filelock import Timeout
 
 import train
+from dassl.errors import sentence
 from grid.plan import Job
 
 DONE, FAILED, LEFT = "done", "failed", "left"
@@ -68,7 +69,7 @@ def _perform(job: Job, part: Sequence[str], seeds: Sequence[int]) -> list[Outcom
                     runs.append(run)
             except Timeout:
                 outcomes.append(Outcome(seed, LEFT, f"another process is working on {run.folder}"))
-            except train.MENDABLE as error:
+            except Exception as error:
                 outcomes.append(_outcome(seed, error, run))
         try:
             train.work(args, runs)
@@ -84,7 +85,7 @@ def _perform(job: Job, part: Sequence[str], seeds: Sequence[int]) -> list[Outcom
 def _outcome(seed: int, error: Exception | None, run: Run | None) -> Outcome:
     if not error:
         return Outcome(seed, DONE)
-    foreseen = isinstance(error, train.MENDABLE)
-    reason = train.sentence(error) if foreseen else f"{type(error).__name__}: {error}"
+    words = sentence(error)
+    reason = words or f"{type(error).__name__}: {error}"
     log = run.folder / "log.txt" if run else Path()
-    return Outcome(seed, FAILED, " ".join(reason.split()), str(log) if log.is_file() else "", not foreseen)
+    return Outcome(seed, FAILED, " ".join(reason.split()), str(log) if log.is_file() else "", not words)

@@ -7,6 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from dassl.errors import UserError
 from report import paper
 from report.collect import find_all
 from report.groups import split, usable
@@ -115,7 +116,7 @@ def main(argv: list[str] | None = None) -> int:
             sections.append(section(group, request(args), folder))
             write_tables(sections[-1], folder)
             print_section(sections[-1], args.format)
-    except ValueError as error:  # two runs claim one place in a table
+    except UserError as error:  # two runs claim one place in a table
         print(f"error: {error}", file=sys.stderr)
         return 1
     write(to / "index.html", html(f"Runs in {args.output}", sections, remarks))

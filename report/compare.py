@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
+from dassl.errors import UserError
 from report.collect import Run, find_runs
 from report.methods import (
     METHODS,
@@ -68,7 +69,7 @@ def parse_shots(words: list[str], folder: Path) -> list[int]:
         words = [path.name.removeprefix("shots_") for path in folder.glob("shots_*")]
     if not words or not all(word.isdigit() and int(word) for word in words):
         found = " ".join(words) or f"no shots_<K>/ in {folder}"
-        raise ValueError(f"--shots expects numbers such as 1 2 4 8 16, or all; found {found}.")
+        raise UserError(f"--shots expects numbers such as 1 2 4 8 16, or all; found {found}.")
     return sorted({int(word) for word in words})
 
 
@@ -172,7 +173,7 @@ def main(argv: list[str] | None = None) -> int:
         cli.error(f"--reference {subject} is the method that is compared itself: name another one with --against")
     try:
         shots = parse_shots(args.shots, Path(args.output) / args.dataset)
-    except ValueError as error:
+    except UserError as error:
         cli.error(str(error))
 
     comparison = gather(args, shots)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 
-import train
+from dassl.errors import UserError, command
 from report.ablation import METHOD
 from report.tables import FORMATS, GAP, render
 from trainers import vmf
@@ -52,8 +52,8 @@ def load(folder: Path):
     """The trainer of a run, as it was before the first step.
 
     Raises:
-        FileNotFoundError: no run lies in `folder`.
-        ValueError: it is one of another method.
+        UserError: no run lies in `folder`.
+        UserError: it is one of another method.
     """
     from dassl.config import get_cfg_default
     from dassl.engine import build_trainer
@@ -61,14 +61,12 @@ def load(folder: Path):
 
     path = folder / "config.yaml"
     if not path.is_file():
-        raise FileNotFoundError(
-            f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder."
-        )
+        raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
     cfg = get_cfg_default()
     extend_cfg(cfg)
     cfg.merge_from_file(str(path))
     if cfg.TRAINER.NAME != METHOD:
-        raise ValueError(f"Expected a run of {METHOD}, but {folder} is one of {cfg.TRAINER.NAME}: name another folder.")
+        raise UserError(f"Expected a run of {METHOD}, but {folder} is one of {cfg.TRAINER.NAME}: name another folder.")
     cfg.OUTPUT_DIR = str(folder)
     cfg.freeze()
     return build_trainer(cfg)
@@ -169,7 +167,7 @@ def tables(folder: Path) -> list[Table]:
     """All tables of the run in `folder`.
 
     Raises:
-        ValueError: it is of another method, or not finished.
+        UserError: it is of another method, or not finished.
     """
     with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):
         trainer = load(folder)
@@ -178,7 +176,7 @@ def tables(folder: Path) -> list[Table]:
         before = moment(trainer, 0, 0)
         found = trainer.resume_model_if_exist(str(folder))
         if found != trainer.max_epoch:
-            raise ValueError(
+            raise UserError(
                 f"Expected a finished run in {folder}, but it is at epoch {found} of {trainer.max_epoch}: resume it."
             )
         after = moment(trainer, trainer.max_epoch - 1, len(trainer.train_loader_x) - 1)
@@ -191,6 +189,7 @@ def tables(folder: Path) -> list[Table]:
     return [*found, offsets(before, after)] if s.LAMBDA_ANC else found
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     p = argparse.ArgumentParser(
         prog="python -m report.diagnose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -198,14 +197,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of vMFCoOp")
     p.add_argument("--format", default="text", choices=FORMATS, help="of the tables")
     args = p.parse_args(argv)
-    try:
-        for folder in args.runs:
-            print(f"{folder}\n")
-            for headers, rows in tables(folder):
-                print(render(headers, rows, args.format), end="\n\n")
-    except train.MENDABLE as error:
-        train.say(error)
-        return 1
+    for folder in args.runs:
+        print(f"{folder}\n")
+        for headers, rows in tables(folder):
+            print(render(headers, rows, args.format), end="\n\n")
     return 0
 
 

@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dassl.errors import UserError
 from report.collect import Run, find_all
 from report.tables import render
 
@@ -55,7 +56,7 @@ def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
 
 
 def check(folder: Path) -> None:
-    """Raise a ValueError where runs below `folder` had different images or weights: no table may hold them all.
+    """Raise a UserError where runs below `folder` had different images or weights: no table may hold them all.
 
     A run's own hashes do not tell: that of its split is of paths, and in that of its settings the phantoms' version is
     one of many.
@@ -63,7 +64,7 @@ def check(folder: Path) -> None:
     weights = {fingerprint for run in find_all(folder) if (fingerprint := _document(run)["hashes"].get("backbone"))}
     for what, found in (("versions of the phantoms", begun(folder)["phantoms"]), ("weights", sorted(weights))):
         if len(found) > 1:
-            raise ValueError(
+            raise UserError(
                 f"Expected all runs in {folder} to have the same {what}, but they have {', '.join(map(str, found))}: "
                 "something was changed while or since they ran; run them again with another --output."
             )

@@ -21,6 +21,7 @@ from pathlib import Path
 import yaml
 
 import train
+from dassl.errors import command
 from grid.__main__ import KEY
 from grid.__main__ import main as grid
 from report import paper
@@ -115,7 +116,7 @@ def run(args: argparse.Namespace) -> bool:
     """Run what is missing; whether all went well.
 
     Raises:
-        ValueError: phantoms or weights are not, or not any more, those of the runs that are there.
+        UserError: phantoms or weights are not, or not any more, those of the runs that are there.
     """
     from datasets.phantoms import VERSION
 
@@ -137,6 +138,7 @@ def kept(document: Path) -> str:
     return document.read_text(encoding="utf-8").partition(MARK)[0] if document.is_file() else FIRST
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 where a run failed or is missing."""
     args = parse(sys.argv[1:] if argv is None else argv)
@@ -146,9 +148,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on from there.", file=sys.stderr)
         return 130
-    except train.MENDABLE as error:
-        train.say(error)
-        return 1
     blocks, missing = text(args)
     document = Path(args.to)
     document.parent.mkdir(parents=True, exist_ok=True)

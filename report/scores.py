@@ -75,7 +75,7 @@ def score(
 ) -> dict[str, Scores]:
     """Scores of each method of the grid; `label` says which one a run belongs to.
 
-    Raises ValueError where two runs of a method claim the same data set, shots and seed.
+    Raises a UserError where two runs of a method claim the same data set, shots and seed.
     """
     per_method: dict[str, list[Run]] = {method: [] for method in grid.methods}
     for run in runs:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from dassl.errors import UserError
 from report.collect import Run
 
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
@@ -44,15 +45,13 @@ def ci95(values: Sequence[float]) -> float:
 
 
 def by_key(runs: Iterable[Run], metric: str) -> dict[Key, float]:
-    """Values of the finished runs that have `metric`; raises ValueError if two runs claim one key."""
+    """Values of the finished runs that have `metric`; raises a UserError if two runs claim one key."""
     paths, values = {}, {}
     for run in runs:
         if run.finished and metric in run.metrics:
             key = (run.dataset, run.shots, run.seed)
             if key in paths:
-                raise ValueError(
-                    f"{paths[key]} and {run.path} are the same data set, shots and seed: compare only one."
-                )
+                raise UserError(f"{paths[key]} and {run.path} are the same data set, shots and seed: compare only one.")
             paths[key], values[key] = run.path, run.metrics[metric]
     return values
 
@@ -102,7 +101,7 @@ def average_of_hms(base: Sequence[float], novel: Sequence[float]) -> float:
 
 def _same_length(base: Sequence[float], novel: Sequence[float]) -> None:
     if len(base) != len(novel) or not base:
-        raise ValueError(f"Expected one base and one novel value per data set, found {len(base)} and {len(novel)}.")
+        raise UserError(f"Expected one base and one novel value per data set, found {len(base)} and {len(novel)}.")
 
 
 def mean_std(values: Sequence[float]) -> str:

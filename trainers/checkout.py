@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 
 import dassl.engine
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
 from dassl.utils import Registry
 from trainers.foreign import foreign
 
@@ -31,14 +32,14 @@ class Checkout:
     `digest` of the code that was imported.
 
     Raises:
-        ValueError: the folder has another shape, or its code cannot be imported; says what is missing.
+        UserError: the folder has another shape, or its code cannot be imported; says what is missing.
     """
 
     def __init__(self, folder: Path):
         self.folder = folder
         for part in ("trainers", "train.py"):
             if not (self.folder / part).exists():
-                raise ValueError(
+                raise UserError(
                     f"Expected a CoOp-style checkout with trainers/ and train.py in {self.folder}, but there is no "
                     f"{part}: give --with the folder that holds both."
                 )
@@ -95,7 +96,7 @@ class Checkout:
             try:
                 return importlib.import_module("train").extend_cfg
             except (Exception, SystemExit) as error:
-                raise ValueError(
+                raise UserError(
                     f"Expected to import trainers and extend_cfg from {self.folder}/train.py, but "
                     f"{type(error).__name__}: {error}; install what it needs, or mend it."
                 ) from error

@@ -5,6 +5,7 @@ import io
 import re
 from pathlib import Path
 
+from dassl.errors import UserError
 from dassl.utils import load_checkpoint, save_checkpoint
 
 
@@ -35,12 +36,12 @@ def load(folder: Path, epoch: int) -> dict:
     """The checkpoint of `epoch`.
 
     Raises:
-        FileNotFoundError: it is not there; says which epochs are.
+        UserError: it is not there; says which epochs are.
     """
     path = folder / f"model.pth.tar-{epoch}"
     if not path.is_file():
         found = sorted(epochs(folder))
-        raise FileNotFoundError(
+        raise UserError(
             f"Expected the checkpoint {path}, but {f'only epochs {found} are there' if found else 'there is none'}: "
             "train first, or name another --model-dir or --load-epoch."
         )

@@ -2,6 +2,7 @@
 
 from yacs.config import CfgNode
 
+from dassl.errors import UserError
 from trainers.feature_trainer import FeatureTrainer
 
 
@@ -11,10 +12,10 @@ class ClosedSet(FeatureTrainer):
     class_bound = True
 
     def check_cfg(self, cfg: CfgNode) -> None:
-        """Raise a ValueError where novel classes are asked for: labelled images of them would be looked at."""
+        """Raise a UserError where novel classes are asked for: labelled images of them would be looked at."""
         super().check_cfg(cfg)
         if cfg.DATASET.SUBSAMPLE_CLASSES == "new":
-            raise ValueError(
+            raise UserError(
                 f'Expected SUBSAMPLE_CLASSES to be "all" or "base", but got "new": {cfg.TRAINER.NAME} knows no classes '
                 "but those of its labelled images, so base to novel is not defined for it."
             )

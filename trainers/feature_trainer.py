@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
 from dassl.engine import TrainerX
+from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import set_random_seed
@@ -170,7 +171,7 @@ class FeatureTrainer(TrainerX):
 
     def before_train(self) -> None:
         if self.max_epoch and type(self).loss is FeatureTrainer.loss:
-            raise ValueError(
+            raise UserError(
                 f"Expected OPTIM.MAX_EPOCH to be 0, but got {self.max_epoch}: {self.cfg.TRAINER.NAME} does not learn "
                 "in epochs."
             )
@@ -196,13 +197,13 @@ class FeatureTrainer(TrainerX):
         """Figures for the log, brought to the CPU in one go.
 
         Raises:
-            FloatingPointError: a term is not finite; names it.
+            DivergedError: a term is not finite; names it.
         """
         logits, terms = step
         *values, accuracy = torch.stack([*terms.values(), compute_accuracy(logits, labels)[0].squeeze()]).tolist()
         for name, value in zip(terms, values, strict=True):
             if not math.isfinite(value):
-                raise FloatingPointError(
+                raise DivergedError(
                     f"Expected finite loss terms, but {name} is {value} at epoch {self.epoch + 1}, batch "
                     f"{self.batch_idx + 1}: lower OPTIM.LR or the weight of {name}; the last good epoch is kept."
                 )
@@ -254,7 +255,7 @@ class FeatureTrainer(TrainerX):
         for name in names:
             state = checkpoints.load(Path(directory) / name, epoch)
             if state["config"] != config_digest(self.cfg):
-                raise ValueError(
+                raise UserError(
                     f"Expected {directory} to hold an unfinished run with these settings, but it has others: "
                     "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
                 )
@@ -269,14 +270,14 @@ class FeatureTrainer(TrainerX):
         """Load what a run in `directory` learned (its last epoch by default) to test it, maybe on other classes.
 
         Raises:
-            FileNotFoundError: no such checkpoint.
-            ValueError: learned with another backbone, or with one context per class for other classes.
+            UserError: no such checkpoint.
+            UserError: learned with another backbone, or with one context per class for other classes.
         """
         for name in self.get_model_names()[:1]:  # the others serve training only
             folder = Path(directory) / name
             state = checkpoints.load(folder, epoch or checkpoints.last_common_epoch([folder]))
             if state["backbone"] != self.backbone.name:
-                raise ValueError(
+                raise UserError(
                     f"Expected a checkpoint learned with {self.backbone.name}, but {folder} was learned with "
                     f"{state['backbone']}: give --backbone {state['backbone']}."
                 )
@@ -284,7 +285,7 @@ class FeatureTrainer(TrainerX):
             found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}
             other = self.class_bound and state["classnames"] != self.dm.dataset.classnames
             if other or expected != found:
-                raise ValueError(
+                raise UserError(
                     f"Expected tensors {expected}, but {folder} holds {found}, learned for the classes "
                     f"{state['classnames']}: test with the same settings (CSC True cannot meet other classes)."
                 )
@@ -301,7 +302,7 @@ class FeatureTrainer(TrainerX):
         split = split or self.cfg.TEST.SPLIT
         items = self.dm.dataset.val if split == "val" else self.dm.dataset.test
         if not items:
-            raise ValueError(f"Expected images in the {split} split of {self.cfg.DATASET.NAME}, but it has none.")
+            raise UserError(f"Expected images in the {split} split of {self.cfg.DATASET.NAME}, but it has none.")
         print(f"Evaluate on the *{split}* set")
         features = self.plain_features(items)
         labels = torch.tensor([item.label for item in items])

@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from clip.hub import standing_in
 from dassl.engine import SimpleTrainer
+from dassl.errors import UserError
 from dassl.utils import read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers.checkpoints import last_common_epoch
@@ -99,13 +100,13 @@ class Foreign(SimpleTrainer):
         """Leave the results of the last test.
 
         Raises:
-            ValueError: the evaluator was not given the images of the split in their order.
+            UserError: the evaluator was not given the images of the split in their order.
         """
         dataset = self.dm.dataset
         items = dataset.val if self.given.TEST.SPLIT == "val" and dataset.val else dataset.test
         found = [label for _, labels in self.tested for label in labels.tolist()]
         if found != [item.label for item in items]:
-            raise ValueError(
+            raise UserError(
                 f"Expected {self.given.TRAINER.NAME} to give its evaluator the {len(items)} images of the split in "
                 f"their order, but it gave {len(found)}, or other ones: its results are in log.txt alone."
             )
@@ -136,7 +137,7 @@ class Foreign(SimpleTrainer):
         """As the toolbox does, which unpickles nothing; but not what was learned with other settings."""
         mark = Path(directory) / MARK
         if mark.is_file() and read_json(mark)["config"] != config_digest(self.given):
-            raise ValueError(
+            raise UserError(
                 f"Expected {directory} to hold an unfinished run with these settings, but it has others: "
                 "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
             )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from clip import Backbone, Tokens
+from dassl.errors import UserError
 
 POSITIONS = ("end", "middle", "front")
 
@@ -24,7 +25,7 @@ class PromptLearner(nn.Module):
         position: "end", "middle" or "front": where the class name stands relative to the context.
 
     Raises:
-        ValueError: an unknown position, or `ctx_init` that is not `n_ctx` tokens long.
+        UserError: an unknown position, or `ctx_init` that is not `n_ctx` tokens long.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class PromptLearner(nn.Module):
     ):
         super().__init__()
         if position not in POSITIONS:
-            raise ValueError(f'Expected CLASS_TOKEN_POSITION to be one of {list(POSITIONS)}, but got "{position}".')
+            raise UserError(f'Expected CLASS_TOKEN_POSITION to be one of {list(POSITIONS)}, but got "{position}".')
         names = [name.replace("_", " ") for name in classnames]
         plain = backbone.tokenize([f"{name}." for name in names])  # [CLS] name . [SEP] pad
         start, rest = plain.ids[:, :1], plain.ids[:, 1:]
@@ -46,7 +47,7 @@ class PromptLearner(nn.Module):
         lengths = backbone.tokenize(names).mask.sum(dim=1) - 2  # of the names, without [CLS] and [SEP]
         length = plain.ids.shape[1] + n_ctx
         if length > backbone.context_length:
-            raise ValueError(
+            raise UserError(
                 f"Expected prompts of at most {backbone.context_length} tokens, but N_CTX {n_ctx} and the longest "
                 f"class name make {length}: shorten {max(names, key=len)!r} or lower N_CTX."
             )
@@ -85,7 +86,7 @@ def _initial_context(backbone: Backbone, n_ctx: int, words: str) -> Tensor:
     tokens = backbone.tokenize([words])
     found = int(tokens.mask.sum()) - 2
     if found != n_ctx:
-        raise ValueError(
+        raise UserError(
             f'Expected CTX_INIT of N_CTX = {n_ctx} tokens, but "{words}" is {found} tokens for {backbone.name}: '
             f'set N_CTX {found}, other words, or CTX_INIT "" to start from noise.'
         )

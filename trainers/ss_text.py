@@ -6,6 +6,7 @@ from torch.nn.functional import normalize, one_hot
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
 from trainers.closed_set import ClosedSet
 from trainers.llm import ensemble, llm_features
 from trainers.zeroshot import ZeroshotCLIP
@@ -47,7 +48,7 @@ class SSText(ClosedSet, ZeroshotCLIP):
     def text_prototypes(self, classnames: list[str]) -> Tensor:
         s = self.settings
         if s.TEXT not in ("ensemble", "template"):
-            raise ValueError(f'Expected TEXT to be "ensemble" or "template", but got "{s.TEXT}".')
+            raise UserError(f'Expected TEXT to be "ensemble" or "template", but got "{s.TEXT}".')
         if s.TEXT == "ensemble":
             return ensemble(llm_features(self, s.N_PROMPTS))
         return super().class_directions(classnames)

@@ -8,6 +8,7 @@ from torch.nn.functional import cross_entropy
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
 from trainers import vmf
 from trainers.feature_trainer import Step
 from trainers.llm import llm_features
@@ -65,7 +66,7 @@ class vMFCoOp(PromptTrainer):
         """Unit vectors [V, D] whose field is the CLIP semantic anchor field."""
         space = self.settings.VOCAB_SPACE
         if space not in ("encoded", "projected"):
-            raise ValueError(f'Expected VOCAB_SPACE to be "encoded" or "projected", but got "{space}".')
+            raise UserError(f'Expected VOCAB_SPACE to be "encoded" or "projected", but got "{space}".')
         return self.store.vocabulary() if space == "encoded" else self.backbone.project_vocabulary().cpu()
 
     def log_fields(self, field: vmf.VMF, prototypes: vmf.VMF, classnames: list[str]) -> None:

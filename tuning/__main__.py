@@ -20,6 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import train
+from dassl.errors import command
 from grid.__main__ import KEY
 from report.methods import folder_name, trainer_name
 from tuning.outcome import choose, keep, percent
@@ -89,14 +90,12 @@ def told(study: Study, trial) -> str:
     )
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
         for datasets in [args.datasets] if args.joint else [[dataset] for dataset in args.datasets]:
             tune(args, datasets)
-    except (*train.MENDABLE, ImportError) as error:
-        train.say(error)
-        return 1
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on with the study.", file=sys.stderr)
         return 130

@@ -16,6 +16,7 @@ from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import build_dataset
 from dassl.data.transforms import build_transform
 from dassl.engine import TRAINER_REGISTRY, TrainerX
+from dassl.errors import UserError
 from trainers import together
 from trainers.feature_trainer import FeatureTrainer, frozen
 from trainers.results import method_settings
@@ -40,7 +41,7 @@ class WithoutTestData(TrainerX):
         dataset = build_dataset(cfg)
         dataset.test = None
         if not dataset.val:
-            raise ValueError(
+            raise UserError(
                 f"Expected validation images to tune on, but {cfg.DATASET.NAME} has none: add a val part to its split."
             )
 
@@ -113,8 +114,8 @@ def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:
         whole: score on the whole validation split; otherwise on each seed's draw of at most four images per class.
 
     Raises:
-        ValueError: a data set without validation images.
-        FloatingPointError: a loss term that is not finite.
+        UserError: a data set without validation images.
+        DivergedError: a loss term that is not finite.
     """
     with Path(os.devnull).open("w") as silence:
         runs = [_Run(cfg, silence) for cfg in cfgs]

@@ -9,6 +9,7 @@ from typing import Any
 from yacs.config import CfgNode
 
 import train
+from dassl.errors import UserError
 from tuning.space import options, space
 from tuning.study import Search, Settings
 
@@ -41,7 +42,7 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
         first += [settings] if settings not in first else []
         for name, value in settings.items():
             if not ranges[name].low <= value <= ranges[name].high:
-                raise ValueError(
+                raise UserError(
                     f"Expected the default {name} of {dataset} to lie within {ranges[name].low:g} and "
                     f"{ranges[name].high:g}, but it is {value:g}: widen its range in tuning/space.py."
                 )

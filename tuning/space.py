@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from dassl.errors import UserError
+
 
 class Range(NamedTuple):
     """A setting's lowest and highest value; `log`: drawn evenly in its logarithm."""
@@ -39,13 +41,13 @@ def space(trainer: str, fixed: Sequence[str] = ()) -> dict[str, Range]:
     """What is searched for a method; what the KEY VALUE pairs `fixed` set is not.
 
     Raises:
-        ValueError: a method without a search space, or nothing left to search.
+        UserError: a method without a search space, or nothing left to search.
     """
     if trainer not in SPACE:
-        raise ValueError(f'Expected --trainer to be one of {", ".join(SPACE)} (tuning/space.py), but got "{trainer}".')
+        raise UserError(f'Expected --trainer to be one of {", ".join(SPACE)} (tuning/space.py), but got "{trainer}".')
     left = {name: span for name, span in SPACE[trainer].items() if key(trainer, name) not in fixed[::2]}
     if not left:
-        raise ValueError(
+        raise UserError(
             f"Expected a setting to search, but {' '.join(fixed)} fixes all of them: leave out one of "
             f"{', '.join(SPACE[trainer])}."
         )

@@ -8,6 +8,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from dassl.errors import DivergedError, UserError
 from tuning.space import Range
 
 Settings = dict[str, float]
@@ -41,12 +42,12 @@ def optuna():
     """The package, quiet.
 
     Raises:
-        ImportError: it is not installed.
+        UserError: it is not installed.
     """
     try:
         import optuna
     except ImportError as error:
-        raise ImportError('Expected Optuna, but it is not installed: pip install -e ".[tune]" brings it.') from error
+        raise UserError('Expected Optuna, but it is not installed: pip install -e ".[tune]" brings it.') from error
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     return optuna
 
@@ -55,13 +56,13 @@ class Study:
     """The study in `file`, begun if there is none.
 
     Raises:
-        ImportError: Optuna is not installed.
-        ValueError: the file holds a study of something else, or fewer trials are asked for than come first.
+        UserError: Optuna is not installed.
+        UserError: the file holds a study of something else, or fewer trials are asked for than come first.
     """
 
     def __init__(self, file: Path, search: Search):
         if search.trials < len(search.first):
-            raise ValueError(
+            raise UserError(
                 f"Expected --trials {len(search.first)} or more, but got {search.trials}: so many default settings are "
                 "tried first."
             )
@@ -81,7 +82,7 @@ class Study:
     def _check(self, found: dict[str, Any]) -> None:
         for name, wanted in self.search.identity.items():
             if found.get(name) != wanted:
-                raise ValueError(
+                raise UserError(
                     f"Expected {self.file} to be a study of {name} {wanted}, but it is one of {found.get(name)}: "
                     "choose another --output, or remove the file to begin again."
                 )
@@ -95,19 +96,19 @@ class Study:
         """The trial with the highest value; of equals the likeliest, then the earliest.
 
         Raises:
-            ValueError: none succeeded; says why the last one failed.
+            UserError: none succeeded; says why the last one failed.
         """
         succeeded = [trial for trial in self.trials() if trial.value is not None]
         if not succeeded:
             why = self.trials()[-1].user_attrs["error"]
-            raise ValueError(f"Expected a trial of {self.file} to succeed, but all failed, the last one so: {why}")
+            raise UserError(f"Expected a trial of {self.file} to succeed, but all failed, the last one so: {why}")
         return max(succeeded, key=lambda trial: (trial.value, trial.user_attrs["log_likelihood"], -trial.number))
 
     def run(self, objective: Objective, tell: Callable[[Any], None]) -> None:
         """Try settings until all trials are taken; `tell` is called with each one of this process after it.
 
         `objective` returns a setting's value and what to remember of it: "log_likelihood", which decides between equal
-        values, "settings" as they were tried, and more. A FloatingPointError from it fails the trial; any other error
+        values, "settings" as they were tried, and more. A DivergedError from it fails the trial; any other error
         interrupts the study.
         """
         while True:
@@ -143,7 +144,7 @@ class Study:
     def _try(self, trial, objective: Objective) -> None:
         try:
             value, remembered = objective(trial.params)
-        except FloatingPointError as error:
+        except DivergedError as error:
             trial.set_user_attr("error", str(error))
             self.study.tell(trial, state=self.state.FAIL)
             return

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from dassl.errors import UserError, command
 from dassl.utils import write_json
 from datasets.base import BiomedDataset
 from datasets.catalogue import by_key
@@ -67,7 +68,7 @@ def install(cls: type[BiomedDataset], root: Path, medmnist: bool) -> None:
             unpack(file, stage)
             new = new if (new / name).is_dir() else stage  # some archives hold the folder itself, some what is in it
         if not (new / name).is_dir():
-            raise ValueError(
+            raise UserError(
                 f"Expected {name}/{name}/<class>/<image> in {file}, but it has "
                 f"{', '.join(sorted(path.name for path in new.iterdir()))}: unpack it by hand as DATASETS.md shows."
             )
@@ -87,7 +88,7 @@ def get(cls: type[BiomedDataset], root: Path, medmnist: bool) -> None:
     """Have a data set in `root`.
 
     Raises:
-        ValueError, OSError: it cannot be had, or is not complete.
+        UserError: it cannot be had, or is not complete.
     """
     print(f"{cls.dataset_dir}: {cls.source}. Licence of the images: {cls.licence}.")
     home = root / cls.dataset_dir
@@ -96,13 +97,14 @@ def get(cls: type[BiomedDataset], root: Path, medmnist: bool) -> None:
         check(cls, home, f"complete it, or move {home} away and run again")
         return
     if not cls.archive:
-        raise ValueError(f"Expected a data set that may be passed on, but {cls.dataset_dir} may not: {cls.source}.")
+        raise UserError(f"Expected a data set that may be passed on, but {cls.dataset_dir} may not: {cls.source}.")
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{cls.dataset_dir}.lock", timeout=0), full_disk_told(root):
         if not images.is_dir():  # another process may just have brought them
             install(cls, root, medmnist)
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Gets one after the other; returns 1 where one of them could not be had."""
     args, failures = parser().parse_args(argv), 0
@@ -112,7 +114,7 @@ def main(argv: list[str] | None = None) -> int:
         except Timeout:
             print(f"error: another process is bringing {key} to {args.root}; wait for it, or end it.", file=sys.stderr)
             failures += 1
-        except (ValueError, OSError) as error:
+        except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             failures += 1
     return int(failures > 0)

@@ -9,6 +9,8 @@ from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
 
+from dassl.errors import UserError
+
 from .disk import check_room
 
 BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError)  # the last: a password is wanted
@@ -20,7 +22,7 @@ def unpack(archive: Path, folder: Path) -> None:
     """Unpack a zip into an empty folder, checking every sum; what macOS adds for itself is left out.
 
     Raises:
-        ValueError: it is damaged, no zip, or has an entry that could harm; what was unpacked remains in `folder`.
+        UserError: it is damaged, no zip, or has an entry that could harm; what was unpacked remains in `folder`.
         DiskFullError: there is not room enough.
     """
     try:
@@ -34,7 +36,7 @@ def unpack(archive: Path, folder: Path) -> None:
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno not in AT_ODDS:
             raise
-        raise ValueError(
+        raise UserError(
             f"Expected a sound zip in {archive}, but it is not ({error or type(error).__name__}): delete it, and run "
             "again to download it anew."
         ) from error
@@ -46,7 +48,7 @@ def _check(archive: Path, member: zipfile.ZipInfo) -> None:
     leads_out = posix.is_absolute() or windows.anchor or ".." in windows.parts
     if leads_out or stat.S_IFMT(member.external_attr >> 16) not in KINDS:
         why = "leads out of the folder" if leads_out else "is a link or a device"
-        raise ValueError(
+        raise UserError(
             f"Expected files and folders in {archive}, but its entry {member.filename!r} {why}: nothing was "
             "unpacked; delete it, and take the archive from another source."
         )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
+from dassl.errors import UserError
 from datasets.base import BiomedDataset, Split
 
 
@@ -17,8 +18,8 @@ def check(cls: type[BiomedDataset], folder: Path, way_out: str) -> None:
         way_out: what to do if images are missing.
 
     Raises:
-        FileNotFoundError: there is no split file, or an image that it lists is missing or empty.
-        ValueError: the split is not one of this data set.
+        UserError: there is no split file, or an image that it lists is missing or empty.
+        UserError: the split is not one of this data set.
     """
     images, split = folder / cls.dataset_dir, _read_split(cls, folder)
     items = {images / item.path: item for part in split.values() for item in part}
@@ -31,7 +32,7 @@ def check(cls: type[BiomedDataset], folder: Path, way_out: str) -> None:
     rows = [(name, listed[name], listed[name] - absent[name], others[name]) for name in cls.classes]
     print(tabulate(rows, headers=[cls.dataset_dir, "in split", "found", "others"]))
     if lost:
-        raise FileNotFoundError(
+        raise UserError(
             f"Expected the {len(items)} images that split_{cls.dataset_dir}.json lists, but {len(lost)} are missing or "
             f"empty, the first is {lost[0].path}: {way_out}."
         )

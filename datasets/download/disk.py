@@ -8,8 +8,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dassl.errors import UserError
 
-class DiskFullError(OSError):
+
+class DiskFullError(UserError):
     """No room is left; what was written so far is kept where it can be used again."""
 
 

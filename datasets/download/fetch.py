@@ -14,6 +14,7 @@ from pathlib import Path
 import requests
 from tqdm import tqdm
 
+from dassl.errors import UserError
 from dassl.utils import read_json, write_json
 
 from .disk import check_room, size
@@ -25,7 +26,7 @@ CHUNK = 1 << 16
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may not meet
 
 
-class DownloadError(OSError):
+class DownloadError(UserError):
     """This source does not give the file; another may."""
 
 

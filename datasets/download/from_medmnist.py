@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image
 from tqdm import tqdm
 
+from dassl.errors import UserError
 from dassl.utils import write_json
 from datasets.base import BiomedDataset
 
@@ -25,22 +26,22 @@ def bring_npz(cls: type[BiomedDataset], root: Path) -> tuple[Path, str]:
     """The package's file in `root`, and where it is from; one that lies there already is taken.
 
     Raises:
-        ValueError: another data set, or the package is missing, or the file is not the one that it knows.
+        UserError: another data set, or the package is missing, or the file is not the one that it knows.
         DownloadError, DiskFullError: as `fetch`.
     """
     if cls.__name__ not in NAMES:
-        raise ValueError(f"Expected {' or '.join(NAMES)} for --medmnist, but got {cls.__name__}: leave the flag out.")
+        raise UserError(f"Expected {' or '.join(NAMES)} for --medmnist, but got {cls.__name__}: leave the flag out.")
     try:
         from medmnist import INFO
     except ImportError as error:
-        raise ValueError(f"Expected the package medmnist, but {error}: pip install 'medmnist>=3.0'.") from error
+        raise UserError(f"Expected the package medmnist, but {error}: pip install 'medmnist>=3.0'.") from error
     flag = cls.__name__.lower()
     url, md5, path = INFO[flag][f"url_{SIZE}"], INFO[flag][f"MD5_{SIZE}"], root / f"{flag}_{SIZE}.npz"
     if not path.is_file():
         fetch(url, path)
     found = digest(path, "md5")
     if found != md5:
-        raise ValueError(f"Expected the MD5 {md5} of {path}, but it has {found}: delete it, and run again.")
+        raise UserError(f"Expected the MD5 {md5} of {path}, but it has {found}: delete it, and run again.")
     return path, url
 
 

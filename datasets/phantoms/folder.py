@@ -16,6 +16,8 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
+from dassl.errors import UserError
+
 from . import registry
 
 MARKER = "phantom.json"
@@ -47,8 +49,8 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
     The folder appears at once when it is complete. Two processes may ask for the same folder: one waits for the other.
 
     Raises:
-        ValueError: there is no phantom of this name.
-        FileExistsError: <root>/<NAME> holds something that is not a phantom.
+        UserError: there is no phantom of this name.
+        UserError: <root>/<NAME> holds something that is not a phantom.
     """
     phantom = registry.find(name)
     root = Path(root)
@@ -61,7 +63,7 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
         if _marker(target) == wanted:  # another process was faster
             return
         if target.exists() and not (target / MARKER).is_file():
-            raise FileExistsError(
+            raise UserError(
                 f"Expected a phantom folder or nothing at {target}, found a folder without {MARKER}: "
                 "move it away, or choose another root for the phantoms."
             )

@@ -7,6 +7,8 @@ from zlib import crc32
 
 import numpy as np
 
+from dassl.errors import UserError
+
 from . import (
     btmri,
     busi,
@@ -52,13 +54,13 @@ def find(name: str) -> Phantom:
     """The phantom of this name: a registry name ("COVID_19") or a config's key ("covid"), in any case.
 
     Raises:
-        ValueError: there is no phantom of this name; the message lists those that exist.
+        UserError: there is no phantom of this name; the message lists those that exist.
     """
     for key, phantom in PHANTOMS.items():
         if name.lower() in (key, phantom.name.lower()):
             return phantom
     known = ", ".join(phantom.name for phantom in PHANTOMS.values())
-    raise ValueError(
+    raise UserError(
         f"There is no phantom of the data set {name!r}: phantoms exist for {known}; use one of them or real data."
     )
 

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
+from dassl.errors import UserError
 from dassl.utils import read_json
 
 FOLDER = Path(__file__).parent
@@ -25,28 +26,26 @@ def load_prompts(
         C lists of `n` sentences.
 
     Raises:
-        FileNotFoundError: there is no such bank; lists those that exist.
-        ValueError: it is no such JSON, a class is not in it, or has fewer than `n` sentences.
+        UserError: there is no such bank; lists those that exist.
+        UserError: it is no such JSON, a class is not in it, or has fewer than `n` sentences.
     """
     path = Path(bank) if bank else FOLDER / llm / f"{dataset}.json"
     if not path.is_file():
         found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob("*/*.json")))
-        raise FileNotFoundError(
+        raise UserError(
             f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none; the banks are: {found}. Choose '
             "one of them (PROMPTS.LLM), or write yours there (for folders of images: prompts.json beside the classes)."
         )
     prompts = read_json(path).get("prompts")
     if prompts is None:
-        raise ValueError(
+        raise UserError(
             f'Expected {{"prompts": {{class: [sentence, ...]}}}} in {path}, but it has no "prompts": add it.'
         )
     for name in classnames:
         if name not in prompts:
-            raise ValueError(
-                f'Expected prompts for "{name}" in {path}, but it has only those for {", ".join(prompts)}.'
-            )
+            raise UserError(f'Expected prompts for "{name}" in {path}, but it has only those for {", ".join(prompts)}.')
         if len(prompts[name]) < n:
-            raise ValueError(
+            raise UserError(
                 f'Expected {n} prompts for "{name}" in {path}, but it has {len(prompts[name])}: set N_PROMPTS to at '
                 f"most {min(len(prompts[c]) for c in classnames)}, or add sentences."
             )

@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.errors import UserError, command
 from dassl.utils import read_json, write_json
 from datasets import prompts
 from datasets.base import BiomedDataset
@@ -64,15 +65,15 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
     """A function that asks the model one question; the client repeats it after time-outs and errors that may pass.
 
     Raises:
-        ValueError: the client or the key is missing.
+        UserError: the client or the key is missing.
     """
     try:
         import openai
     except ImportError as error:
-        raise ValueError(f"Expected the package openai, but {error}: pip install 'openai>=1.30'.") from error
+        raise UserError(f"Expected the package openai, but {error}: pip install 'openai>=1.30'.") from error
     key, base_url = os.environ.get("OPENAI_API_KEY"), base_url or os.environ.get("OPENAI_BASE_URL")
     if not (key or base_url):
-        raise ValueError(
+        raise UserError(
             "Expected a key in the environment variable OPENAI_API_KEY, but there is none: set it, or name a server "
             "that needs none by --base-url."
         )
@@ -84,7 +85,7 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
             choice = reply.choices[0]
             message = choice.message.content or getattr(choice.message, "refusal", "") or ""
         except openai.OpenAIError as error:
-            raise OSError(
+            raise UserError(
                 f"Expected an answer of {model} from {client.base_url}, but got {' '.join(str(error).split())}: look "
                 "to OPENAI_API_KEY, --model and --base-url, and run again; what was answered before is kept."
             ) from error
@@ -99,7 +100,7 @@ class Bank:
     """Sentences of each class in a file, with where they come from.
 
     Raises:
-        ValueError: there is such a file, but not by this model for these classes.
+        UserError: there is such a file, but not by this model for these classes.
     """
 
     def __init__(self, path: Path, cls: type[BiomedDataset], model: str, n: int):
@@ -107,7 +108,7 @@ class Bank:
         found = read_json(path) if path.is_file() else {"model": model, "prompts": {}}
         held = found.get("prompts", {})
         if found.get("model") != model or not held.keys() <= set(cls.classes):
-            raise ValueError(
+            raise UserError(
                 f'Expected {path} to be by the model "{model}" for classes of {cls.__name__}, but it is by '
                 f'"{found.get("model", "unknown")}" for {", ".join(held)}: choose another folder by --llm.'
             )
@@ -145,7 +146,7 @@ def generate(bank: Bank, ask: Ask) -> None:
     """Ask until every class of the bank has its sentences.
 
     Raises:
-        ValueError: the model would not describe a class, or not often enough; the other classes are written.
+        UserError: the model would not describe a class, or not often enough; the other classes are written.
     """
     lacking = []
     for name, texts in bank.prompts.items():
@@ -157,24 +158,21 @@ def generate(bank: Bank, ask: Ask) -> None:
         if len(texts) < bank.n:
             lacking.append(f'{len(texts)} of "{name}" (last answer: "{" ".join(answer.text.split())[:80]}")')
     if lacking:
-        raise ValueError(
+        raise UserError(
             f"Expected {bank.n} different sentences of each class, but got {', '.join(lacking)}: run again to ask for "
             f"the rest, or add them to {bank.path}."
         )
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     cli = parser()
     args = cli.parse_args(argv)
     if args.n < 1:
         cli.error(f"expected --n of at least 1, but got {args.n}")
     llm = args.llm or re.sub(r"[^A-Za-z0-9._-]", "-", args.model)
-    try:
-        bank = Bank(prompts.FOLDER / llm / f"{args.dataset}.json", by_key()[args.dataset], args.model, args.n)
-        generate(bank, chat(args.model, args.base_url, args.timeout))
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    bank = Bank(prompts.FOLDER / llm / f"{args.dataset}.json", by_key()[args.dataset], args.model, args.n)
+    generate(bank, chat(args.model, args.base_url, args.timeout))
     print(f"Complete: {bank.path}")
     return 0
 

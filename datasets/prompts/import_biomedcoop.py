@@ -13,6 +13,7 @@ import hashlib
 import sys
 from pathlib import Path
 
+from dassl.errors import UserError, command
 from dassl.utils import read_json, write_json
 from datasets import prompts
 from datasets.catalogue import by_key
@@ -26,11 +27,11 @@ def read_templates(path: Path) -> dict[str, list[str]]:
     """The sentences of each class in a Python file, which is parsed and not run.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it assigns no such dictionary of lists of strings.
+        UserError: there is no such file.
+        UserError: it assigns no such dictionary of lists of strings.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")
+        raise UserError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")
     expected = f"Expected {VARIABLE} = {{class: [sentence, ...]}} in {path}"
     try:
         found = {
@@ -42,12 +43,12 @@ def read_templates(path: Path) -> dict[str, list[str]]:
         }
         templates = ast.literal_eval(found[VARIABLE])
     except KeyError as error:
-        raise ValueError(f"{expected}, but it assigns no such name: take another version of it.") from error
+        raise UserError(f"{expected}, but it assigns no such name: take another version of it.") from error
     except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError) as error:
-        raise ValueError(f"{expected}, but it is not plain data ({error}): take another version of it.") from error
+        raise UserError(f"{expected}, but it is not plain data ({error}): take another version of it.") from error
     lists = templates.values() if isinstance(templates, dict) else [None]
     if not all(isinstance(texts, list) and all(isinstance(text, str) for text in texts) for texts in lists):
-        raise ValueError(f"{expected}, but it holds something else: take another version of it.")
+        raise UserError(f"{expected}, but it holds something else: take another version of it.")
     return templates
 
 
@@ -55,7 +56,7 @@ def import_banks(checkout: Path, folder: Path) -> None:
     """Write a bank for each data set that has all its classes there, and say what was found.
 
     Raises:
-        FileNotFoundError, ValueError: as `read_templates`; or a bank that differs stands in the way.
+        UserError: as `read_templates`; or a bank that differs stands in the way.
     """
     path = checkout / FILE
     templates = read_templates(path)
@@ -73,7 +74,7 @@ def import_banks(checkout: Path, folder: Path) -> None:
         }
         target = folder / f"{key}.json"
         if target.is_file() and read_json(target) != bank:
-            raise ValueError(f"Expected no bank or this one in {target}, but it has another: move it away.")
+            raise UserError(f"Expected no bank or this one in {target}, but it has another: move it away.")
         write_json(bank, target)
         print(f"{key}: {target}{repeats(bank['prompts'])}")
 
@@ -87,15 +88,12 @@ def repeats(sentences: dict[str, list[str]]) -> str:
     return f"; repeats: {', '.join(told)}" if told else ""
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="root of a checkout of BiomedCoOp")
     args = parser.parse_args(argv)
-    try:
-        import_banks(args.checkout, prompts.FOLDER / LLM)
-    except (ValueError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
+    import_banks(args.checkout, prompts.FOLDER / LLM)
     return 0
 
 

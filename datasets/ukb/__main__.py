@@ -8,6 +8,7 @@ from pathlib import Path
 from filelock import Timeout
 from platformdirs import user_config_dir
 
+from dassl.errors import command
 from datasets.ukb.phenotypes import read_withdrawn
 from datasets.ukb.pseudonym import pseudonyms
 from datasets.ukb.recipe import SETS, read_recipe
@@ -31,6 +32,7 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
@@ -42,9 +44,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(prepare(recipe, args.bulk, args.phenotypes, args.out, pseudonym, withdrawn, args.workers))
     except Timeout:
         print(f"error: another process is working in {args.out}; wait for it, or end it.", file=sys.stderr)
-        return 1
-    except (ImportError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("Stopped: the same command goes on from here.", file=sys.stderr)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
+from dassl.errors import UserError
 from datasets.ukb import LeftOut
 from datasets.ukb.recipe import Images
 
 try:
     import pydicom
 except ImportError as error:
-    raise ImportError(
+    raise UserError(
         'Expected the package pydicom, which reads DICOM files, but it is not installed: pip install "pydicom>=2.4".'
     ) from error
 

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from dassl.errors import UserError
 from dassl.utils import atomic_write, mkdir_if_missing
 
 
@@ -37,8 +38,8 @@ class Journal:
             made_with: what must be the same for all images, such as "salt", and its fingerprint.
 
         Raises:
-            FileExistsError: the folder holds a split that no run of this command made.
-            ValueError: the images in the folder were made with another salt or other choices.
+            UserError: the folder holds a split that no run of this command made.
+            UserError: the images in the folder were made with another salt or other choices.
         """
         self.path = folder / "prepared.jsonl"
         self.images = folder / folder.name
@@ -47,9 +48,7 @@ class Journal:
         split = folder / f"split_{folder.name}.json"
         if not self.path.is_file():
             if split.exists():
-                raise FileExistsError(
-                    f"Expected no split at {split}, but found one made by hand: choose another --out."
-                )
+                raise UserError(f"Expected no split at {split}, but found one made by hand: choose another --out.")
             return
         first, *lines = self.path.read_text(encoding="utf-8").splitlines()
         for line in lines:
@@ -60,7 +59,7 @@ class Journal:
             self.visits[visit.key] = visit
         for what, value in json.loads(first).items() if self.visits else ():
             if value != made_with[what]:
-                raise ValueError(
+                raise UserError(
                     f"Expected the {what} that the images in {folder} were made with, but this run has another: "
                     "restore it, or choose another --out."
                 )

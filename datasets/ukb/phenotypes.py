@@ -12,6 +12,8 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from dassl.errors import UserError
+
 CODES, DATES, VISITS = 41270, 41280, 53  # ICD-10 diagnoses, their first dates, days of visits
 # 41270-0.0 and f.41270.0.0 (field, instance, array), or p41270_i0_a0 with "participant." before it or not
 COLUMN = re.compile(r"(?:participant\.)?(?:(?:f\.)?(\d+)[-.](\d+)\.(\d+)|p(\d+)(?:_i(\d+))?(?:_a(\d+))?)", re.I)
@@ -49,11 +51,11 @@ def read(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Recor
         wanted: by eid.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: no column of eid, 41270, 41280 or 53; or a cell that cannot be read (names the column only).
+        UserError: there is no such file.
+        UserError: no column of eid, 41270, 41280 or 53; or a cell that cannot be read (names the column only).
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected the table of participants at {path}, but there is no such file.")
+        raise UserError(f"Expected the table of participants at {path}, but there is no such file.")
     with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
         header = file.readline()
         delimiter = "\t" if "\t" in header else ","
@@ -67,24 +69,24 @@ def read(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Recor
                     if wanted(eid):
                         yield eid, columns.record(row)
             except csv.Error as error:
-                raise ValueError(f"Expected a table in {path}, but a row cannot be read ({error}).") from error
+                raise UserError(f"Expected a table in {path}, but a row cannot be read ({error}).") from error
 
 
 def read_withdrawn(path: Path) -> set[str]:
     """The eids of a list of participants who withdrew, one a line.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: a line that is no number.
+        UserError: there is no such file.
+        UserError: a line that is no number.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"Expected the list of withdrawn participants at {path}, but there is no such file.")
+        raise UserError(f"Expected the list of withdrawn participants at {path}, but there is no such file.")
     lines = path.read_text(encoding=_encoding(path)).splitlines()
     found = [line.split(",")[0].strip(' "') for line in lines if line.strip()]
     if found and EID.fullmatch(found[0]):
         found = found[1:]
     if not all(eid.lstrip("-").isdigit() for eid in found):
-        raise ValueError(f"Expected one participant's number per line in {path}, but a line is something else.")
+        raise UserError(f"Expected one participant's number per line in {path}, but a line is something else.")
     return set(found)
 
 
@@ -102,7 +104,7 @@ class _Columns:
                 self.of[number].append((i, instance, array))
         missing = [str(number) for number in (CODES, DATES, VISITS) if not self.of[number]]
         if self.eid < 0 or missing:
-            raise ValueError(
+            raise UserError(
                 f"Expected columns of eid and of the fields {CODES} (ICD-10 diagnoses), {DATES} (their dates) and "
                 f"{VISITS} (days of visits) in {path}, such as eid, {CODES}-0.0 or p{CODES}, but found none of "
                 f"{', '.join((['eid'] if self.eid < 0 else []) + missing)}: export them too."
@@ -132,7 +134,7 @@ class _Columns:
         try:
             return date.fromisoformat(cell[:10])
         except ValueError:
-            raise ValueError(
+            raise UserError(
                 f"Expected days such as 2020-07-31 in column {self.names[column]} of the table of participants, but "
                 "found something else: export dates in this form."
             ) from None
@@ -144,7 +146,7 @@ class _Columns:
         try:
             return [str(code) for code in ast.literal_eval(cell)]
         except (ValueError, SyntaxError, TypeError):
-            raise ValueError(
+            raise UserError(
                 f'Expected lists such as ["I10", "I251"] or I10|I251 in column {self.names[column]} of the table of '
                 "participants, but found something else."
             ) from None

@@ -13,6 +13,7 @@ from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
 
+from dassl.errors import UserError
 from dassl.utils import atomic_write, write_json
 from datasets.ukb import LeftOut
 from datasets.ukb.cohort import gather
@@ -46,8 +47,8 @@ def prepare(
         What was made and left out, as text.
 
     Raises:
-        FileNotFoundError: no folder, no table, or no zips of the field.
-        ValueError: the table or the journal cannot be used.
+        UserError: no folder, no table, or no zips of the field.
+        UserError: the table or the journal cannot be used.
         filelock.Timeout: another run works in the same folder.
     """
     folder = out / recipe.name
@@ -60,7 +61,7 @@ def prepare(
         zips, unused = find_zips(bulk, recipe.images.field, pseudonym)
         visits = sorted(zips.keys() | journal.visits.keys())
         if not visits:
-            raise FileNotFoundError(
+            raise UserError(
                 f"Expected zips named <eid>_{recipe.images.field}_<instance>_<array>.zip below {bulk}, but found none: "
                 "download this field there, or correct the field in the recipe."
             )

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from dassl.errors import UserError
+
 LEAST = 16  # characters of a salt
 
 Pseudonym = Callable[[str], str]
@@ -20,11 +22,11 @@ def pseudonyms(path: Path, out: Path) -> Pseudonym:
         out: where images go; the salt must lie elsewhere, as whoever has both can find participants by trying.
 
     Raises:
-        ValueError: the file lies within `out`, or is too short for a salt.
+        UserError: the file lies within `out`, or is too short for a salt.
     """
     path = path.expanduser()
     if path.resolve().is_relative_to(out.resolve()):
-        raise ValueError(f"Expected the salt outside {out}, which you may hand on, but got {path}: choose another.")
+        raise UserError(f"Expected the salt outside {out}, which you may hand on, but got {path}: choose another.")
     if not path.is_file():
         path.parent.mkdir(parents=True, exist_ok=True)
         with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
@@ -32,7 +34,7 @@ def pseudonyms(path: Path, out: Path) -> Pseudonym:
         print(f"A new salt is in {path}: keep it, and to yourself; the same participants need it again.")
     salt = path.read_bytes().strip()
     if len(salt) < LEAST:
-        raise ValueError(
+        raise UserError(
             f"Expected a salt of at least {LEAST} characters in {path}, but found {len(salt)}: restore the file, or "
             "remove it to have a new one made."
         )

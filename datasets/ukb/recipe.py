@@ -11,6 +11,7 @@ import yaml
 
 import datasets  # noqa: F401, registers the data sets
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError
 
 FOLDER = Path(__file__).parent
 SETS = ("cmri", "lmri", "pmri")
@@ -26,7 +27,7 @@ class Choice:
 
     def __post_init__(self):
         if not self.at or not all(0 <= place <= 1 for place in self.at):
-            raise ValueError(f"at: {self.at!r} is no list of places from 0 to 1")
+            raise UserError(f"at: {self.at!r} is no list of places from 0 to 1")
 
     def of(self, count: int) -> list[int]:
         """Positions from 0 to count - 1."""
@@ -47,7 +48,7 @@ class Images:
     def __post_init__(self):
         low, high = self.window
         if not 0 <= low < high <= 100:
-            raise ValueError(f"window: {self.window!r} is no pair of rising percentiles")
+            raise UserError(f"window: {self.window!r} is no pair of rising percentiles")
         re.compile(self.series)
 
     @property
@@ -68,13 +69,13 @@ class Participants:
 
     def __post_init__(self):
         if not isinstance(self.active_after, date):
-            raise ValueError(f"active_after: {self.active_after!r} is no day such as 2020-07-01")
+            raise UserError(f"active_after: {self.active_after!r} is no day such as 2020-07-01")
         for key, known in (("diagnosed", ("ever", "by visit")), ("several", ("first", "drop"))):
             if getattr(self, key) not in known:
-                raise ValueError(f"{key}: {getattr(self, key)!r} is none of {', '.join(known)}")
+                raise UserError(f"{key}: {getattr(self, key)!r} is none of {', '.join(known)}")
         for pattern in (p for patterns in (*self.classes.values(), self.normal_without) for p in patterns):
             if not PATTERN.fullmatch(str(pattern)):
-                raise ValueError(f"{pattern!r} is no ICD-10 prefix such as I42 or I110, nor a range such as I20-I25")
+                raise UserError(f"{pattern!r} is no ICD-10 prefix such as I42 or I110, nor a range such as I20-I25")
 
 
 @dataclass(frozen=True)
@@ -91,13 +92,13 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
     """The recipe of "cmri", "lmri" or "pmri", from a file of one's own if there is one.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: keys or values that are not understood, or other classes than the data set's.
+        UserError: there is no such file.
+        UserError: keys or values that are not understood, or other classes than the data set's.
     """
     own = FOLDER / f"{key}.yaml"
     path = path or own
     if not path.is_file():
-        raise FileNotFoundError(f"Expected a recipe at {path}, but there is no such file: start from a copy of {own}.")
+        raise UserError(f"Expected a recipe at {path}, but there is no such file: start from a copy of {own}.")
     try:
         found = yaml.safe_load(path.read_text(encoding="utf-8"))
         images, people = found["images"], found["participants"]
@@ -111,10 +112,10 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
         )
     except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
-        raise ValueError(f"Expected a recipe like {own} in {path}, but found another ({said}): correct it.") from error
+        raise UserError(f"Expected a recipe like {own} in {path}, but found another ({said}): correct it.") from error
     named = [*recipe.participants.classes, recipe.participants.normal]
     if sorted(named) != sorted(recipe.classes):
-        raise ValueError(
+        raise UserError(
             f"Expected the classes {', '.join(recipe.classes)} in {path}, but found {', '.join(named)}: correct it, or "
             f"change datasets/{key}.py too."
         )

@@ -4,6 +4,7 @@ import re
 from collections import Counter, defaultdict
 from pathlib import Path
 
+from dassl.errors import UserError
 from datasets.ukb.pseudonym import Pseudonym
 
 NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.zip")  # eid, field, instance, array
@@ -16,10 +17,10 @@ def find_zips(bulk: Path, field: int, pseudonym: Pseudonym) -> tuple[dict[tuple[
         bulk: folder that holds, at any depth, zips `<eid>_<field>_<instance>_<array>.zip`.
 
     Raises:
-        FileNotFoundError: there is no such folder.
+        UserError: there is no such folder.
     """
     if not bulk.is_dir():
-        raise FileNotFoundError(f"Expected a folder of zips at {bulk}, but there is no such folder.")
+        raise UserError(f"Expected a folder of zips at {bulk}, but there is no such folder.")
     found, left = defaultdict(list), Counter()
     for path in bulk.rglob("*.zip"):
         match = NAME.fullmatch(path.name)

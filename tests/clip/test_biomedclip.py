@@ -12,6 +12,7 @@ import torch
 from torch.nn.functional import normalize
 
 from clip import build_backbone
+from dassl.errors import UserError
 from tests import random_biomedclip
 
 ROOT = Path(__file__).parents[2]
@@ -115,7 +116,7 @@ def test_a_folder_that_lacks_a_file_names_it(folder, tmp_path, removed, sentence
     for path in folder.iterdir():
         if path.name != removed:
             (tmp_path / path.name).symlink_to(path)
-    with pytest.raises(FileNotFoundError, match=sentence):
+    with pytest.raises(UserError, match=sentence):
         build_backbone(f"local-dir:{tmp_path}")
 
 

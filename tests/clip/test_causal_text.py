@@ -8,6 +8,7 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
 from clip import build_backbone
+from dassl.errors import UserError
 
 CONFIG = {
     "embed_dim": 16,
@@ -86,5 +87,5 @@ def test_shapes_are_checked(backbone):
 def test_unknown_names_list_what_exists():
     with pytest.raises(ValueError, match=r"BiomedCLIP, CLIP, PhantomCLIP, hf-hub:.*got \"ClipBio\""):
         build_backbone("ClipBio")
-    with pytest.raises(FileNotFoundError, match="Expected the model folder nowhere"):
+    with pytest.raises(UserError, match="Expected the model folder nowhere"):
         build_backbone("local-dir:nowhere")

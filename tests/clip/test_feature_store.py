@@ -14,6 +14,7 @@ from torch import nn
 
 from clip import Backbone, FeatureStore, Tokens
 from clip.shards import MERGE_ABOVE, Shards
+from dassl.errors import UserError
 
 ROOT = Path(__file__).parents[2]
 
@@ -190,9 +191,9 @@ def test_a_damaged_file_is_left_out_and_made_good(files, tmp_path):
 
 def test_an_unreadable_image_is_named(files, tmp_path):
     Path(files[4]).write_bytes(Path(files[4]).read_bytes()[:60])
-    with pytest.raises(OSError, match=r"readable image, but .*4\.png is not"):
+    with pytest.raises(UserError, match=r"readable image, but .*4\.png is not"):
         FeatureStore(Tiny(), tmp_path / "store").images(files, Plain())
-    with pytest.raises(FileNotFoundError, match=r"none\.png"):
+    with pytest.raises(OSError, match=r"none\.png"):
         FeatureStore(Tiny(), tmp_path / "store").images([str(tmp_path / "none.png")], Plain())
 
 

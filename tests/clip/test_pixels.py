@@ -5,6 +5,7 @@ import pytest
 from PIL import Image
 
 from clip.pixels import read_image
+from dassl.errors import UserError
 
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
 
@@ -34,5 +35,5 @@ def test_eight_bits_stay_what_they_are(tmp_path):
 def test_an_unreadable_file_is_named(tmp_path, content):
     path = tmp_path / "broken.png"
     path.write_bytes(content)
-    with pytest.raises(OSError, match=r"Expected a readable image, but .*broken\.png is not \(.*\): restore it"):
+    with pytest.raises(UserError, match=r"Expected a readable image, but .*broken\.png is not \(.*\): restore it"):
         read_image(path)

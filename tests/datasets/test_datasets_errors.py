@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 import train
+from dassl.errors import UserError
 from tests.datasets.layout import lay_out, load
 
 DOWNLOAD = "`python -m datasets.download btmri`"
@@ -20,7 +21,7 @@ def sentence(error: pytest.ExceptionInfo) -> str:
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(UserError) as error:
         load(tmp_path / "nowhere")
     message = sentence(error)
     assert str(tmp_path / "nowhere" / "BTMRI") in message
@@ -30,7 +31,7 @@ def test_no_folder(tmp_path):
 def test_no_split_file(tmp_path):
     path = lay_out(tmp_path)
     path.unlink()
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(UserError) as error:
         load(tmp_path)
     assert f"split file {path}" in sentence(error) and DOWNLOAD in sentence(error)
 
@@ -86,7 +87,7 @@ def test_a_class_that_the_split_leaves_out(tmp_path, part):
 def test_a_missing_image(tmp_path, gone):
     path = lay_out(tmp_path)
     (path.parent / "BTMRI" / gone).unlink()
-    with pytest.raises(FileNotFoundError) as error:
+    with pytest.raises(UserError) as error:
         load(tmp_path)
     message = sentence(error)
     assert "split_BTMRI.json lists, but 1 are missing" in message
@@ -96,7 +97,7 @@ def test_a_missing_image(tmp_path, gone):
 def test_a_missing_class_folder_counts_all_its_images(tmp_path):
     path = lay_out(tmp_path)
     (path.parent / "BTMRI" / "glioma_tumor").rename(tmp_path / "elsewhere")
-    with pytest.raises(FileNotFoundError, match=r"the 24 images .* but 6 are missing, the first is .*glioma_tumor"):
+    with pytest.raises(UserError, match=r"the 24 images .* but 6 are missing, the first is .*glioma_tumor"):
         load(tmp_path)
 
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dassl.errors import UserError
 from datasets import folder
 from datasets.base import Item
 from datasets.folder import FolderDataset
@@ -142,7 +143,7 @@ def test_what_no_longer_fits_the_kept_split_says_to_delete_it(tmp_path):
     mine(fill(tmp_path))
     kept = str(tmp_path / "split_FolderDataset.json")
     (tmp_path / "covid" / "0.png").unlink()
-    with pytest.raises(FileNotFoundError) as gone:
+    with pytest.raises(UserError) as gone:
         mine(tmp_path)
     assert str(tmp_path / "covid" / "0.png") in str(gone.value) and f"delete {kept}" in str(gone.value)
     (tmp_path / "covid" / "0.png").touch()
@@ -233,7 +234,7 @@ def test_a_class_of_one_image_is_refused_before_anything_is_kept(tmp_path):
 @pytest.mark.parametrize("root", ["phantoms", "nowhere"])
 def test_no_such_folder(tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(FileNotFoundError, match=rf"there is no {root}: give --root \(DATA=\.\.\.\) the folder"):
+    with pytest.raises(UserError, match=rf"there is no {root}: give --root \(DATA=\.\.\.\) the folder"):
         mine(Path(root))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError
 from datasets import prompts
 from datasets.prompts import load_prompts
 
@@ -53,9 +54,7 @@ def test_a_bank_is_found_by_llm_and_data_set(bank, monkeypatch):
     bank.rename(folder / "mine.json")
     monkeypatch.setattr(prompts, "FOLDER", bank.parent)
     assert load_prompts("mine", "me", ["a"], 3) == [["a0", "a1", "a2"]]
-    with pytest.raises(
-        FileNotFoundError, match=r'by "claude" for mine in .*claude/mine\.json, .*; the banks are: me/m'
-    ):
+    with pytest.raises(UserError, match=r'by "claude" for mine in .*claude/mine\.json, .*; the banks are: me/m'):
         load_prompts("mine", "claude", ["a"], 3)
 
 
@@ -89,5 +88,5 @@ def test_a_file_that_is_no_bank_is_named(bank, text, sentence):
 
 
 def test_no_such_bank_lists_those_that_exist():
-    with pytest.raises(FileNotFoundError, match=r"the banks are: .*claude/btmri.*PROMPTS\.LLM"):
+    with pytest.raises(UserError, match=r"the banks are: .*claude/btmri.*PROMPTS\.LLM"):
         load_prompts("chest", "claude", ["a"], 1)

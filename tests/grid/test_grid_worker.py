@@ -51,7 +51,7 @@ def test_a_failure_is_one_line_and_the_others_go_on(line, tmp_path, capsys, here
     (failure,) = [text for text in output.err.splitlines() if "failed:" in text]
     log = run_folder(tmp_path, "CoOp", seed=2) / "log.txt"
     assert failure.startswith("failed: CoOp on btmri, K = 2, seed 2: Expected finite loss terms, but")
-    assert failure.endswith(f"(log: {log})") and "FloatingPointError" in log.read_text()
+    assert failure.endswith(f"(log: {log})") and "DivergedError" in log.read_text()
     assert "3 runs done, 0 finished before, 1 failed; the same command runs them again." in output.out
     assert "Traceback" not in output.err
     monkeypatch.undo()

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dassl.errors import UserError
 from datasets.phantoms import PHANTOMS, folder, prepare, registry
 from datasets.phantoms.folder import MARKER, Counts
 
@@ -110,7 +111,7 @@ def test_a_folder_that_is_not_a_phantom_is_never_touched(tmp_path):
     real = tmp_path / "BTMRI" / "precious.png"
     real.parent.mkdir()
     real.write_text("real data")
-    with pytest.raises(FileExistsError, match=r"phantom\.json"):
+    with pytest.raises(UserError, match=r"phantom\.json"):
         prepare("BTMRI", tmp_path, progress=False, counts=FEW)
     assert real.read_text() == "real data"
 

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from dassl.config import get_cfg_default
+from dassl.errors import UserError
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import load_checkpoint, load_pretrained_weights, resume_from_checkpoint, save_checkpoint
 
@@ -149,7 +150,7 @@ class Innocent:
 
 
 def test_unusable_files_are_named(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"A checkpoint was expected at .*model\.pth\.tar-9, found no file"):
+    with pytest.raises(UserError, match=r"A checkpoint was expected at .*model\.pth\.tar-9, found no file"):
         load_checkpoint(tmp_path / "model.pth.tar-9")
     with pytest.raises(ValueError, match="found None"):
         load_checkpoint(None)

@@ -12,6 +12,7 @@ from dassl.data import DataManager, DatasetWrapper
 from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import DatasetBase, Datum, build_dataset
 from dassl.data.samplers import build_sampler
+from dassl.errors import UserError
 
 
 @pytest.fixture
@@ -28,7 +29,7 @@ def test_datum(tmp_path):
     assert (item.label, item.domain, item.classname, Path(item.impath).name) == (2, 0, "cyst", "a.png")
     with pytest.raises(AttributeError):
         item.label = 3
-    with pytest.raises(FileNotFoundError, match=r"An image of class 'cyst' was expected at .*b\.png"):
+    with pytest.raises(UserError, match=r"An image of class 'cyst' was expected at .*b\.png"):
         Datum(str(tmp_path / "b.png"), 0, 0, "cyst")
 
 
@@ -117,7 +118,7 @@ def test_wrapper_of_several_views(cfg):
 def test_a_damaged_image_is_named(cfg, items, workers):
     cfg.DATALOADER.NUM_WORKERS = workers
     loader = build_data_loader(cfg, data_source=items, tfm=lambda image: image, is_train=False)
-    with pytest.raises(OSError, match=r"An image was expected in .*x\.png, but it cannot be decoded"):
+    with pytest.raises(UserError, match=r"An image was expected in .*x\.png, but it cannot be decoded"):
         next(iter(loader))
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from dassl.engine import SimpleTrainer, TrainerBase, TrainerX, build_trainer
+from dassl.errors import DivergedError, UserError
 from dassl.utils import load_checkpoint, set_random_seed, setup_logger
 
 
@@ -229,16 +230,16 @@ def test_a_loss_that_is_not_finite_stops_the_run(cfg):
     trainer.detect_anomaly(torch.tensor([1.0, 2.0]))
     trainer.detect_anomaly({"sce": torch.tensor(1.0)})
     trainer.epoch, trainer.batch_idx = 2, 6
-    with pytest.raises(FloatingPointError, match=r"^Loss is infinite or NaN \(\[nan\]\) in epoch 3, batch 7;"):
+    with pytest.raises(DivergedError, match=r"^Loss is infinite or NaN \(\[nan\]\) in epoch 3, batch 7;"):
         trainer.model_backward_and_update(torch.tensor(float("nan")))
-    with pytest.raises(FloatingPointError, match=r"^Loss term 'sc' is infinite or NaN \(\[inf\]\)"):
+    with pytest.raises(DivergedError, match=r"^Loss term 'sc' is infinite or NaN \(\[inf\]\)"):
         trainer.detect_anomaly({"anc": torch.tensor(1.0), "sc": torch.tensor(float("inf"))})
 
 
 def test_curves_are_optional(cfg, monkeypatch, tmp_path, capsys):
     monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
     run(cfg, OPTIM__MAX_EPOCH=1, OUTPUT_DIR=str(tmp_path / "a"))
-    with pytest.raises(ImportError, match="TENSORBOARD is on, but tensorboard is not installed"):
+    with pytest.raises(UserError, match="TENSORBOARD is on, but tensorboard is not installed"):
         run(cfg, TENSORBOARD=True, OUTPUT_DIR=str(tmp_path / "b"))
 
     points, closed = [], []
@@ -341,7 +342,7 @@ def test_load_model_takes_the_epoch_or_the_best_or_the_newest(tmp_path, capsys):
     trainer.load_model(str(tmp_path))
     assert [*weights, trainer._models["gen"].weight.item()] == [0.0, 2.0, 2.0]
     assert f"Load {tmp_path}/gen/model-best.pth.tar to gen (epoch=1, val_result=81.5)" in capsys.readouterr().out
-    with pytest.raises(FileNotFoundError, match=r"model\.pth\.tar-9"):
+    with pytest.raises(UserError, match=r"model\.pth\.tar-9"):
         trainer.load_model(tmp_path, epoch=9)
     trainer.load_model("")
     assert "load_model() is skipped" in capsys.readouterr().out

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from dassl.errors import UserError
 from dassl.utils import (
     atomic_write,
     check_isfile,
@@ -96,9 +97,9 @@ def test_damaged_images_are_named(tmp_path, suffix):
     for name, content in (("cut", data[: len(data) // 2]), ("text", b"<html>404</html>"), ("empty", b"")):
         path = tmp_path / f"{name}.{suffix}"
         path.write_bytes(content)
-        with pytest.raises(OSError, match=rf"An image was expected in .*{name}\.{suffix}, but it cannot be decoded"):
+        with pytest.raises(UserError, match=rf"An image was expected in .*{name}\.{suffix}, but it cannot be decoded"):
             read_image(path)
-    with pytest.raises(FileNotFoundError, match=r"An image was expected at .*none\.png, found no file"):
+    with pytest.raises(UserError, match=r"An image was expected at .*none\.png, found no file"):
         read_image(tmp_path / "none.png")
 
 

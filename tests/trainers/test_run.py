@@ -147,8 +147,7 @@ def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
     ("change", "sentence"),
     [
         ({"root": "nowhere"}, r"BTMRI"),
-        ({"dataset": "brains"}, r"Expected one of the datasets .*btmri.*kvasir.* got \"brains\""),
-        ({"shots": 3}, r"Expected one of the shots 1, 2, 4, 8, 16, 32, 64, but got \"3\""),
+        ({"dataset": "brains"}, r"Expected one of the data sets .*btmri.*kvasir.* got \"brains\""),
         ({"shots": 16}, r"16.*6"),
         ({"backbone": "BrainCLIP"}, r"BiomedCLIP.*BrainCLIP"),
     ],
@@ -199,7 +198,7 @@ def test_config_files_merge_from_the_general_to_the_particular():
     args = train.parser().parse_args(["--trainer", "BiomedCoOp", "--dataset", "btmri", "--shots", "16"])
     names = [str(p.relative_to(train.CONFIGS)) for p in train.config_files(args)]
     trainer = "trainers/BiomedCoOp/few_shot"
-    assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml", "shots/16.yaml"]
+    assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml"]
 
 
 @pytest.mark.parametrize("trainer", ["vMFCoOp", "BiomedCoOp", "ZeroshotCLIP"])
@@ -234,8 +233,8 @@ def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, 
     assert "sc is nan at epoch 2, batch 1" in capsys.readouterr().err
     folders = {seed: run_folder(tmp_path, "vMFCoOp", seed=seed) for seed in (1, 2, 3)}
     assert [(folder / "metrics.json").exists() for folder in folders.values()] == [True, False, True]
-    assert "FloatingPointError" in (folders[2] / "log.txt").read_text()
-    assert "FloatingPointError" not in (folders[1] / "log.txt").read_text()
+    assert "DivergedError" in (folders[2] / "log.txt").read_text()
+    assert "DivergedError" not in (folders[1] / "log.txt").read_text()
     monkeypatch.undo()
     assert train.main(flags("vMFCoOp", more=("--seed", 1, 2, 3))) == 0
     assert "Finished already" in capsys.readouterr().out

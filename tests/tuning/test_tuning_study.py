@@ -3,6 +3,7 @@ import sys
 
 import pytest
 
+from dassl.errors import DivergedError, UserError
 from tuning.outcome import Chosen, choose
 from tuning.space import Range
 from tuning.study import Search, Study
@@ -84,7 +85,7 @@ def test_a_second_process_takes_other_trials_and_the_budget_is_for_both(tmp_path
 def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
     def objective(settings):
         if settings == FIRST:
-            raise FloatingPointError("Expected finite loss terms, but anc is nan.")
+            raise DivergedError("Expected finite loss terms, but anc is nan.")
         return peak(settings)
 
     found = study(tmp_path, 3)
@@ -97,7 +98,7 @@ def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
 
 def test_where_all_fail_the_last_reason_is_given(tmp_path):
     def objective(settings):
-        raise FloatingPointError("anc is nan")
+        raise DivergedError("anc is nan")
 
     found = study(tmp_path, 2)
     run(found, objective)
@@ -127,7 +128,7 @@ def test_too_few_trials(tmp_path):
 
 def test_without_optuna_the_extra_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(ImportError, match=r"Expected Optuna, but it is not installed: pip install -e \"\.\[tune\]\""):
+    with pytest.raises(UserError, match=r"Expected Optuna, but it is not installed: pip install -e \"\.\[tune\]\""):
         study(tmp_path)
 
 

@@ -8,6 +8,8 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
+from dassl.errors import UserError
+
 from .dataset_wrapper import DatasetWrapper
 from .datasets import Datum, build_dataset
 from .samplers import build_sampler
@@ -31,10 +33,10 @@ def build_data_loader(
     PyTorch's generators in its workers, follow from the seed alone. A training loader drops an incomplete last batch.
 
     Raises:
-        ValueError: `data_source` is empty.
+        UserError: `data_source` is empty.
     """
     if not data_source:
-        raise ValueError(f"A split of {cfg.DATASET.NAME} is empty: there is nothing to load; check its split file.")
+        raise UserError(f"A split of {cfg.DATASET.NAME} is empty: there is nothing to load; check its split file.")
     # PyTorch seeds each worker (random, NumPy, torch) from one number that it draws from this generator per epoch.
     generator = torch.Generator().manual_seed(cfg.SEED) if cfg.SEED >= 0 else None
     sampler = build_sampler(

@@ -7,6 +7,7 @@ import torchvision.transforms as T
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
+from dassl.errors import UserError
 from dassl.utils import read_image
 
 from .datasets import Datum
@@ -23,7 +24,7 @@ class DatasetWrapper(Dataset):
         is_train: allows DATALOADER.K_TRANSFORMS > 1, which makes each "img" a list.
 
     Raises:
-        ValueError: K_TRANSFORMS > 1 without a transform.
+        UserError: K_TRANSFORMS > 1 without a transform.
     """
 
     def __init__(
@@ -40,7 +41,7 @@ class DatasetWrapper(Dataset):
         self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         self.return_img0 = cfg.DATALOADER.RETURN_IMG0
         if self.k_tfm > 1 and transform is None:
-            raise ValueError(f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply.")
+            raise UserError(f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply.")
         steps = [T.Resize(cfg.INPUT.SIZE, INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]), T.ToTensor()]
         if "normalize" in cfg.INPUT.TRANSFORMS:
             steps.append(T.Normalize(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD))

@@ -23,7 +23,7 @@ def build_sampler(
     `cfg`, `batch_size`, `n_domain` and `n_ins` are for samplers that other toolboxes have; these two ignore them.
 
     Raises:
-        ValueError: another name.
+        UserError: another name.
     """
     check_availability(sampler_type, ["RandomSampler", "SequentialSampler"], what="sampler")
     if sampler_type == "RandomSampler":

@@ -8,7 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from dassl.utils import check_availability, load_checkpoint, resume_from_checkpoint, save_checkpoint, tolist_if_not
+from dassl.errors import DivergedError, UserError
+from dassl.utils import (
+    check_availability,
+    load_checkpoint,
+    resume_from_checkpoint,
+    save_checkpoint,
+    tolist_if_not,
+)
 from dassl.utils.checkpoint import BEST, POINTER, newest_checkpoint
 
 
@@ -30,7 +37,7 @@ class TrainerBase:
     ) -> None:
         """Put a model, with its optimiser and scheduler, in the trainer's care: it is saved, loaded and stepped."""
         if name in self._models:
-            raise ValueError(f"A model named {name!r} is registered already; give each model a name of its own.")
+            raise UserError(f"A model named {name!r} is registered already; give each model a name of its own.")
         self._models[name] = model
         self._optims[name] = optim
         self._scheds[name] = sched
@@ -127,13 +134,13 @@ class TrainerBase:
         """Stop the run if a loss, or one term of a dictionary of losses, is not finite.
 
         Raises:
-            FloatingPointError: names the term, epoch and batch.
+            DivergedError: names the term, epoch and batch.
         """
         terms = loss if isinstance(loss, Mapping) else {"": loss}
         for name, value in terms.items():
             if not torch.isfinite(value).all():
                 term = f"Loss term {name!r}" if name else "Loss"
-                raise FloatingPointError(
+                raise DivergedError(
                     f"{term} is infinite or NaN ({value.detach().flatten()[:4].tolist()}) in epoch {self.epoch + 1}, "
                     f"batch {self.batch_idx + 1}; a lower OPTIM.LR or full precision may help."
                 )
@@ -179,7 +186,7 @@ class TrainerBase:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
-                raise ImportError(
+                raise UserError(
                     "TENSORBOARD is on, but tensorboard is not installed; install or switch off."
                 ) from error
             print(f"Initialize tensorboard (log_dir={log_dir})")

@@ -10,5 +10,5 @@ TRAINER_REGISTRY = Registry("TRAINER")
 
 
 def build_trainer(cfg: CfgNode) -> Any:
-    """The trainer that `cfg.TRAINER.NAME` names; ValueError if none has that name."""
+    """The trainer that `cfg.TRAINER.NAME` names; a UserError if none has that name."""
     return TRAINER_REGISTRY.build(cfg.TRAINER.NAME, cfg)

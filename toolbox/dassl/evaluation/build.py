@@ -10,5 +10,5 @@ EVALUATOR_REGISTRY = Registry("EVALUATOR")
 
 
 def build_evaluator(cfg: CfgNode, **kwargs: Any) -> Any:
-    """The evaluator that `cfg.TEST.EVALUATOR` names; ValueError if none has that name."""
+    """The evaluator that `cfg.TEST.EVALUATOR` names; a UserError if none has that name."""
     return EVALUATOR_REGISTRY.build(cfg.TEST.EVALUATOR, cfg, **kwargs)

@@ -135,7 +135,7 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
     With WARMUP_RECOUNT the schedule counts its epochs from the end of the warm-up, else from the start of training.
 
     Raises:
-        ValueError: an unknown schedule or warm-up.
+        UserError: an unknown schedule or warm-up.
         TypeError: a STEPSIZE of the wrong type.
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)

@@ -22,7 +22,7 @@ def build_optimizer(
         param_groups: taken instead of `model` where given.
 
     Raises:
-        ValueError: an unknown optimiser, or NEW_LAYERS that the model does not have.
+        UserError: an unknown optimiser, or NEW_LAYERS that the model does not have.
         TypeError: STAGED_LR with something other than a module.
     """
     kinds = _kinds(optim_cfg)

@@ -14,6 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dassl.errors import UserError
+
 from .files import atomic_write
 
 BEST = "model-best.pth.tar"
@@ -56,22 +58,22 @@ def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: the file is damaged, or holds pickled objects.
+        UserError: there is no such file.
+        UserError: the file is damaged, or holds pickled objects.
     """
     if fpath is None:
-        raise ValueError("A path to a checkpoint was expected, found None.")
+        raise UserError("A path to a checkpoint was expected, found None.")
     if not Path(fpath).is_file():
-        raise FileNotFoundError(f"A checkpoint was expected at {fpath}, found no file; check the folder and the epoch.")
+        raise UserError(f"A checkpoint was expected at {fpath}, found no file; check the folder and the epoch.")
     try:
         return torch.load(fpath, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ValueError(
+        raise UserError(
             f"{fpath} holds pickled objects, which are not loaded because they can run code; "
             "a checkpoint of tensors, numbers and strings was expected."
         ) from error
     except (RuntimeError, EOFError, OSError) as error:
-        raise ValueError(f"{fpath} is damaged or no checkpoint ({error}); delete it or restore it.") from error
+        raise UserError(f"{fpath} is damaged or no checkpoint ({error}); delete it or restore it.") from error
 
 
 def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = None, scheduler: Any = None) -> int:

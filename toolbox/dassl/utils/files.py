@@ -10,6 +10,8 @@ from typing import IO, Any
 
 from PIL import Image
 
+from dassl.errors import UserError
+
 
 @contextmanager
 def atomic_write(path: str | Path, mode: str = "w") -> Iterator[IO]:
@@ -37,12 +39,12 @@ def read_json(fpath: str | Path) -> Any:
     """Read a JSON file.
 
     Raises:
-        ValueError: the file is not JSON; names it.
+        UserError: the file is not JSON; names it.
     """
     try:
         return json.loads(Path(fpath).read_text(encoding="utf-8"))
     except ValueError as error:
-        raise ValueError(f"JSON was expected in {fpath}, found something else ({error}); restore the file.") from error
+        raise UserError(f"JSON was expected in {fpath}, found something else ({error}); restore the file.") from error
 
 
 def write_json(obj: Any, fpath: str | Path) -> None:
@@ -75,13 +77,13 @@ def read_image(path: str | Path) -> Image.Image:
     """Decode an image file to RGB.
 
     Raises:
-        FileNotFoundError: there is no such file.
-        OSError: the file is no image or is cut short.
+        UserError: there is no such file.
+        UserError: the file is no image or is cut short.
     """
     try:
         with Image.open(path) as image:
             return image.convert("RGB")
     except FileNotFoundError as error:
-        raise FileNotFoundError(f"An image was expected at {path}, found no file; check the data folder.") from error
+        raise UserError(f"An image was expected at {path}, found no file; check the data folder.") from error
     except Exception as error:  # decoders raise OSError, SyntaxError, ValueError, zlib.error, ... on damaged files
-        raise OSError(f"An image was expected in {path}, but it cannot be decoded ({error}); restore it.") from error
+        raise UserError(f"An image was expected in {path}, but it cannot be decoded ({error}); restore it.") from error

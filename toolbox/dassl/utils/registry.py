@@ -6,6 +6,8 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from dassl.errors import UserError
+
 
 class Registry:
     """A table from names to classes or functions.
@@ -51,7 +53,7 @@ class Registry:
         """Construct what is registered under `name` from a configuration.
 
         Raises:
-            ValueError: nothing is registered under that name.
+            UserError: nothing is registered under that name.
         """
         kind = self._name.lower()
         check_availability(name, self.registered_names(), what=kind)
@@ -61,9 +63,9 @@ class Registry:
 
 
 def check_availability(requested: str, available: Sequence[str], what: str = "name") -> None:
-    """Raise a ValueError that lists what exists unless `requested` does."""
+    """Raise a UserError that lists what exists unless `requested` does."""
     if requested not in available:
-        raise ValueError(_unknown(requested, available, what))
+        raise UserError(_unknown(requested, available, what))
 
 
 def _unknown(name: str, names: Sequence[str], what: str) -> str:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from dassl.errors import UserError
+
 
 @dataclass(frozen=True)
 class Datum:
@@ -18,7 +20,7 @@ class Datum:
         classname: name of the class.
 
     Raises:
-        FileNotFoundError: there is no file at `impath`.
+        UserError: there is no file at `impath`.
     """
 
     impath: str = ""
@@ -28,7 +30,7 @@ class Datum:
 
     def __post_init__(self) -> None:
         if not Path(self.impath).is_file():
-            raise FileNotFoundError(
+            raise UserError(
                 f"An image of class {self.classname!r} was expected at {self.impath!r}, found no file; "
                 "check DATASET.ROOT."
             )
@@ -47,7 +49,7 @@ class DatasetBase:
         test: test images.
 
     Raises:
-        ValueError: `train_x` is empty, its labels are not 0 ... C-1, or a label has two names.
+        UserError: `train_x` is empty, its labels are not 0 ... C-1, or a label has two names.
     """
 
     dataset_dir = ""  # folder of the data set, below DATASET.ROOT
@@ -61,7 +63,7 @@ class DatasetBase:
         test: list[Datum] | None = None,
     ) -> None:
         if not train_x:
-            raise ValueError(f"{type(self).__name__} has no training image; check its split file and DATASET.ROOT.")
+            raise UserError(f"{type(self).__name__} has no training image; check its split file and DATASET.ROOT.")
         self.train_x = train_x
         self.train_u = train_u
         self.val = val
@@ -70,7 +72,7 @@ class DatasetBase:
         self.lab2cname, self.classnames = self.get_lab2cname(train_x)
         missing = sorted(set(range(self.num_classes)) - set(self.lab2cname))
         if missing:
-            raise ValueError(
+            raise UserError(
                 f"Labels of {type(self).__name__} must be 0 ... {self.num_classes - 1} without gaps; "
                 f"no training image has label {', '.join(map(str, missing))}."
             )
@@ -86,7 +88,7 @@ class DatasetBase:
         mapping: dict[int, str] = {}
         for item in data_source:
             if mapping.setdefault(item.label, item.classname) != item.classname:
-                raise ValueError(
+                raise UserError(
                     f"Label {item.label} has two names, {mapping[item.label]!r} and {item.classname!r}; "
                     "correct the split file."
                 )

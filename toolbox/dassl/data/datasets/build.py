@@ -10,5 +10,5 @@ DATASET_REGISTRY = Registry("DATASET")
 
 
 def build_dataset(cfg: CfgNode) -> Any:
-    """The data set that `cfg.DATASET.NAME` names; ValueError if none has that name."""
+    """The data set that `cfg.DATASET.NAME` names; a UserError if none has that name."""
     return DATASET_REGISTRY.build(cfg.DATASET.NAME, cfg)

@@ -46,7 +46,7 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
         choices: names that replace INPUT.TRANSFORMS.
 
     Raises:
-        ValueError: an unknown name or interpolation.
+        UserError: an unknown name or interpolation.
     """
     if cfg.INPUT.NO_TRANSFORM:
         print("Note: no transform is applied!")

@@ -1,0 +1,49 @@
+"""Errors that a user can mend, told apart from bugs."""
+
+import errno
+import functools
+import sys
+from collections.abc import Callable
+
+# The disk or the rights on it, not the program: no room, quota used up, read-only, not permitted.
+SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+
+
+class UserError(ValueError):
+    """Something that a user can mend. The message is one sentence: what was expected, what was found, what to do.
+
+    Commands print the message alone. Every other exception is a bug, and keeps its traceback.
+    """
+
+
+class DivergedError(UserError):
+    """A loss that is not finite."""
+
+
+def sentence(error: BaseException) -> str | None:
+    """What to tell the user about an error, or None if it is a bug.
+
+    Beside a `UserError` that is an `OSError` of a full, read-only or forbidden disk, wherever it comes from.
+    """
+    if isinstance(error, UserError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+        where = f" {error.filename}" if error.filename else ""
+        return f"Expected to read or write{where}, but got: {error.strerror}: make room, or choose another folder."
+    return None
+
+
+def command(main: Callable[..., int]) -> Callable[..., int]:
+    """Decorate a command's `main`: what a user can mend is printed as one line, and 1 is returned."""
+
+    @functools.wraps(main)
+    def run(*args, **kwargs) -> int:
+        try:
+            return main(*args, **kwargs)
+        except Exception as error:
+            if not (words := sentence(error)):
+                raise
+            print(f"error: {words}", file=sys.stderr)
+            return 1
+
+    return run
