@@ -16,7 +16,7 @@ from datasets.prompts import load_prompts
 # What the digest called so is of, in the words of an error.
 NAMES = {
     "config": "settings",
-    "split": "a split",
+    "split": "entries of the split",
     "support": "training images",
     "test": "test images",
     "sentences": "sentences",

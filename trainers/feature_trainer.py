@@ -4,12 +4,14 @@ The frozen image tower runs once per image and view (`clip.FeatureStore`); what 
 features. The loop, its log lines and the checkpoint files are Dassl's.
 """
 
+import contextlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +22,7 @@ from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.utils import set_random_seed
+from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
 from trainers import checkpoints
 from trainers.digests import differing, of_training
@@ -46,6 +48,7 @@ class FeatureTrainer(TrainerX):
     """
 
     together = 1  # runs whose steps are taken together, and which share the time that these take
+    random_state: dict[str, Any] | None = None  # of the run's own random numbers, while several runs take turns
     sentences: tuple[int, str | None] = (0, None)  # that were read of each class: their number and digest
     learned: str | None = None  # digest of the checkpoint that was loaded to be tested
 
@@ -70,7 +73,11 @@ class FeatureTrainer(TrainerX):
     @staticmethod
     def losses(trainers: Sequence["FeatureTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
         """`loss` of several trainers of this class, which a method may compute together."""
-        return [trainer.loss(*batch) for trainer, batch in zip(trainers, batches, strict=True)]
+        steps = []
+        for trainer, batch in zip(trainers, batches, strict=True):
+            with trainer.drawing():
+                steps.append(trainer.loss(*batch))
+        return steps
 
     @staticmethod
     def backward(trainers: Sequence["FeatureTrainer"], steps: Sequence[Step]) -> None:
@@ -85,6 +92,16 @@ class FeatureTrainer(TrainerX):
     def class_bound(self) -> bool:
         """Whether what is learned belongs to these classes and cannot meet others."""
         return False
+
+    @contextlib.contextmanager
+    def drawing(self) -> Iterator[None]:
+        """Draw the random numbers that this run draws alone, although others draw in between."""
+        if self.random_state is None:
+            yield
+            return
+        set_random_state(self.random_state)
+        yield
+        self.random_state = get_random_state(cuda=self.device.type == "cuda")
 
     # ------------------------------------------------------------------------------------------------ construction
 
@@ -136,6 +153,7 @@ class FeatureTrainer(TrainerX):
         cfg.defrost()
         cfg.TRAIN.PRINT_FREQ = print_freq
         cfg.freeze()
+        self.built_state = get_random_state(cuda=self.device.type == "cuda")
         self.seconds = {"start": time.time() - self.started}
 
     def learn(self, name: str, module: nn.Module, **optim) -> None:

@@ -47,11 +47,17 @@ class PromptTrainer(FeatureTrainer):
     @staticmethod
     def losses(trainers: Sequence["PromptTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
         """`loss` of each trainer, after one call of the text tower for the prompts of all."""
-        asked = [trainer.prompts(features) for trainer, (features, _) in zip(trainers, batches, strict=True)]
+        asked, steps = [], []
+        for trainer, (features, _) in zip(trainers, batches, strict=True):
+            with trainer.drawing():
+                asked.append(trainer.prompts(features))
         tokens = Tokens(*(torch.cat(parts) for parts in zip(*(tokens for _, tokens in asked), strict=True)))
         encoded = trainers[0].backbone.encode_tokens(torch.cat([embeddings for embeddings, _ in asked]), tokens)
         each = encoded.split([len(embeddings) for embeddings, _ in asked])
-        return [trainer.loss(*batch, prompts) for trainer, batch, prompts in zip(trainers, batches, each, strict=True)]
+        for trainer, batch, prompts in zip(trainers, batches, each, strict=True):
+            with trainer.drawing():
+                steps.append(trainer.loss(*batch, prompts))
+        return steps
 
     def prompt_features(self) -> Tensor:
         """Text features T_p [C, D] of the learned prompts, unit norm."""

@@ -1,7 +1,7 @@
 """Runs that differ in their seed alone, a step of each at a time: the text tower is called once for all of them."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from trainers.feature_trainer import FeatureTrainer
@@ -17,26 +17,34 @@ class Run(Protocol):
 
 
 def train(runs: Sequence[Run]) -> None:
-    """Train and test every run, each as `trainer.train()` would by itself.
+    """Train and test every run, each as `trainer.train()` would by itself: the same random numbers, and the same sums
+    but for their rounding.
 
     A run whose loss is not finite, or that cannot be resumed, drops out; the others go on.
     """
     for run in runs:
-        with run.speaking():
-            run.trainer.together = len(runs)
+        run.trainer.together, run.trainer.random_state = len(runs), run.trainer.built_state
+        with _turn(run):
             run.trainer.before_train()
     last = max(run.trainer.max_epoch for run in runs)
     for epoch in range(last):
         _epoch([run for run in runs if not run.failed and run.trainer.start_epoch <= epoch], epoch)
     for run in runs:
         if not run.failed:
-            with run.speaking():
+            with _turn(run):
                 run.trainer.after_train()
+
+
+@contextmanager
+def _turn(run: Run) -> Iterator[None]:
+    """What a run does between two steps: it speaks, and draws its own random numbers."""
+    with run.speaking(), run.trainer.drawing():
+        yield
 
 
 def _epoch(runs: list[Run], epoch: int) -> None:
     for run in runs:
-        with run.speaking():
+        with _turn(run):
             run.trainer.epoch = epoch
             run.trainer.seed_epoch()
             run.trainer.before_epoch()
@@ -45,7 +53,7 @@ def _epoch(runs: list[Run], epoch: int) -> None:
         _step([(run, batch) for run, batch in zip(runs, batches, strict=True) if not run.failed], index)
     for run in runs:
         if not run.failed:
-            with run.speaking():
+            with _turn(run):
                 run.trainer.after_epoch()
 
 

@@ -14,7 +14,7 @@ from .files import (
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry, check_availability
-from .reproducibility import derive_seed, set_deterministic, set_random_seed
+from .reproducibility import derive_seed, get_random_state, set_deterministic, set_random_seed, set_random_state
 from .small import count_num_param, tolist_if_not
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "collect_env_info",
     "count_num_param",
     "derive_seed",
+    "get_random_state",
     "listdir_nohidden",
     "load_checkpoint",
     "load_pretrained_weights",
@@ -38,6 +39,7 @@ __all__ = [
     "save_checkpoint",
     "set_deterministic",
     "set_random_seed",
+    "set_random_state",
     "setup_logger",
     "tolist_if_not",
     "write_json",

@@ -2,6 +2,7 @@
 
 import os
 import random
+from typing import Any
 
 import numpy as np
 import torch
@@ -12,6 +13,21 @@ def set_random_seed(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
+
+
+def get_random_state(cuda: bool = False) -> dict[str, Any]:
+    """The states of Python's, NumPy's and PyTorch's generators; with `cuda` also of the current GPU's."""
+    state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
+    return state | ({"cuda": torch.cuda.get_rng_state()} if cuda else {})
+
+
+def set_random_state(state: dict[str, Any]) -> None:
+    """Go on with the random numbers that follow after `get_random_state`."""
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if "cuda" in state:
+        torch.cuda.set_rng_state(state["cuda"])
 
 
 def derive_seed(seed: int, *keys: int) -> int:
