@@ -15,6 +15,11 @@ class UserError(ValueError):
     Commands print the message alone. Every other exception is a bug, and keeps its traceback.
     """
 
+    def __init__(self, message: str = ""):
+        if message.startswith("Caught ") and " in DataLoader worker " in message:  # PyTorch puts a traceback around it
+            message = message.rpartition("Error: ")[2].strip()
+        super().__init__(message)
+
 
 class DivergedError(UserError):
     """A loss that is not finite."""
