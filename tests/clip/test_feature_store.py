@@ -13,7 +13,7 @@ from PIL import Image
 from torch import nn
 
 from clip import Backbone, FeatureStore, Tokens
-from clip.shards import MERGE_ABOVE, Shards
+from clip.row_store import MERGE_ABOVE, RowStore
 from dassl.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -183,7 +183,7 @@ def test_texts_and_vocabulary(tmp_path):
 def test_a_damaged_file_is_left_out_and_made_good(files, tmp_path):
     store = FeatureStore(Tiny(), tmp_path / "store")
     expected = store.images(files, Plain())
-    (shard,) = (tmp_path / "store").glob("*/images-*/*.safetensors")
+    (shard,) = (tmp_path / "store").glob("*/images-*/*.rows")
     shard.write_bytes(shard.read_bytes()[:40])
     with pytest.warns(UserWarning, match="is damaged"):
         assert torch.allclose(FeatureStore(Tiny(), tmp_path / "store").images(files, Plain()), expected, atol=1e-6)
@@ -193,15 +193,15 @@ def test_an_unreadable_image_is_named(files, tmp_path):
     Path(files[4]).write_bytes(Path(files[4]).read_bytes()[:60])
     with pytest.raises(UserError, match=r"readable image, but .*4\.png is not"):
         FeatureStore(Tiny(), tmp_path / "store").images(files, Plain())
-    with pytest.raises(OSError, match=r"none\.png"):
+    with pytest.raises(UserError, match=r"none\.png"):
         FeatureStore(Tiny(), tmp_path / "store").images([str(tmp_path / "none.png")], Plain())
 
 
 WRITER = """
 import sys, time, numpy as np
-from clip.shards import Shards
+from clip.row_store import RowStore
 first, folder = int(sys.argv[1]), sys.argv[2]
-table = Shards(folder)
+table = RowStore(folder)
 for i in range(first, first + 100):
     table.put([i.to_bytes(4, "little")], np.full((1, 3), i, np.float32))
     print(i, flush=True)
@@ -214,7 +214,7 @@ def start(first: int, folder: Path) -> subprocess.Popen:
 
 
 def held(folder: Path, numbers: range) -> list[bool]:
-    rows = Shards(folder).get([i.to_bytes(4, "little") for i in numbers])
+    rows = RowStore(folder).get([i.to_bytes(4, "little") for i in numbers])
     assert all(row is None or row.tolist() == [i] * 3 for i, row in zip(numbers, rows, strict=True))
     return [row is not None for row in rows]
 
@@ -223,7 +223,7 @@ def test_two_processes_writing_at_once_lose_nothing(tmp_path):
     writers = [start(0, tmp_path), start(100, tmp_path)]
     assert [writer.wait() for writer in writers if writer.communicate()] == [0, 0]
     assert all(held(tmp_path, range(200)))
-    assert len(list(tmp_path.glob("*.safetensors"))) <= 2 * MERGE_ABOVE  # 200 were written: some were merged
+    assert len(list(tmp_path.glob("*.rows"))) <= 2 * MERGE_ABOVE  # 200 were written: some were merged
 
 
 def test_a_killed_writer_leaves_what_it_wrote(tmp_path):

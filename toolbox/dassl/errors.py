@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import re
 import sys
 from collections.abc import Callable
 
@@ -17,7 +18,7 @@ class UserError(ValueError):
 
     def __init__(self, message: str = ""):
         if message.startswith("Caught ") and " in DataLoader worker " in message:  # PyTorch puts a traceback around it
-            message = message.rpartition("Error: ")[2].strip()
+            message = re.split(r"\ndassl\.errors\.\w+: ", message)[-1].strip()
         super().__init__(message)
 
 
