@@ -163,19 +163,25 @@ class _RowFile:
         return np.where(self.keys[places] == wanted, places, -1)
 
     def read(self, places: np.ndarray) -> np.ndarray:
-        """Return the rows [M, D] at `places` [M]; neighbours are read at once."""
+        """Return the rows [M, D] at `places` [M]; neighbours are read at once.
+
+        Raises:
+            ValueError: the file has become shorter.
+        """
+        order = np.argsort(places)
+        there = places[order]
         rows = np.empty((len(places), self.width), np.float32)
         if not len(places):
             return rows
-        order = np.argsort(places)
-        runs = np.split(order, np.flatnonzero(np.diff(places[order]) != 1) + 1)
+        size, left = self.width * 4, memoryview(rows).cast("B")
+        starts = [0, *(np.flatnonzero(np.diff(there) != 1) + 1).tolist(), len(there)]
         with self.path.open("rb", buffering=0) as file:
-            for run in runs:
-                file.seek(self.start + int(places[run[0]]) * self.width * 4)
-                block = np.empty((len(run), self.width), np.float32)
-                _fill(file, block)
-                rows[run] = block
-        return rows
+            for start, end, place in zip(starts, starts[1:], there[starts[:-1]].tolist(), strict=False):
+                file.seek(self.start + place * size)
+                _fill(file, left[start * size : end * size])
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return rows[back]
 
 
 def _write_head(file: BinaryIO, keys: np.ndarray, width: int) -> None:
@@ -184,10 +190,9 @@ def _write_head(file: BinaryIO, keys: np.ndarray, width: int) -> None:
     np.lib.format.write_array_header_1_0(file, head)
 
 
-def _fill(file: BinaryIO, block: np.ndarray) -> None:
-    left = memoryview(block).cast("B")
-    while left:
-        count = file.readinto(left)
+def _fill(file: BinaryIO, buffer: memoryview) -> None:
+    while buffer:
+        count = file.readinto(buffer)
         if not count:
             raise ValueError("shorter than when it was opened")
-        left = left[count:]
+        buffer = buffer[count:]
