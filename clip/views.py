@@ -140,13 +140,12 @@ def drawn_by() -> bytes:
 
 @lru_cache  # what runs is what was read first, even if the file is edited meanwhile
 def _source(reader: Callable) -> bytes:
-    texts = []
-    for thing in (inspect.getmodule(reader), reader, _view):
-        try:
-            texts.append(inspect.getsource(thing))  # line endings are always \n here
-        except (OSError, TypeError):  # without source: a frozen program, a class's instance
-            texts.append(repr(thing))
-    return "\0".join(texts).encode()
+    try:
+        # Line endings are \n here, whatever they are in the files.
+        module = "".join(inspect.findsource(reader)[0])
+        return "\0".join([module, inspect.getsource(reader), inspect.getsource(_view)]).encode()
+    except (OSError, TypeError):  # a program without its source, or an object that is called: known while it lives
+        return repr((reader, _view)).encode()
 
 
 def _view(image: Image.Image, transform: Callable, digest: bytes, view: int | None) -> Tensor:

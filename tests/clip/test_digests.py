@@ -33,6 +33,12 @@ def later(monkeypatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * 10**9)
 
 
+def stat_by(monkeypatch, function) -> None:
+    """Let the memo alone ask `function` for the state of a file."""
+    system = SimpleNamespace(stat=function, fspath=os.fspath, fsencode=os.fsencode, path=os.path)
+    monkeypatch.setattr(digests, "os", system)
+
+
 def another_process() -> None:
     Digests.known.clear()
 
@@ -64,7 +70,7 @@ def test_each_sign_of_a_change_counts(tmp_path, monkeypatch, changed):
     path = tmp_path / "a.png"
     path.write_bytes(b"before")
     stat = SimpleNamespace(st_size=6, st_mtime_ns=1, st_ctime_ns=1, st_ino=1)
-    monkeypatch.setattr(digests.os, "stat", lambda _: stat)
+    stat_by(monkeypatch, lambda _: stat)
     memo = Digests(tmp_path / "store")
     assert memo.of(path) == content_digest(b"before")
     path.write_bytes(b"behind")
@@ -78,7 +84,7 @@ def test_a_fresh_file_is_not_remembered(tmp_path, monkeypatch, age):
     path, root = tmp_path / "a.png", tmp_path / "store"
     path.write_bytes(b"before")
     stat = SimpleNamespace(st_size=6, st_mtime_ns=1, st_ctime_ns=10**18, st_ino=1)  # of a clock that is too coarse
-    monkeypatch.setattr(digests.os, "stat", lambda _: stat)
+    stat_by(monkeypatch, lambda _: stat)
     monkeypatch.setattr(time, "time_ns", lambda: 10**18 + int(age * 10**9))
     assert Digests(root).of(path) == content_digest(b"before")
     path.write_bytes(b"behind")
@@ -95,8 +101,8 @@ def test_each_file_is_asked_for_its_state_once_a_call(tmp_path, monkeypatch):
     paths = [tmp_path / f"{i}.png" for i in range(3)]
     for path in paths:
         path.write_bytes(path.name.encode())
-    asked, real = [], os.stat
-    monkeypatch.setattr(digests.os, "stat", lambda path: (asked.append(path), real(path))[1])
+    asked: list[str] = []
+    stat_by(monkeypatch, lambda path: (asked.append(path), Path(path).stat())[1])
     found = Digests(tmp_path / "store").of_all([*paths, *map(str, paths)] * 10)
     assert found == [content_digest(path.name.encode()) for path in paths] * 20
     assert sorted(asked) == sorted(map(str, paths))

@@ -17,6 +17,7 @@ from clip.views import SHARED_BYTES, File, load, under_way
 from dassl.errors import UserError
 
 SIZE = 8
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than processors
 
 
 class Noise:
