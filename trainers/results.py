@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
-from dassl.utils import write_json
+from dassl.utils import atomic_write, write_json
 from datasets.base import PHANTOMS
 from datasets.phantoms import VERSION
 
@@ -106,11 +106,9 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
 
 
 def _write_predictions(path: Path, items: list, probabilities: Tensor, classnames: list[str]) -> None:
-    partial = path.with_suffix(".csv.part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "predicted", *classnames])
         for item, row in zip(items, probabilities, strict=True):
             predicted = classnames[int(torch.argmax(row))]
             writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])
-    partial.replace(path)

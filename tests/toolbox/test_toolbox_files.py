@@ -154,6 +154,17 @@ def test_log_copies_what_is_printed_and_is_appended_to(tmp_path, capsys, stdout_
     assert (tmp_path / "other.txt").read_text() == "elsewhere\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_log_without_room_is_named(tmp_path, stdout_restored):
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    setup_logger(tmp_path)
+    with pytest.raises(UserError, match=rf"Expected to write {tmp_path}/log\.txt, but got: No space left on device"):
+        print("a line")
+    with pytest.raises(UserError, match=r"log\.txt"):
+        sys.stdout.close()
+    print("to the console only")
+
+
 def test_no_output_folder_no_log(stdout_restored):
     console = sys.stdout
     setup_logger(None)
