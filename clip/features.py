@@ -1,7 +1,8 @@
 """The feature store: what a frozen tower makes of an image, a view of it, or a text, computed once and kept on disk."""
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from clip.views import File, drawn_by, load
 KEEP_EVERY = 512  # images between two writes: a killed run loses no more
 FEW = 256  # images that are encoded without worker processes
 WORTH_A_LINE = 5  # seconds of encoding that the log has a line about
+Blocks = Generator[tuple[list[bytes], np.ndarray], None, None]
 
 
 class FeatureStore:
@@ -67,20 +69,22 @@ class FeatureStore:
             if rows[key] is None:
                 wanted.setdefault(d, (str(path), {}))[1][key] = v
         files = [File(path, d, list(numbers.items())) for d, (path, numbers) in wanted.items()]
-        for names, block in self._encode(files, transform) if files else ():
-            table.put(names, block)
-            rows.update(zip(names, block, strict=True))
+        if files:
+            with closing(self._encode(files, transform)) as blocks:  # workers go at once if a block cannot be kept
+                for names, block in blocks:
+                    table.put(names, block)
+                    rows.update(zip(names, block, strict=True))
         return torch.from_numpy(np.stack([rows[key] for key in keys]))
 
-    def _encode(self, files: list[File], transform: Callable) -> Iterator[tuple[list[bytes], np.ndarray]]:
+    def _encode(self, files: list[File], transform: Callable) -> Blocks:
         """Names and features of the views of `files`, in blocks that are worth a write."""
         give_back_memory()
         total = sum(len(file.views) for file in files)
         workers = self.workers if total > FEW else 0
         items = load(files, transform, workers, self.backbone.image_size, self.batch_size)
         names, features, waited, began = [], [], 0.0, time.monotonic()
-        with tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
-            batches = _in_batches(items, min(self.batch_size, total))
+        batches = _in_batches(items, min(self.batch_size, total))
+        with closing(items), tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
             while True:
                 asked = time.monotonic()
                 found = next(batches, None)

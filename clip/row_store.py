@@ -42,10 +42,11 @@ class RowStore:
         self._refresh()
         found: list[np.ndarray | None] = [None] * len(keys)
         missing, moved = np.arange(len(keys)), False
+        wanted = _packed(keys)
         for name, file in self.files.copy().items():
             if file is None or not len(missing):
                 continue
-            places = file.places([keys[i] for i in missing])
+            places = file.places(wanted[missing])
             hits = places >= 0
             try:
                 rows = file.read(places[hits])
@@ -68,7 +69,7 @@ class RowStore:
         Raises:
             UserError: the disk is full, read-only or forbidden; names the file.
         """
-        packed = np.array(keys, dtype=f"S{len(keys[0])}")
+        packed = _packed(keys)
         order = np.argsort(packed)
         with atomic_write(self._new(), "wb") as file:
             _write_head(file, packed[order], rows.shape[1])
@@ -154,11 +155,10 @@ class _RowFile:
         if size != self.start + count * self.width * 4:
             raise ValueError("cut short")
 
-    def places(self, keys: Sequence[bytes]) -> np.ndarray:
-        """Return the place [M] of each key among the rows, -1 where it is not here."""
-        wanted = np.array(keys, dtype=self.keys.dtype)
-        if len(keys[0]) != self.keys.dtype.itemsize or not len(self.keys):
-            return np.full(len(keys), -1)
+    def places(self, wanted: np.ndarray) -> np.ndarray:
+        """Return the place [M] of each key [M] among the rows, -1 where it is not here."""
+        if wanted.dtype != self.keys.dtype or not len(self.keys):
+            return np.full(len(wanted), -1)
         places = np.searchsorted(self.keys, wanted).clip(max=len(self.keys) - 1)
         return np.where(self.keys[places] == wanted, places, -1)
 
@@ -182,6 +182,11 @@ class _RowFile:
         back = np.empty_like(order)
         back[order] = np.arange(len(order))
         return rows[back]
+
+
+def _packed(keys: Sequence[bytes]) -> np.ndarray:
+    """Keys as one array; that NumPy drops zeros at their ends does no harm, since all have one length."""
+    return np.array(keys, dtype=f"S{len(keys[0])}" if len(keys) else "S1")
 
 
 def _write_head(file: BinaryIO, keys: np.ndarray, width: int) -> None:

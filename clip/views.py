@@ -2,7 +2,7 @@
 
 import inspect
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from typing import NamedTuple
@@ -78,7 +78,7 @@ class ImageViews(IterableDataset):
 
 def load(
     files: Sequence[File], transform: Callable, workers: int, size: int, batch: int
-) -> Iterator[tuple[list[bytes], Tensor]]:
+) -> Generator[tuple[list[bytes], Tensor], None, None]:
     """Yield the items of `ImageViews`, made by worker processes if `workers` is not 0.
 
     Args:

@@ -145,11 +145,6 @@ def test_a_bug_in_a_worker_keeps_its_traceback(files):
         drawn(files, 1, transform=broken)
 
 
-def test_what_has_been_sent_is_already_shared(files):
-    for _, pixels in load(files, Noise(), 2, SIZE, 5):  # else the thread that sends it could fail unheard
-        assert pixels.is_shared()
-
-
 def test_drawing_leaves_every_generator_alone(files, monkeypatch):
     def reseeded(_):
         raise AssertionError("the GPU's generator was seeded")
