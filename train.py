@@ -260,7 +260,8 @@ class Run:
             with contextlib.redirect_stdout(self.log):
                 yield
         except BaseException as error:
-            self.log.file.write(traceback.format_exc())
+            with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
+                self.log.file.write(traceback.format_exc())
             if not (words := sentence(error)):
                 raise
             self.failed = True
@@ -269,10 +270,11 @@ class Run:
     def build(self) -> None:
         """Write the configuration and make the trainer."""
         from dassl.engine import build_trainer
-        from dassl.utils import collect_env_info, set_random_seed
+        from dassl.utils import atomic_write, collect_env_info, set_random_seed
 
         cfg = self.cfg
-        (self.folder / "config.yaml").write_text(cfg.dump(), encoding="utf-8")
+        with atomic_write(self.folder / "config.yaml") as file:
+            file.write(cfg.dump())
         if cfg.SEED >= 0:
             print(f"Setting fixed seed: {cfg.SEED}")
             set_random_seed(cfg.SEED)

@@ -1,33 +1,32 @@
 """The feature store: what a frozen tower makes of an image, a view of it, or a text, computed once and kept on disk."""
 
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
-from platformdirs import user_cache_dir
 from torch import Tensor
-from torch.utils.data import DataLoader
 from tqdm import tqdm
 
 from clip.backbone import Backbone
+from clip.digests import Digests, content_digest, store_root
 from clip.memory import give_back_memory
-from clip.shards import Shards
-from clip.views import ImageViews, content_digest
+from clip.row_store import RowStore
+from clip.views import File, drawn_by, load
 
 KEEP_EVERY = 512  # images between two writes: a killed run loses no more
 FEW = 256  # images that are encoded without worker processes
 WORTH_A_LINE = 5  # seconds of encoding that the log has a line about
+Blocks = Generator[tuple[list[bytes], np.ndarray], None, None]
 
 
 class FeatureStore:
     """Unit features of a backbone, by content: the same image under another path is the same image.
 
-    Images are kept under (backbone fingerprint, transform, digest of the file's content, view), texts under
-    (fingerprint, text). Several processes may use one store at once.
+    Images are kept under (backbone fingerprint, transform, code that decodes and draws, digest of the file's content,
+    view), texts under (fingerprint, text). Several processes may use one store at once.
 
     Args:
         backbone: whose features.
@@ -39,9 +38,10 @@ class FeatureStore:
     def __init__(self, backbone: Backbone, root: str | Path | None = None, batch_size: int = 0, workers: int = 0):
         self.backbone, self.workers = backbone, workers
         self.batch_size = batch_size or (4 if backbone.device.type == "cpu" else 64)
-        self.root = Path(root or os.environ.get("VMFCOOP_CACHE") or user_cache_dir("vmfcoop")).expanduser()
+        self.root = store_root(root)
+        self.digests = Digests(root)
         self.folder = self.root / backbone.fingerprint()
-        self.tables: dict[str, Shards] = {}
+        self.tables: dict[str, RowStore] = {}
 
     def images(self, paths: Sequence[str], transform: Callable, view: int | Sequence[int] | None = None) -> Tensor:
         """Features [N, D] of image files, float32 on the CPU.
@@ -53,51 +53,51 @@ class FeatureStore:
                 follow from the file's content and this number alone.
 
         Raises:
-            OSError: an unreadable or truncated image; names it.
+            UserError: a missing, unreadable or truncated image; names it.
+            UserError: no room, on the disk or in the memory that worker processes share; says what to do.
         """
         views = [view] * len(paths) if view is None or isinstance(view, int) else list(view)
-        digests = self._digests(paths)
+        digests = self.digests.of_all(paths)
         keys = [
             d + (-1 if v is None else v).to_bytes(4, "little", signed=True) for d, v in zip(digests, views, strict=True)
         ]
-        table = self._table("images-" + content_digest(repr(transform).encode()).hex()[:16])
+        drawn = repr(transform).encode() + b"\0" + drawn_by()
+        table = self._table("images-" + content_digest(drawn).hex()[:16])
         rows = dict(zip(keys, table.get(keys), strict=True))
-        files = {d: (str(path), {}) for d, path in zip(digests, paths, strict=True)}
-        for key, d, v in zip(keys, digests, views, strict=True):
+        wanted: dict[bytes, tuple[str, dict]] = {}  # by content: a path that has it, and number by key of each view
+        for key, path, d, v in zip(keys, paths, digests, views, strict=True):
             if rows[key] is None:
-                files[d][1][key] = v
-        wanted = [(path, digest, views_of) for digest, (path, views_of) in files.items() if views_of]
-        todo = [key for _, _, views_of in wanted for key in views_of]
-        done = 0
-        for block in self._encode([(p, d, list(v.values())) for p, d, v in wanted], transform):
-            names = todo[done : done + len(block)]
-            table.put(names, block)
-            rows.update(zip(names, block, strict=True))
-            done += len(block)
+                wanted.setdefault(d, (str(path), {}))[1][key] = v
+        files = [File(path, d, list(numbers.items())) for d, (path, numbers) in wanted.items()]
+        if files:
+            with closing(self._encode(files, transform)) as blocks:  # workers go at once if a block cannot be kept
+                for names, block in blocks:
+                    table.put(names, block)
+                    rows.update(zip(names, block, strict=True))
         return torch.from_numpy(np.stack([rows[key] for key in keys]))
 
-    def _encode(self, files: list[tuple[str, bytes, list]], transform: Callable) -> Iterator[np.ndarray]:
-        """Features of (path, digest, view numbers) in that order, in blocks that are worth a write."""
+    def _encode(self, files: list[File], transform: Callable) -> Blocks:
+        """Names and features of the views of `files`, in blocks that are worth a write."""
         give_back_memory()
-        images, total = ImageViews(files, transform), sum(len(views) for _, _, views in files)
+        total = sum(len(file.views) for file in files)
         workers = self.workers if total > FEW else 0
-        own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
-        loader = iter(DataLoader(images, batch_size=None, num_workers=workers, generator=own))
-        pixels, features, waited, began = [], [], 0.0, time.monotonic()
-        with tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
-            for left in range(len(images) - 1, -1, -1):
+        items = load(files, transform, workers, self.backbone.image_size, self.batch_size)
+        names, features, waited, began = [], [], 0.0, time.monotonic()
+        batches = _in_batches(items, min(self.batch_size, total))
+        with closing(items), tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
+            while True:
                 asked = time.monotonic()
-                pixels.append(next(loader))
+                found = next(batches, None)
                 waited += time.monotonic() - asked
-                if left and sum(map(len, pixels)) < self.batch_size:
-                    continue
-                for batch in (torch.cat(pixels) if len(pixels) > 1 else pixels[0]).split(self.batch_size):
-                    features.append(self.backbone.encode_image(batch).float().cpu().numpy())
-                    bar.update(len(batch))
-                pixels = []
-                if not left or sum(map(len, features)) >= KEEP_EVERY:
-                    yield np.concatenate(features)
-                    features = []
+                if found is not None:
+                    names += found[0]
+                    features.append(self.backbone.encode_image(found[1]).float().cpu().numpy())
+                    bar.update(len(found[1]))
+                if names and (found is None or len(names) >= KEEP_EVERY):
+                    yield names, np.concatenate(features)
+                    names, features = [], []
+                if found is None:
+                    break
         seconds = time.monotonic() - began
         if seconds > WORTH_A_LINE:
             share = waited / seconds
@@ -118,7 +118,7 @@ class FeatureStore:
 
     def vocabulary(self) -> Tensor:
         """Features [V, D] of each vocabulary token as a text of its own, float32 on the CPU."""
-        table = Shards(self.folder / "vocabulary")  # large, and wanted once: not kept in memory
+        table = RowStore(self.folder / "vocabulary")  # large, and wanted once: not kept in memory
         ids = self.backbone.vocabulary_ids().tolist()
         keys = [i.to_bytes(4, "little") for i in ids]
         rows = table.get(keys)
@@ -127,34 +127,26 @@ class FeatureStore:
             table.put(keys, rows)
         return torch.from_numpy(np.stack(list(rows)))
 
-    def _table(self, name: str) -> Shards:
-        return self.tables.setdefault(name, Shards(self.folder / name))
-
-    def _digests(self, paths: Sequence[str]) -> list[bytes]:
-        """Content digests of files; a file that has not changed since is not read again."""
-        memo = _Digests(self.root / "digests.tsv")
-        return [memo.of(path) for path in paths]
+    def _table(self, name: str) -> RowStore:
+        return self.tables.setdefault(name, RowStore(self.folder / name))
 
 
-class _Digests:
-    """Path, size and time of change to content digest, in a text file that only grows."""
-
-    known: ClassVar[dict[Path, dict[str, bytes]]] = {}  # per file, shared by the stores of a process
-
-    def __init__(self, path: Path):
-        self.path = path
-        if path not in self.known:
-            lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
-            pairs = (line.partition("\t") for line in lines)
-            self.known[path] = {name: bytes.fromhex(value) for value, _, name in pairs if len(value) == 32 and name}
-        self.memo = self.known[path]
-
-    def of(self, file: str) -> bytes:
-        stat = Path(file).stat()
-        name = f"{stat.st_size} {stat.st_mtime_ns} {Path(file).absolute()}"
-        if name not in self.memo:
-            self.memo[name] = content_digest(Path(file).read_bytes())
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a", encoding="utf-8") as lines:  # one short line at a time: appended whole
-                lines.write(f"{self.memo[name].hex()}\t{name}\n")
-        return self.memo[name]
+def _in_batches(items: Iterator[tuple[list[bytes], Tensor]], size: int) -> Iterator[tuple[list[bytes], Tensor]]:
+    """Regroup names and pixels [n, 3, H, W] into batches of `size`; the last may be smaller."""
+    names: list[bytes] = []
+    for item_names, item in items:
+        if not names and len(item) == size:
+            yield item_names, item
+            continue
+        while len(item):
+            if not names:
+                batch = item.new_empty(size, *item.shape[1:])
+            part = item[: size - len(names)]
+            batch[len(names) : len(names) + len(part)] = part
+            names += item_names[: len(part)]
+            item, item_names = item[len(part) :], item_names[len(part) :]
+            if len(names) == size:
+                yield names, batch
+                names = []
+    if names:
+        yield names, batch[: len(names)]

@@ -1,7 +1,6 @@
 """A folder of weights posing as the Hugging Face hub, for code that knows BiomedCLIP by its address there alone."""
 
 import contextlib
-import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from clip.build import NAMES, source_of
 from clip.files import WEIGHTS, Folder, locate
 from clip.open_clip_family import text_config
+from dassl.utils import read_json
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:")
 REVISION = "0" * 40
@@ -41,7 +41,7 @@ def standing_in(backbone: str) -> Iterator[None]:
 
 def _lay_out(place: Folder, cache: Path) -> None:
     """The files of `place` as the hub's repositories of BiomedCLIP and of its text tower."""
-    config = json.loads(place.need("open_clip_config.json").read_text(encoding="utf-8"))
+    config = read_json(place.need("open_clip_config.json"))
     text = config["model_cfg"]["text_cfg"]
     name = text.get("hf_model_name")
     for repo in {BIOMEDCLIP, name or BIOMEDCLIP, text.get("hf_tokenizer_name", BIOMEDCLIP)}:

@@ -1,24 +1,31 @@
 """Any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
-import json
+import re
 import shutil
 import tempfile
 import zipfile
-from collections.abc import Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
 from clip.files import TOKENIZER, WEIGHTS, Folder, HubRepo, locate
 from clip.unwritten import Unwritten
 from dassl.errors import UserError
+from dassl.utils import read_json
+from dassl.utils.tensor_files import is_lfs_pointer, unreadable
 
 # Text configurations that belong to well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
+TOKENIZER_SETTINGS = re.compile(r"(tokenizer_config|special_tokens_map|added_tokens)\.json|merges\.txt")
+# What reading a file of weights raises that is damaged, or that holds something else.
+FOUND_DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
 
 
 def build(name: str, source: str) -> Backbone:
@@ -31,8 +38,7 @@ def build(name: str, source: str) -> Backbone:
     from open_clip.model import CLIP, CustomTextCLIP
 
     place = locate(source)
-    config = json.loads(place.need("open_clip_config.json").read_text(encoding="utf-8"))
-    model_cfg, preprocess = config["model_cfg"], config.get("preprocess_cfg", {})
+    model_cfg, preprocess = _config(place.need("open_clip_config.json"))
     text_cfg = model_cfg["text_cfg"]
     if "hf_model_name" in text_cfg:
         text_place = _text_place(place, text_cfg["hf_model_name"])
@@ -65,10 +71,24 @@ def build(name: str, source: str) -> Backbone:
     return backbone.freeze()
 
 
+def _config(path: Path) -> tuple[dict, dict]:
+    """The model's and the preprocessing's part of an open_clip_config.json."""
+    config = read_json(path)
+    try:
+        return config["model_cfg"] | {"text_cfg": config["model_cfg"]["text_cfg"]}, config.get("preprocess_cfg", {})
+    except (KeyError, TypeError) as error:
+        raise UserError(
+            f"Expected model_cfg and text_cfg in {path}, but it lacks one: copy it from the model's page on the hub."
+        ) from error
+
+
 def _load(model: nn.Module, path: Path) -> None:
     """Load all weights, no more and no less (open_clip drops the one buffer that newer transformers do not have).
 
     The model takes the tensors of the mapped file for its own instead of copying them: memory holds the weights once.
+
+    Raises:
+        UserError: the file is damaged, holds something else, or does not fit; names it.
     """
     from open_clip.factory import load_checkpoint
 
@@ -76,10 +96,12 @@ def _load(model: nn.Module, path: Path) -> None:
     try:
         with _mapped(path):
             load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
-    except RuntimeError as error:
-        raise UserError(
-            f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {error}"
-        ) from error
+    except FOUND_DAMAGED as error:
+        if "loading state_dict" in str(error):
+            raise UserError(
+                f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {error}"
+            ) from error
+        raise unreadable(path, error) from error
     finally:
         del model.load_state_dict
     model.float()  # some are stored in half precision
@@ -100,7 +122,7 @@ def text_config(place: Folder, hf_name: str) -> Path:
     """The text tower's config.json: in its place, or bundled with us for models known to be copied without it."""
     bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
     found = place.find(["config.json"])
-    if found is not None and "model_type" in json.loads(found.read_text(encoding="utf-8")):
+    if found is not None and "model_type" in read_json(found):
         return found
     return bundled if bundled.is_file() else place.need("config.json")
 
@@ -113,12 +135,32 @@ def _hf_tokenizer(place: Folder, text_place: Folder, text_cfg: dict):
     found = found or text_place.find(TOKENIZER) or place.need(*TOKENIZER)
     if isinstance(text_place, HubRepo):
         text_place.find(["tokenizer_config.json"])  # brings it into the cache if there is network
-    return HFTokenizer(
-        str(found.parent),
-        context_length=text_cfg.get("context_length", 77),
-        local_files_only=True,
-        **text_cfg.get("hf_tokenizer_kwargs", text_cfg.get("tokenizer_kwargs", {})),
-    )
+    with _tokenizer_of(found):
+        return HFTokenizer(
+            str(found.parent),
+            context_length=text_cfg.get("context_length", 77),
+            local_files_only=True,
+            **text_cfg.get("hf_tokenizer_kwargs", text_cfg.get("tokenizer_kwargs", {})),
+        )
+
+
+@contextmanager
+def _tokenizer_of(found: Path) -> Iterator[None]:
+    """Name the file that is damaged if what is done within cannot read a tokenizer's folder."""
+    files = [path for path in found.parent.iterdir() if path.name in TOKENIZER or TOKENIZER_SETTINGS.match(path.name)]
+    for path in files:
+        if is_lfs_pointer(path):
+            raise unreadable(path, EOFError(), "a tokenizer")
+    try:
+        yield
+    except Exception as error:  # each tokenizer's own, often a bare Exception
+        for path in files:
+            if path.suffix == ".json":
+                read_json(path)
+        raise UserError(
+            f"Expected a tokenizer in {found.parent}, but {found.name} cannot be read ({error}): copy or download it "
+            "again."
+        ) from error
 
 
 class OpenCLIPBackbone(Backbone):

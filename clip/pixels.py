@@ -1,34 +1,5 @@
-"""Image files as 8-bit RGB pictures, whatever their depth."""
+"""The one reader of image files, which the toolbox's own loaders use too."""
 
-from pathlib import Path
+from dassl.utils.images import read_image
 
-import numpy as np
-from PIL import Image
-
-from dassl.errors import UserError
-
-
-def read_image(path: str | Path) -> Image.Image:
-    """The picture in `path` as 8-bit RGB.
-
-    Grey values of more than 8 bits (16-bit PNG and TIFF, as scanners write them) are stretched from their own lowest
-    and highest to 0..255; Pillow alone would clip everything above 255 to white.
-
-    Raises:
-        UserError: not a readable image, or a truncated one; names it.
-    """
-    try:
-        with Image.open(path) as file:
-            if file.mode.startswith(("I", "F")):
-                return _stretch(np.asarray(file, dtype=np.float64))
-            return file.convert("RGB")
-    except (OSError, SyntaxError) as error:  # PIL raises SyntaxError for some broken PNGs
-        raise UserError(
-            f"Expected a readable image, but {path} is not ({error}): restore it, or remove it from the split."
-        ) from error
-
-
-def _stretch(grey: np.ndarray) -> Image.Image:
-    low, high = grey.min(), grey.max()
-    scaled = (grey - low) * (255 / (high - low) if high > low else 0)
-    return Image.fromarray(scaled.round().astype(np.uint8)).convert("RGB")
+__all__ = ["read_image"]

@@ -1,53 +1,151 @@
 """Views of image files: pictures under a random transform whose randomness follows from content and view number."""
 
+import inspect
 import random
-from collections.abc import Callable, Sequence
-from hashlib import blake2b
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from clip.digests import content_digest
 from clip.pixels import read_image
+from dassl.errors import UserError
 
-VIEWS_PER_READ = 32  # views that are made of one decoding of a file
+SHARED_BYTES = 48 * 10**6  # pixels under way between processes: Docker gives a container 64 MB of shared memory
+MOST_VIEWS = 32  # in one item: more do not travel faster
+PATIENCE = 600  # seconds for an item, after which the workers are taken for dead
+# What PyTorch says when shared memory has run out, which may also end a worker by a bus error, or a worker was killed.
+WORKERS_FAIL = ("shared memory", "No space left on device", "signal: Killed", "DataLoader timed out", "exited unexpect")
 
 
-def content_digest(content: bytes) -> bytes:
-    """The 16 bytes by which a content is known."""
-    return blake2b(content, digest_size=16).digest()
+class File(NamedTuple):
+    """A file of which views are wanted."""
+
+    path: str
+    digest: bytes  # of its content
+    views: Sequence[tuple[bytes, int | None]]  # name and number of each view; None is the transform as it is
 
 
-class ImageViews(Dataset):
-    """An item holds some views of one file, [n, 3, H, W], so that a file is decoded once for many views.
+class ImageViews(IterableDataset):
+    """Yields the names of some views and their pixels [n, 3, H, W], decoding each file once.
+
+    In worker processes each takes every so-manieth file, so that the order of the views depends on their number.
 
     Args:
-        files: path, content digest, and the numbers of the views that are wanted; None is the transform as it is.
+        files: what is wanted.
         transform: from a PIL image to pixels [3, H, W].
+        views_per_item: n; the last item of each process may have fewer.
     """
 
-    def __init__(self, files: Sequence[tuple[str, bytes, Sequence[int | None]]], transform: Callable):
-        self.transform = transform
-        self.items = [
-            (path, digest, views[i : i + VIEWS_PER_READ])
-            for path, digest, views in files
-            for i in range(0, len(views), VIEWS_PER_READ)
-        ]
+    def __init__(self, files: Sequence[File], transform: Callable, views_per_item: int):
+        self.files, self.transform, self.views_per_item = files, transform, views_per_item
 
-    def __len__(self) -> int:
-        return len(self.items)
+    def __iter__(self) -> Iterator[tuple[list[bytes], Tensor]]:
+        worker = get_worker_info()
+        names: list[bytes] = []
+        pixels = None
+        for path, digest, views in self.files[worker.id :: worker.num_workers] if worker else self.files:
+            image = read_image(path)
+            for name, view in views:
+                drawn = _view(image, self.transform, digest, view)
+                if pixels is None:
+                    pixels = drawn.new_empty(self.views_per_item, *drawn.shape)
+                pixels[len(names)] = drawn  # filled one by one: a list and its stack take twice the memory
+                names.append(name)
+                if len(names) == self.views_per_item:
+                    ready = [(names, self._sent(pixels, worker))]
+                    names, pixels = [], None
+                    yield ready.pop()  # nothing here holds what is under way
+        if names:
+            yield names, self._sent(pixels[: len(names)], worker)
 
-    def __getitem__(self, index: int) -> Tensor:
-        path, digest, views = self.items[index]
-        image = read_image(path)
-        first = _view(image, self.transform, digest, views[0])
-        pixels = first.new_empty(len(views), *first.shape)  # filled one by one: a list and its stack take twice that
-        pixels[0] = first
-        for i, view in enumerate(views[1:], 1):
-            pixels[i] = _view(image, self.transform, digest, view)
+    def _sent(self, pixels: Tensor, worker: object) -> Tensor:
+        """Put pixels where the other process sees them: here, where failing is an error that reaches it.
+
+        Left to the thread that sends them, an error would be printed and the item lost, and the receiver would wait.
+        """
+        if worker:
+            with workers_fail_in_words():
+                return pixels.clone().share_memory_() if len(pixels) < self.views_per_item else pixels.share_memory_()
         return pixels
+
+
+def load(
+    files: Sequence[File], transform: Callable, workers: int, size: int, batch: int
+) -> Generator[tuple[list[bytes], Tensor], None, None]:
+    """Yield the items of `ImageViews`, made by worker processes if `workers` is not 0.
+
+    Args:
+        files: what is wanted.
+        transform: from a PIL image to pixels [3, size, size].
+        workers: the most processes that decode.
+        size: of an image, in pixels.
+        batch: views in an item if there are no workers.
+
+    Raises:
+        UserError: shared memory has run out all the same, or a worker was killed.
+    """
+    plan = under_way(workers, 3 * size * size * 4)
+    items = ImageViews(files, transform, plan.views if plan.workers else batch)
+    settings: dict = {"num_workers": plan.workers, "prefetch_factor": plan.ahead, "timeout": PATIENCE}
+    own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
+    with workers_fail_in_words():
+        yield from DataLoader(items, batch_size=None, generator=own, **(settings if plan.workers else {}))
+
+
+class Plan(NamedTuple):
+    """How images are decoded."""
+
+    workers: int  # processes; 0 is the caller's own
+    ahead: int  # items that each makes before they are asked for
+    views: int  # in an item
+
+
+def under_way(workers: int, view_bytes: int) -> Plan:
+    """Return how at most `workers` processes can decode so that all pixels under way fit into `SHARED_BYTES`.
+
+    Under way is what is made ahead, an item that has arrived, and the next one while that is let go.
+    """
+    room = SHARED_BYTES // view_bytes  # views
+    workers = max(0, min(workers, room - 2))
+    ahead = 2 if room // (2 * workers + 2) >= 4 else 1
+    return Plan(workers, ahead, min(MOST_VIEWS, room // (ahead * workers + 2)))
+
+
+@contextmanager
+def workers_fail_in_words() -> Iterator[None]:
+    """Turn what PyTorch raises when worker processes have no shared memory, or die, into a UserError."""
+    try:
+        yield
+    except (RuntimeError, OSError) as error:
+        if not any(sign in str(error) for sign in WORKERS_FAIL):
+            raise
+        words = str(error).splitlines()[0].rstrip(".")
+        raise UserError(
+            f"Expected shared memory for the processes that decode images, but got: {words}: "
+            "give the container more (docker run --shm-size 1g), or set DATALOADER.NUM_WORKERS 0."
+        ) from error
+
+
+def drawn_by() -> bytes:
+    """Return a digest of the code that decides which pixels a view of a file has: the reader's module, and `_view`."""
+    return content_digest(_source(read_image))
+
+
+@lru_cache  # what runs is what was read first, even if the file is edited meanwhile
+def _source(reader: Callable) -> bytes:
+    try:
+        # Line endings are \n here, whatever they are in the files.
+        module = "".join(inspect.findsource(reader)[0])
+        return "\0".join([module, inspect.getsource(reader), inspect.getsource(_view)]).encode()
+    except (OSError, TypeError):  # a program without its source, or an object that is called: known while it lives
+        return repr((reader, _view)).encode()
 
 
 def _view(image: Image.Image, transform: Callable, digest: bytes, view: int | None) -> Tensor:
@@ -56,11 +154,12 @@ def _view(image: Image.Image, transform: Callable, digest: bytes, view: int | No
         return transform(image)
     seed = int.from_bytes(content_digest(digest + view.to_bytes(4, "little"))[:8], "little")
     python, numpy_ = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed % 2**63)
-        random.seed(seed)
-        np.random.seed(seed % 2**32)
-        pixels = transform(image)
-    random.setstate(python)
-    np.random.set_state(numpy_)
-    return pixels
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(seed % 2**63)  # not torch.manual_seed, which seeds the GPUs' as well
+            random.seed(seed)
+            np.random.seed(seed % 2**32)
+            return transform(image)
+    finally:
+        random.setstate(python)
+        np.random.set_state(numpy_)

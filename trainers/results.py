@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from clip.build import is_phantom
 from clip.digests import Digests
-from dassl.utils import write_json
+from dassl.utils import atomic_write, write_json
 from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
@@ -108,11 +108,9 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
 
 
 def _write_predictions(path: Path, items: list, probabilities: Tensor, classnames: list[str]) -> None:
-    partial = path.with_suffix(".csv.part")
-    with partial.open("w", newline="", encoding="utf-8") as file:
+    with atomic_write(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "predicted", *classnames])
         for item, row in zip(items, probabilities, strict=True):
             predicted = classnames[int(torch.argmax(row))]
             writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])
-    partial.replace(path)

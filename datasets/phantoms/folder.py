@@ -68,8 +68,11 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
                 "move it away, or choose another root for the phantoms."
             )
         shutil.rmtree(partial_, ignore_errors=True)  # what a killed process left
-        _render(phantom.name, partial_, counts, progress)
-        (partial_ / MARKER).write_text(json.dumps(wanted, indent=1) + "\n")
+        from dassl.utils import writing  # loads torch, which the processes that draw do without
+
+        with writing(target):
+            _render(phantom.name, partial_, counts, progress)
+            (partial_ / MARKER).write_text(json.dumps(wanted, indent=1) + "\n")
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)

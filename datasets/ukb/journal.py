@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from dassl.errors import UserError
-from dassl.utils import atomic_write, mkdir_if_missing
+from dassl.utils import atomic_write, mkdir_if_missing, writing
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Journal:
     def add(self, visit: Visit) -> None:
         """Note a finished visit."""
         self.visits[visit.key] = visit
-        with self.path.open("a", encoding="utf-8") as file:
+        with writing(self.path), self.path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(asdict(visit)) + "\n")
 
     def forget(self, participants: set[str]) -> None:

@@ -1,8 +1,8 @@
 """Stored features equal computed ones, whoever asks, in whatever order, and whatever died before."""
 
+import errno
+import os
 import random
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -13,10 +13,7 @@ from PIL import Image
 from torch import nn
 
 from clip import Backbone, FeatureStore, Tokens
-from clip.shards import MERGE_ABOVE, Shards
 from dassl.errors import UserError
-
-ROOT = Path(__file__).parents[2]
 
 
 class Tiny(Backbone):
@@ -183,7 +180,7 @@ def test_texts_and_vocabulary(tmp_path):
 def test_a_damaged_file_is_left_out_and_made_good(files, tmp_path):
     store = FeatureStore(Tiny(), tmp_path / "store")
     expected = store.images(files, Plain())
-    (shard,) = (tmp_path / "store").glob("*/images-*/*.safetensors")
+    (shard,) = (tmp_path / "store").glob("*/images-*/*.rows")
     shard.write_bytes(shard.read_bytes()[:40])
     with pytest.warns(UserWarning, match="is damaged"):
         assert torch.allclose(FeatureStore(Tiny(), tmp_path / "store").images(files, Plain()), expected, atol=1e-6)
@@ -193,44 +190,44 @@ def test_an_unreadable_image_is_named(files, tmp_path):
     Path(files[4]).write_bytes(Path(files[4]).read_bytes()[:60])
     with pytest.raises(UserError, match=r"readable image, but .*4\.png is not"):
         FeatureStore(Tiny(), tmp_path / "store").images(files, Plain())
-    with pytest.raises(OSError, match=r"none\.png"):
+    with pytest.raises(UserError, match=r"none\.png"):
         FeatureStore(Tiny(), tmp_path / "store").images([str(tmp_path / "none.png")], Plain())
 
 
-WRITER = """
-import sys, time, numpy as np
-from clip.shards import Shards
-first, folder = int(sys.argv[1]), sys.argv[2]
-table = Shards(folder)
-for i in range(first, first + 100):
-    table.put([i.to_bytes(4, "little")], np.full((1, 3), i, np.float32))
-    print(i, flush=True)
-"""
+def test_features_of_another_decoding_are_not_served(files, tmp_path, monkeypatch):
+    store = FeatureStore(Tiny(), tmp_path / "store")
+    upright = store.images(files, Plain())
+    with monkeypatch.context() as patch:
+        patch.setattr("clip.views.read_image", turned)
+        lying = store.images(files, Plain())
+        assert torch.equal(FeatureStore(Tiny(), tmp_path / "store").images(files, Plain()), lying)
+    assert not torch.allclose(lying, upright, atol=1e-3)
+    assert torch.equal(store.images(files, Plain()), upright)
+    assert store.backbone.images_seen == 2 * len(files)
 
 
-def start(first: int, folder: Path) -> subprocess.Popen:
-    command = [sys.executable, "-c", WRITER, str(first), str(folder)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
+def turned(path):
+    return Image.open(path).transpose(Image.Transpose.ROTATE_90)
 
 
-def held(folder: Path, numbers: range) -> list[bool]:
-    rows = Shards(folder).get([i.to_bytes(4, "little") for i in numbers])
-    assert all(row is None or row.tolist() == [i] * 3 for i, row in zip(numbers, rows, strict=True))
-    return [row is not None for row in rows]
+def test_batches_are_full_whatever_the_views_of_a_file_are(files, tmp_path):
+    sizes = []
+
+    class Recording(Tiny):
+        def pool_image(self, images):
+            sizes.append(len(images))
+            return super().pool_image(images)
+
+    store = FeatureStore(Recording(), tmp_path / "store", batch_size=5)
+    views = [0, 1, 2, 3, 0, 1, 0, 0, 0, 0, 1, 2]
+    store.images([files[i] for i in (0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 5, 5)], Crop(), views)
+    assert sizes == [5, 5, 2]
 
 
-def test_two_processes_writing_at_once_lose_nothing(tmp_path):
-    writers = [start(0, tmp_path), start(100, tmp_path)]
-    assert [writer.wait() for writer in writers if writer.communicate()] == [0, 0]
-    assert all(held(tmp_path, range(200)))
-    assert len(list(tmp_path.glob("*.safetensors"))) <= 2 * MERGE_ABOVE  # 200 were written: some were merged
+def test_a_full_disk_is_named(files, tmp_path, monkeypatch):
+    def full(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-
-def test_a_killed_writer_leaves_what_it_wrote(tmp_path):
-    writer = start(0, tmp_path)
-    for line in writer.stdout:
-        if int(line) == 80:  # a merge has happened
-            break
-    writer.kill()
-    writer.communicate()
-    assert all(held(tmp_path, range(81)))
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(UserError, match=rf"Expected to write {tmp_path}/store/.*, but got: No space left on device"):
+        FeatureStore(Tiny(), tmp_path / "store").images(files, Plain())

@@ -155,14 +155,20 @@ def test_unusable_files_are_named(tmp_path):
     with pytest.raises(ValueError, match="found None"):
         load_checkpoint(None)
     torch.save({"state_dict": {}, "scheduler": Innocent()}, tmp_path / "objects")
-    with pytest.raises(ValueError, match="objects holds pickled objects"):
+    with pytest.raises(ValueError, match="objects, but it holds pickled objects"):
         load_checkpoint(tmp_path / "objects")
     save_checkpoint({"state_dict": {"w": torch.ones(100)}, "epoch": 1}, tmp_path)
     whole = (tmp_path / "model.pth.tar-1").read_bytes()
     for name, content in (("half", whole[: len(whole) // 2]), ("empty", b"")):
         (tmp_path / name).write_bytes(content)
-        with pytest.raises(ValueError, match=f"{name} (is damaged|holds pickled)"):
+        with pytest.raises(ValueError, match=f"{name}, but it is (damaged|empty)"):
             load_checkpoint(tmp_path / name)
+
+
+def test_a_pointer_of_git_lfs_is_told_from_damage(tmp_path):
+    (tmp_path / "model.pth.tar-1").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 783\n")
+    with pytest.raises(UserError, match=r"model\.pth\.tar-1, but it is a Git LFS pointer .*: run `git lfs pull`"):
+        load_checkpoint(tmp_path / "model.pth.tar-1")
 
 
 def test_nothing_is_unpickled(tmp_path):

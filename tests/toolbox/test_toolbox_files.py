@@ -1,11 +1,12 @@
-"""Files, images, log and environment."""
+"""Files, log and environment."""
 
+import errno
 import os
 import sys
+from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+import torch
 
 from dassl.errors import UserError
 from dassl.utils import (
@@ -14,15 +15,19 @@ from dassl.utils import (
     collect_env_info,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     setup_logger,
     write_json,
+    writing,
 )
 
 
 def crash(*_):
     raise OSError("the machine stopped here")
+
+
+def crash_with(number: int):
+    raise OSError(number, os.strerror(number))
 
 
 def test_json_round_trip_makes_folders(tmp_path):
@@ -83,24 +88,48 @@ def test_folders(tmp_path):
         assert check_isfile(tmp_path / "missing") is False
 
 
-def test_images_become_rgb(tmp_path):
-    Image.fromarray(np.full((3, 5), 7, "uint8")).save(tmp_path / "grey.png")
-    image = read_image(str(tmp_path / "grey.png"))
-    assert (image.mode, image.size, image.getpixel((0, 0))) == ("RGB", (5, 3), (7, 7, 7))
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM])
+def test_a_disk_that_cannot_be_written_is_named(tmp_path, monkeypatch, number):
+    path = tmp_path / "metrics.json"
+    write_json({"accuracy": 1}, path)
+    monkeypatch.setattr(os, "fsync", lambda _: crash_with(number))  # a full disk tells no file name
+    with pytest.raises(UserError, match=rf"Expected to write {path}, but got: {os.strerror(number)}: make room, or"):
+        write_json({"accuracy": 2}, path)
+    assert read_json(path) == {"accuracy": 1}
+    assert [p.name for p in tmp_path.iterdir()] == ["metrics.json"]
 
 
-@pytest.mark.parametrize("suffix", ["png", "jpg"])
-def test_damaged_images_are_named(tmp_path, suffix):
-    whole = tmp_path / f"whole.{suffix}"
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype="uint8")).save(whole)
-    data = whole.read_bytes()
-    for name, content in (("cut", data[: len(data) // 2]), ("text", b"<html>404</html>"), ("empty", b"")):
-        path = tmp_path / f"{name}.{suffix}"
-        path.write_bytes(content)
-        with pytest.raises(UserError, match=rf"An image was expected in .*{name}\.{suffix}, but it cannot be decoded"):
-            read_image(path)
-    with pytest.raises(UserError, match=r"An image was expected at .*none\.png, found no file"):
-        read_image(tmp_path / "none.png")
+def test_what_libraries_say_of_a_full_disk_is_understood(tmp_path):
+    from safetensors import SafetensorError
+
+    for error, words in (
+        (SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)"), "No space left"),
+        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 704 vs 598"), "cut short"),
+        (RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"), "cut short"),
+    ):
+        with (
+            pytest.raises(UserError, match=f"Expected to write here/x, but got: .*{words}") as caught,
+            writing("here/x"),
+        ):
+            raise error
+        assert caught.value.__cause__ is error
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+@pytest.mark.parametrize("size", [10, 2**20])
+def test_a_tensor_on_a_full_disk_is_named(size):
+    words = "Expected to write /dev/full, but got: "
+    with pytest.raises(UserError, match=words), writing("/dev/full"), Path("/dev/full").open("wb") as file:
+        torch.save({"a": torch.zeros(size)}, file)
+
+
+@pytest.mark.parametrize(
+    "error", [RuntimeError("size mismatch"), OSError("no number"), FileNotFoundError(2, "none"), UserError("mend it")]
+)
+def test_other_errors_pass_while_writing(error):
+    with pytest.raises(type(error)) as caught, writing("here"):
+        raise error
+    assert caught.value is error
 
 
 def test_log_copies_what_is_printed_and_is_appended_to(tmp_path, capsys, stdout_restored):
@@ -125,6 +154,17 @@ def test_log_copies_what_is_printed_and_is_appended_to(tmp_path, capsys, stdout_
     assert (tmp_path / "other.txt").read_text() == "elsewhere\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_log_without_room_is_named(tmp_path, stdout_restored):
+    (tmp_path / "log.txt").symlink_to("/dev/full")
+    setup_logger(tmp_path)
+    with pytest.raises(UserError, match=rf"Expected to write {tmp_path}/log\.txt, but got: No space left on device"):
+        print("a line")
+    with pytest.raises(UserError, match=r"log\.txt"):
+        sys.stdout.close()
+    print("to the console only")
+
+
 def test_no_output_folder_no_log(stdout_restored):
     console = sys.stdout
     setup_logger(None)
@@ -132,8 +172,6 @@ def test_no_output_folder_no_log(stdout_restored):
 
 
 def test_environment_names_versions():
-    import torch
-
     lines = collect_env_info().splitlines()
     assert f"torch: {torch.__version__.split('+')[0]}" in [line.split("+")[0] for line in lines]
     assert any(line.startswith("Python: 3.") for line in lines)

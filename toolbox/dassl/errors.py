@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import re
 import sys
 from collections.abc import Callable
 
@@ -14,6 +15,11 @@ class UserError(ValueError):
 
     Commands print the message alone. Every other exception is a bug, and keeps its traceback.
     """
+
+    def __init__(self, message: str = ""):
+        if message.startswith("Caught ") and " in DataLoader worker " in message:  # PyTorch puts a traceback around it
+            message = re.split(r"\ndassl\.errors\.\w+: ", message)[-1].strip()
+        super().__init__(message)
 
 
 class DivergedError(UserError):

@@ -7,10 +7,11 @@ from .files import (
     check_isfile,
     listdir_nohidden,
     mkdir_if_missing,
-    read_image,
     read_json,
     write_json,
+    writing,
 )
+from .images import read_image
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry, check_availability
@@ -43,4 +44,5 @@ __all__ = [
     "setup_logger",
     "tolist_if_not",
     "write_json",
+    "writing",
 ]

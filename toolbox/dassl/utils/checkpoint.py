@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from dassl.errors import UserError
 
 from .files import atomic_write
+from .tensor_files import unreadable
 
 BEST = "model-best.pth.tar"
 POINTER = "checkpoint"
@@ -67,13 +68,10 @@ def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
         raise UserError(f"A checkpoint was expected at {fpath}, found no file; check the folder and the epoch.")
     try:
         return torch.load(fpath, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(
-            f"{fpath} holds pickled objects, which are not loaded because they can run code; "
-            "a checkpoint of tensors, numbers and strings was expected."
-        ) from error
-    except (RuntimeError, EOFError, OSError) as error:
-        raise UserError(f"{fpath} is damaged or no checkpoint ({error}); delete it or restore it.") from error
+    except PermissionError:
+        raise
+    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError) as error:
+        raise unreadable(fpath, error, "tensors, numbers and strings of a checkpoint") from error
 
 
 def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = None, scheduler: Any = None) -> int:

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from .files import mkdir_if_missing
+from .files import mkdir_if_missing, writing
 
 
 class Logger:
@@ -12,33 +12,41 @@ class Logger:
 
     Args:
         fpath: the file; None writes to the console alone.
+
+    Raises:
+        UserError: here or later, the file cannot be written for lack of room or rights; names it.
     """
 
     def __init__(self, fpath: str | Path | None = None) -> None:
         self.console = sys.stdout
         self.file = None
         if fpath is not None:
-            mkdir_if_missing(Path(fpath).parent)
-            # Line by line, so that a run that is killed leaves all it said; appended, so that a resumed run keeps it.
-            self.file = Path(fpath).open("a", buffering=1, encoding="utf-8")  # noqa: SIM115 - open while the run lasts
+            self.path = Path(fpath)
+            with writing(self.path):
+                mkdir_if_missing(self.path.parent)
+                # Line by line, so that a run that is killed leaves all it said; appended for those that go on.
+                self.file = self.path.open("a", buffering=1, encoding="utf-8")
 
     def write(self, msg: str) -> int:
         """Write to both."""
         if self.file is not None:
-            self.file.write(msg)
+            with writing(self.path):
+                self.file.write(msg)
         return self.console.write(msg)
 
     def flush(self) -> None:
         """Flush both."""
         self.console.flush()
         if self.file is not None:
-            self.file.flush()
+            with writing(self.path):
+                self.file.flush()
 
     def close(self) -> None:
         """Close the file; the console stays open."""
         if self.file is not None:
-            self.file.close()
-            self.file = None
+            file, self.file = self.file, None
+            with writing(self.path):
+                file.close()
 
     def __enter__(self) -> "Logger":
         return self

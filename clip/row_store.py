@@ -1,0 +1,203 @@
+"""Rows of numbers under keys, in a folder of append-only files that several processes may write at once."""
+
+import errno
+import os
+import time
+import uuid
+import warnings
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from filelock import FileLock, Timeout
+
+from dassl.errors import UserError
+from dassl.utils import atomic_write
+
+MERGE_ABOVE = 64  # small files in a folder
+SMALL = 100_000  # rows; a larger file is left as it is, or every merge would copy the whole table
+ROWS_AT_ONCE = 4096  # copied while merging: 8 MB at D = 512
+A_DAY = 86_400  # seconds
+GONE = {errno.ENOENT, errno.ESTALE}  # the second on network disks, while a file is open
+
+
+class RowStore:
+    """A table from keys (bytes, all of one length) to float32 rows.
+
+    Memory holds the keys alone; a row is read from its file when it is asked for. (Not mapped: a mapped file that
+    another machine removes from a network disk ends the process.)
+
+    Each `put` writes a file of its own that appears whole or not at all, so that writers never meet. Many small files
+    are merged now and then. A key that is in two files has the same row in both.
+    """
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+        self.files: dict[str, _RowFile | None] = {}  # by name; None is a damaged one
+
+    def get(self, keys: Sequence[bytes]) -> list[np.ndarray | None]:
+        """Return the row [D] of each key, None where there is none yet."""
+        self._refresh()
+        found: list[np.ndarray | None] = [None] * len(keys)
+        missing, moved = np.arange(len(keys)), False
+        wanted = _packed(keys)
+        for name, file in self.files.copy().items():
+            if file is None or not len(missing):
+                continue
+            places = file.places(wanted[missing])
+            hits = places >= 0
+            try:
+                rows = file.read(places[hits])
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+                del self.files[name]
+                moved = True  # merged by another process since: its rows are in a newer file
+            except ValueError as error:
+                self._leave_out(name, error)
+            else:
+                for i, row in zip(missing[hits], rows, strict=True):
+                    found[i] = row
+                missing = missing[~hits]
+        return self.get(keys) if moved else found
+
+    def put(self, keys: Sequence[bytes], rows: np.ndarray) -> None:
+        """Keep one row [D] of `rows` [N, D] per key.
+
+        Raises:
+            UserError: the disk is full, read-only or forbidden; names the file.
+        """
+        packed = _packed(keys)
+        order = np.argsort(packed)
+        with atomic_write(self._new(), "wb") as file:
+            _write_head(file, packed[order], rows.shape[1])
+            file.write(np.ascontiguousarray(rows[order], dtype=np.float32))
+        self._refresh()
+        if len(self._small()) > MERGE_ABOVE:
+            self._merge()
+
+    def _new(self) -> Path:
+        return self.folder / f"{uuid.uuid4().hex}.rows"
+
+    def _small(self) -> list[str]:
+        return [name for name, file in self.files.items() if file is None or len(file.keys) < SMALL]
+
+    def _refresh(self) -> None:
+        """Know the files that are there now."""
+        names = {path.name for path in self.folder.glob("*.rows")}
+        self.files = {name: file for name, file in self.files.items() if name in names}
+        for name in names - self.files.keys():
+            try:
+                self.files[name] = _RowFile(self.folder / name)
+            except OSError as error:
+                if error.errno not in GONE:
+                    raise
+            except Exception as error:  # NumPy raises ValueError, MemoryError, ... on what is no header of its own
+                self._leave_out(name, error)
+
+    def _leave_out(self, name: str, error: Exception) -> None:
+        path = self.folder / name
+        warnings.warn(f"{path} is damaged ({error}): left out, its features are computed again.", stacklevel=4)
+        self.files[name] = None
+
+    def _merge(self) -> None:
+        """Put the small files into one; the old ones go only when the new one is there."""
+        # Only tidying: on a disk without room or locks the files stay as they are.
+        with suppress(Timeout, OSError, NotImplementedError, UserError), FileLock(self.folder / ".lock", timeout=0):
+            self._refresh()
+            names = self._small()
+            files = [file for name in names if (file := self.files[name])]
+            if files:
+                self._write_merged(files)
+            for name in names:
+                (self.folder / name).unlink(missing_ok=True)
+            for left in self.folder.glob(".*.tmp"):  # of writers that were killed
+                if time.time() - left.stat().st_mtime > A_DAY:
+                    left.unlink(missing_ok=True)
+            self._refresh()
+
+    def _write_merged(self, files: "list[_RowFile]") -> None:
+        keys, first = np.unique(np.concatenate([file.keys for file in files]), return_index=True)
+        ends = np.cumsum([len(file.keys) for file in files])
+        origin = np.searchsorted(ends, first, side="right")  # the file of each row
+        with atomic_write(self._new(), "wb") as target:
+            _write_head(target, keys, files[0].width)
+            for start in range(0, len(keys), ROWS_AT_ONCE):
+                places, origins = first[start : start + ROWS_AT_ONCE], origin[start : start + ROWS_AT_ONCE]
+                block = np.empty((len(places), files[0].width), np.float32)
+                for i in np.unique(origins):
+                    mine = origins == i
+                    block[mine] = files[i].read(places[mine] - (ends[i] - len(files[i].keys)))
+                target.write(block)
+
+
+class _RowFile:
+    """One file: two arrays in NumPy's format one after the other, sorted keys [N] and their rows [N, D].
+
+    Raises:
+        ValueError: the file is damaged.
+    """
+
+    def __init__(self, path: Path):
+        self.path = path
+        with path.open("rb") as file:
+            self.keys = np.lib.format.read_array(file, allow_pickle=False)
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError("unknown version")
+            (count, self.width), _, dtype = np.lib.format.read_array_header_1_0(file)
+            self.start = file.tell()
+            size = os.fstat(file.fileno()).st_size
+        if self.keys.shape != (count,) or self.keys.dtype.kind != "S" or dtype != np.float32:
+            raise ValueError("unknown content")
+        if size != self.start + count * self.width * 4:
+            raise ValueError("cut short")
+
+    def places(self, wanted: np.ndarray) -> np.ndarray:
+        """Return the place [M] of each key [M] among the rows, -1 where it is not here."""
+        if wanted.dtype != self.keys.dtype or not len(self.keys):
+            return np.full(len(wanted), -1)
+        places = np.searchsorted(self.keys, wanted).clip(max=len(self.keys) - 1)
+        return np.where(self.keys[places] == wanted, places, -1)
+
+    def read(self, places: np.ndarray) -> np.ndarray:
+        """Return the rows [M, D] at `places` [M]; neighbours are read at once.
+
+        Raises:
+            ValueError: the file has become shorter.
+        """
+        order = np.argsort(places)
+        there = places[order]
+        rows = np.empty((len(places), self.width), np.float32)
+        if not len(places):
+            return rows
+        size, left = self.width * 4, memoryview(rows).cast("B")
+        starts = [0, *(np.flatnonzero(np.diff(there) != 1) + 1).tolist(), len(there)]
+        with self.path.open("rb", buffering=0) as file:
+            for start, end, place in zip(starts, starts[1:], there[starts[:-1]].tolist(), strict=False):
+                file.seek(self.start + place * size)
+                _fill(file, left[start * size : end * size])
+        back = np.empty_like(order)
+        back[order] = np.arange(len(order))
+        return rows[back]
+
+
+def _packed(keys: Sequence[bytes]) -> np.ndarray:
+    """Keys as one array; that NumPy drops zeros at their ends does no harm, since all have one length."""
+    return np.array(keys, dtype=f"S{len(keys[0])}" if len(keys) else "S1")
+
+
+def _write_head(file: BinaryIO, keys: np.ndarray, width: int) -> None:
+    np.lib.format.write_array(file, keys, allow_pickle=False)
+    head = {"descr": "<f4", "fortran_order": False, "shape": (len(keys), width)}
+    np.lib.format.write_array_header_1_0(file, head)
+
+
+def _fill(file: BinaryIO, buffer: memoryview) -> None:
+    while buffer:
+        count = file.readinto(buffer)
+        if not count:
+            raise ValueError("shorter than when it was opened")
+        buffer = buffer[count:]

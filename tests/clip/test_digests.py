@@ -1,0 +1,155 @@
+"""Digests of files: remembered, and never those of what a file held before."""
+
+import os
+import time
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from clip import digests
+from clip.digests import Digests, content_digest, store_root
+from dassl.errors import UserError
+
+
+@pytest.fixture
+def reads(monkeypatch) -> list[Path]:
+    """The files that were read to be digested, in order."""
+    found, real = [], Path.read_bytes
+
+    def read_bytes(path: Path) -> bytes:
+        if path.name != "digests.tsv":
+            found.append(path)
+        return real(path)
+
+    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    return found
+
+
+@pytest.fixture
+def later(monkeypatch) -> None:
+    """All files that are written now look ten seconds old."""
+    now = time.time_ns
+    monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * 10**9)
+
+
+def stat_by(monkeypatch, function) -> None:
+    """Let the memo alone ask `function` for the state of a file."""
+    system = SimpleNamespace(stat=function, fspath=os.fspath, fsencode=os.fsencode, path=os.path)
+    monkeypatch.setattr(digests, "os", system)
+
+
+def another_process() -> None:
+    Digests.known.clear()
+
+
+def test_a_file_is_read_once(tmp_path, reads, later):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"picture")
+    root = tmp_path / "store"
+    assert Digests(root).of(path) == Digests(root).of(str(path)) == content_digest(b"picture")
+    another_process()
+    assert Digests(root).of_all([path, path]) == [content_digest(b"picture")] * 2
+    assert reads == [path]
+
+
+def test_a_replaced_file_of_equal_size_and_time_is_seen(tmp_path, later):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    memo, stat = Digests(tmp_path), path.stat()
+    assert memo.of(path) == content_digest(b"before")
+    time.sleep(0.05)
+    path.write_bytes(b"behind")
+    os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)
+    assert memo.of(path) == content_digest(b"behind")
+
+
+@pytest.mark.parametrize("changed", ["st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"])
+def test_each_sign_of_a_change_counts(tmp_path, monkeypatch, changed):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"before")
+    stat = SimpleNamespace(st_size=6, st_mtime_ns=1, st_ctime_ns=1, st_ino=1)
+    stat_by(monkeypatch, lambda _: stat)
+    memo = Digests(tmp_path / "store")
+    assert memo.of(path) == content_digest(b"before")
+    path.write_bytes(b"behind")
+    assert memo.of(path) == content_digest(b"before")  # no sign: this is what the memo is
+    setattr(stat, changed, 2)
+    assert memo.of(path) == content_digest(b"behind")
+
+
+@pytest.mark.parametrize("age", [-5, 0, 1.9])
+def test_a_fresh_file_is_not_remembered(tmp_path, monkeypatch, age):
+    path, root = tmp_path / "a.png", tmp_path / "store"
+    path.write_bytes(b"before")
+    stat = SimpleNamespace(st_size=6, st_mtime_ns=1, st_ctime_ns=10**18, st_ino=1)  # of a clock that is too coarse
+    stat_by(monkeypatch, lambda _: stat)
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18 + int(age * 10**9))
+    assert Digests(root).of(path) == content_digest(b"before")
+    path.write_bytes(b"behind")
+    assert Digests(root).of(path) == content_digest(b"behind")
+    another_process()
+    assert Digests(root).of(path) == content_digest(b"behind")
+    assert not (root / "digests.tsv").exists()
+    monkeypatch.setattr(time, "time_ns", lambda: 10**18 + 21 * 10**8)
+    Digests(root).of(path)
+    assert (root / "digests.tsv").read_text().count("\n") == 1
+
+
+def test_each_file_is_asked_for_its_state_once_a_call(tmp_path, monkeypatch):
+    paths = [tmp_path / f"{i}.png" for i in range(3)]
+    for path in paths:
+        path.write_bytes(path.name.encode())
+    asked: list[str] = []
+    stat_by(monkeypatch, lambda path: (asked.append(path), Path(path).stat())[1])
+    found = Digests(tmp_path / "store").of_all([*paths, *map(str, paths)] * 10)
+    assert found == [content_digest(path.name.encode()) for path in paths] * 20
+    assert sorted(asked) == sorted(map(str, paths))
+
+
+@pytest.mark.parametrize("name", ["none.png", "folder"])
+def test_what_cannot_be_read_is_named_and_the_rest_is_remembered(tmp_path, later, name):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "a.png").write_bytes(b"picture")
+    with pytest.raises(UserError, match=rf"Expected a readable file at {tmp_path}/{name}, but got: .*: check the data"):
+        Digests(tmp_path).of_all([tmp_path / "a.png", tmp_path / name])
+    assert content_digest(b"picture").hex() in (tmp_path / "digests.tsv").read_text()
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9.png", "é.png".encode(), b"two\nlines.png", b"a\x85b\x0c.png"])
+def test_any_name_of_a_file_will_do(tmp_path, reads, later, name):
+    path = os.fsdecode(os.fsencode(tmp_path) + b"/" + name)
+    Path(path).write_bytes(b"picture")
+    for _ in range(2):
+        another_process()
+        assert Digests(tmp_path).of(path) == content_digest(b"picture")
+    assert len(reads) == (2 if b"\n" in name else 1)
+
+
+def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
+    path = tmp_path / "a.png"
+    path.write_bytes(b"picture")
+    Digests(tmp_path).of(path)
+    whole = (tmp_path / "digests.tsv").read_bytes()
+    junk = b"\xff\xfe\x00\n" + b"z" * 32 + b"\t1 2 3 4 /x\n" + b"\xe9" * 32 + b"\tx\n" + whole[:20] + b"\n\n"
+    (tmp_path / "digests.tsv").write_bytes(junk + whole + whole[:40])
+    another_process()
+    assert Digests(tmp_path).of(path) == content_digest(b"picture")
+    assert reads == [path]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
+def test_a_memo_without_room_is_named(tmp_path, later):
+    (tmp_path / "a.png").write_bytes(b"picture")
+    (tmp_path / "digests.tsv").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"Expected to write .*digests\.tsv, but got: No space left on device"):
+        Digests(tmp_path).of(tmp_path / "a.png")
+
+
+def test_where_what_is_computed_once_is_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("VMFCOOP_CACHE", "~/somewhere")
+    assert store_root(tmp_path) == tmp_path
+    assert store_root() == store_root("") == Path.home() / "somewhere"
+    monkeypatch.delenv("VMFCOOP_CACHE")
+    assert "vmfcoop" in store_root().parts
