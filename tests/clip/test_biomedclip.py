@@ -56,9 +56,9 @@ def test_trimmed_texts_give_the_features_of_padded_ones(backbone):
     assert tokens.ids.shape[1] < 30 and tokens.mask.sum() == (padded != 0).sum()
     with torch.no_grad():
         theirs = normalize(backbone.model.encode_text(padded), dim=-1)
-    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-6)
+    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-5)
     alone = torch.cat([backbone.encode_text([text]) for text in TEXTS])
-    assert torch.allclose(alone, theirs, atol=1e-6)
+    assert torch.allclose(alone, theirs, atol=1e-5)
 
 
 def test_images_give_the_features_that_open_clip_gives(backbone):
