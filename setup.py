@@ -44,6 +44,7 @@ setup(
             "openai>=1.30",
             "optuna>=3.5",
             "pydicom>=2.4",
+            "pytest-xdist>=3.5",
             "ray>=2.9",
             "ruff>=0.6",
         ],

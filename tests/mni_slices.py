@@ -5,6 +5,7 @@ python tests/mni_slices.py FOLDER     # FOLDER/{axial,coronal,sagittal}_brain_sl
 
 import json
 import sys
+from importlib.util import find_spec  # to import nilearn takes seconds
 from pathlib import Path
 
 import numpy as np
@@ -54,10 +55,9 @@ PROMPTS = {
 def write_slices(root: str | Path, per_class: int = 80) -> Path:
     """Write `per_class` 8-bit slices for each of the three directions, and sentences about them."""
     import nibabel
-    import nilearn
 
     root = Path(root)
-    (volume_file,) = (Path(nilearn.__file__).parent / "datasets" / "data").glob("mni_icbm152_t1*.nii.gz")
+    (volume_file,) = (Path(find_spec("nilearn").origin).parent / "datasets" / "data").glob("mni_icbm152_t1*.nii.gz")
     volume = np.asarray(nibabel.load(volume_file).dataobj, dtype=np.float32)
     volume = (255 * (volume / volume.max())).clip(0, 255).astype(np.uint8)
     for name, axis in AXES.items():

@@ -1,4 +1,4 @@
-"""BiomedCLIP's exact architecture with random weights, laid out as the hub lays it out; no download.
+"""BiomedCLIP's exact architecture, or a small one of its kind, with random weights, laid out as on the hub.
 
 python tests/random_biomedclip.py FOLDER          # a folder for `local-dir:FOLDER`
 python tests/random_biomedclip.py --cache HF_HOME # a hub cache for `HF_HOME=... HF_HUB_OFFLINE=1`
@@ -10,10 +10,12 @@ import tempfile
 from pathlib import Path
 
 import torch
+from torch import nn
 
 HUB = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 PARAMETERS = 195_900_000  # as published, to four digits
+SMALL = {"vision": "vit_tiny_patch16_224", "layers": 1}  # BERT's width stays, and with it the size of a checkpoint
 WORDS = (
     "a photo of the an image showing glioma meningioma pituitary tumor normal brain lung lungs kidney mass bright dark"
 )
@@ -45,9 +47,9 @@ def bert_config() -> dict:
     return json.loads(path.read_text())
 
 
-def write_config(folder: Path) -> None:
+def write_config(folder: Path, config: dict = CONFIG) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "open_clip_config.json").write_text(json.dumps(CONFIG))
+    (folder / "open_clip_config.json").write_text(json.dumps(config))
 
 
 def write_tokenizer(folder: Path) -> None:
@@ -63,38 +65,46 @@ def write_tokenizer(folder: Path) -> None:
     )
 
 
-def write_weights(folder: Path, safetensors: bool = True) -> None:
+def random_weights(config: dict, bert: dict) -> dict[str, torch.Tensor]:
     """Seeded random weights under the names that open_clip gives them."""
     from open_clip.model import CustomTextCLIP
-    from safetensors.torch import save_file
 
-    torch.manual_seed(0)
-    cfg = json.loads(json.dumps(CONFIG["model_cfg"]))
-    with tempfile.TemporaryDirectory() as text:
-        (Path(text) / "config.json").write_text(json.dumps(bert_config()))
+    from clip.unwritten import Unwritten
+
+    cfg = json.loads(json.dumps(config["model_cfg"]))
+    with tempfile.TemporaryDirectory() as text, Unwritten():  # its own initial values take seconds to draw
+        (Path(text) / "config.json").write_text(json.dumps(bert))
         cfg["text_cfg"] |= {"hf_model_name": text, "hf_model_pretrained": False}
         model = CustomTextCLIP(**cfg)
-    count = sum(p.numel() for p in model.parameters())
-    assert abs(count - PARAMETERS) < 50_000, count
+    torch.manual_seed(0)
+    for module in model.modules():
+        for name, parameter in module.named_parameters(recurse=False):
+            if parameter.ndim > 1:
+                nn.init.normal_(parameter, std=0.02)
+            else:
+                nn.init.constant_(parameter, float(name == "weight"))  # of a layer norm; else a bias
     model.logit_scale.data.fill_(4.4454)
-    state = {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
-    if safetensors:
-        save_file(state, folder / "open_clip_model.safetensors")
-    else:
-        torch.save(state, folder / "open_clip_pytorch_model.bin")
+    return {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
 
 
-def write_folder(folder: str | Path) -> Path:
+def write_folder(folder: str | Path, small: bool = False) -> Path:
     """What `hf download` makes of the repository: weights, config and tokenizer, but no config.json of BERT's."""
-    folder = Path(folder)
-    write_config(folder)
+    from safetensors.torch import save_file
+
+    folder, config, bert = Path(folder), json.loads(json.dumps(CONFIG)), bert_config()
+    if small:
+        config["model_cfg"]["vision_cfg"]["timm_model_name"] = SMALL["vision"]
+        bert["num_hidden_layers"] = SMALL["layers"]
+    write_config(folder, config)
     write_tokenizer(folder)
-    write_weights(folder)
+    if small:
+        (folder / "config.json").write_text(json.dumps(bert))
+    save_file(random_weights(config, bert), folder / "open_clip_model.safetensors")
     return folder
 
 
-def write_hub_cache(hf_home: str | Path) -> Path:
-    """`<HF_HOME>/hub` as huggingface_hub keeps it: both repositories, weights in a .bin file."""
+def write_hub_cache(hf_home: str | Path, weights: dict[str, torch.Tensor] | None = None) -> Path:
+    """`<HF_HOME>/hub` as huggingface_hub keeps it: both repositories, weights (random unless given) in a .bin file."""
     snapshots = {}
     for repo in (HUB, BERT):
         root = Path(hf_home) / "hub" / f"models--{repo.replace('/', '--')}"
@@ -103,7 +113,7 @@ def write_hub_cache(hf_home: str | Path) -> Path:
         (root / "refs").mkdir(exist_ok=True)
         (root / "refs" / "main").write_text("0" * 40)
     write_config(snapshots[HUB])
-    write_weights(snapshots[HUB], safetensors=False)
+    torch.save(weights or random_weights(CONFIG, bert_config()), snapshots[HUB] / "open_clip_pytorch_model.bin")
     write_tokenizer(snapshots[BERT])
     (snapshots[BERT] / "config.json").write_text(json.dumps(bert_config()))
     return Path(hf_home)

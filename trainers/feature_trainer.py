@@ -72,7 +72,7 @@ class FeatureTrainer(TrainerX):
 
     @staticmethod
     def losses(trainers: Sequence["FeatureTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
-        """`loss` of several trainers of this class, which a method may compute together."""
+        """`loss` of several trainers of this class, which a method may compute together: the same but for rounding."""
         steps = []
         for trainer, batch in zip(trainers, batches, strict=True):
             with trainer.drawing():

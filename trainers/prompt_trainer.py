@@ -46,7 +46,11 @@ class PromptTrainer(FeatureTrainer):
 
     @staticmethod
     def losses(trainers: Sequence["PromptTrainer"], batches: Sequence[tuple[Tensor, Tensor]]) -> list[Step]:
-        """`loss` of each trainer, after one call of the text tower for the prompts of all."""
+        """`loss` of each trainer, after one call of the text tower for the prompts of all.
+
+        The numbers are those of a call for each trainer by itself, but for rounding: a processor adds up in another
+        order where there are more rows.
+        """
         asked, steps = [], []
         for trainer, (features, _) in zip(trainers, batches, strict=True):
             with trainer.drawing():

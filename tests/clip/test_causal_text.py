@@ -43,7 +43,7 @@ def test_trimmed_texts_give_the_features_of_padded_ones(backbone):
     assert padded.shape == (3, 77) and backbone.tokenize(TEXTS).ids.shape[1] < 20
     with torch.no_grad():
         theirs = normalize(backbone.model.encode_text(padded), dim=-1)
-    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-6)
+    assert torch.allclose(backbone.encode_text(TEXTS), theirs, atol=1e-5)
     assert (theirs @ theirs.T).fill_diagonal_(0).max() < 0.99
 
 

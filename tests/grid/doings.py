@@ -17,7 +17,7 @@ def output(job: Job) -> Path:
 def note(job: Job) -> list[Outcome]:
     """Nothing, but note who was asked for what; CoCoOp kills its process, and KgCoOp spoils it."""
     with (output(job) / "notes.txt").open("a") as file:
-        file.write(f"{os.getpid()} {job.trainer} {job.dataset} {os.environ['CUDA_VISIBLE_DEVICES']!r}\n")
+        file.write(f"{os.getpid()} {job.trainer} {job.dataset} {os.environ.get('CUDA_VISIBLE_DEVICES')!r}\n")
     if job.trainer == "CoCoOp":
         os.kill(os.getpid(), signal.SIGKILL)
     if job.trainer == "KgCoOp":
@@ -27,6 +27,16 @@ def note(job: Job) -> list[Outcome]:
 
 def notes(folder: Path) -> list[list[str]]:
     return [line.split() for line in (folder / "notes.txt").read_text().splitlines()]
+
+
+def note_after_a_death(job: Job) -> list[Outcome]:
+    """As `note`; but the first process that is asked for CoOp is killed before it answers."""
+    died = output(job) / "died"
+    outcomes = note(job)
+    if job.trainer == "CoOp" and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return outcomes
 
 
 def die_once(job: Job) -> list[Outcome]:

@@ -17,7 +17,7 @@ from grid.devices import devices
 from grid.plan import Job, plan
 from grid.worker import DONE, FAILED
 from tests.grid import doings
-from tests.runs import record, run_folder
+from tests.runs import alike, record, run_folder
 from trainers.checkpoints import epochs
 
 
@@ -40,8 +40,7 @@ def test_a_grid_runs_what_is_missing_and_the_job_of_a_killed_worker_again(line, 
     (job,), _ = plan(command.parse(line("coop", seeds=2, output=tmp_path / "alone")))
     words = ["--trainer", "CoOp", "--dataset", "btmri", "--shots", "2", *job.flags, "--seed", "2", *job.opts]
     assert train.main(words) == 0
-    alone = record(run_folder(tmp_path / "alone", "CoOp", seed=2))
-    assert record(run_folder(tmp_path, "CoOp", seed=2))["metrics"] == alone["metrics"]
+    assert alike(run_folder(tmp_path, "CoOp", seed=2), run_folder(tmp_path / "alone", "CoOp", seed=2))
     capfd.readouterr()
 
     monkeypatch.setattr(local, "run", None)  # nothing is left that it could be asked for

@@ -8,6 +8,8 @@ import pytest
 
 from grid import __main__ as command
 from grid import cluster
+from grid.plan import Job, plan
+from grid.worker import DONE
 from tests.grid import doings
 from tests.runs import record, run_folder
 
@@ -27,6 +29,18 @@ def address(monkeypatch, own_store):
     nodes.shutdown()
 
 
+def test_two_nodes_share_the_jobs_and_a_killed_workers_job_is_done_again(args, tmp_path, address):
+    (job,), _ = plan(args("coop"))
+    jobs = [Job(name, "btmri", 2, (1, 2), flags=job.flags) for name in ("CoOp", "ZeroshotCLIP", "LPpp")]
+    answers = {job.trainer: outcomes for job, outcomes in cluster.run(jobs, address, 1, doings.note_after_a_death)}
+    assert answers.keys() == {"CoOp", "ZeroshotCLIP", "LPpp"}
+    assert all(outcome.state == DONE for outcomes in answers.values() for outcome in outcomes)
+    notes = doings.notes(tmp_path)
+    assert [name for _, name, *_ in notes].count("CoOp") == 2 and len(notes) == 4
+    assert len({pid for pid, *_ in notes}) >= 3  # a worker on each node, and the one in the dead one's place
+
+
+@pytest.mark.slow  # Ray's workers take long to start and to import PyTorch
 def test_a_cluster_does_a_grid_and_does_the_runs_of_a_killed_worker_again(line, tmp_path, address, capfd, monkeypatch):
     monkeypatch.setattr(cluster, "run", functools.partial(cluster.run, perform=doings.die_once))
     assert command.main(line("coop", "zeroshot", ray=address)) == 0

@@ -67,8 +67,8 @@ def test_biomedcoop_losses_golden():
     student, teacher = torch.zeros(1, 2), torch.tensor([[0.0, 3.0**0.5]]).exp().log()
     p = teacher.softmax(1)
     expected = (p * (p.log() - torch.tensor(0.5).log())).sum() / 2
-    assert kdsp_loss(student, teacher).item() == pytest.approx(expected.item())
-    assert kdsp_loss(teacher, teacher).item() == pytest.approx(0, abs=1e-7)
+    assert kdsp_loss(student, teacher).item() == pytest.approx(expected.item(), rel=1e-5)
+    assert kdsp_loss(teacher, teacher).item() == pytest.approx(0, abs=1e-6)
 
 
 def test_biomedcoop_terms(build):

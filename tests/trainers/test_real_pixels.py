@@ -15,9 +15,9 @@ def slices(tmp_path_factory):
 @pytest.mark.parametrize("trainer", ["vMFCoOp", "LinearProbe"])
 def test_directions_of_brain_slices_are_told_apart(slices, tmp_path, trainer):
     line = f"--root {slices} --dataset folder --backbone PhantomCLIP --trainer {trainer} --shots 16 --seed 1"
-    opts = ["DATALOADER.NUM_WORKERS", "0"]
+    opts = ["DATALOADER.NUM_WORKERS", "0", "FEATURES.VIEWS", "2"]
     if trainer == "vMFCoOp":
-        opts += ["OPTIM.MAX_EPOCH", "30", "TRAINER.VMFCOOP.N_PROMPTS", "10"]
+        opts += ["OPTIM.MAX_EPOCH", "15", "TRAINER.VMFCOOP.N_PROMPTS", "10"]
     assert train.main([*line.split(), "--output", str(tmp_path), *opts]) == 0
     found = record(run_folder(tmp_path, trainer, dataset="folder", shots=16))
     assert set(found["metrics"]["per_class"]) == set(AXES) and found["total"] == 54

@@ -8,6 +8,7 @@ from tests.runs import learned, record, run_folder
 from trainers.feature_trainer import FeatureTrainer
 
 MODULE = {
+    "CoOp": "prompt_learner",
     "CoCoOp": "prompt_learner",
     "KgCoOp": "prompt_learner",
     "ProGrad": "prompt_learner",

@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 import train
-from tests.runs import learned, record, run_folder
+from tests.runs import alike, learned, probabilities, record, run_folder
 from trainers.checkpoints import epochs
 
 ROOT = Path(train.__file__).parent
@@ -50,9 +50,9 @@ def test_a_run_leaves_log_results_predictions_and_a_small_checkpoint(flags, tmp_
     assert "its run had other settings" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("trainer", ["vMFCoOp", "CoOp"])
-def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path, trainer):
-    opts = ("OPTIM.MAX_EPOCH", 60, "DATALOADER.TRAIN_X.BATCH_SIZE", 4)
+def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
+    trainer = "vMFCoOp"  # which keeps two modules; test_resume.py interrupts the others
+    opts = ("OPTIM.MAX_EPOCH", 60, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)
     line = flags(trainer, *opts)
     folder, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
     process = subprocess.Popen([sys.executable, "train.py", *line], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -210,9 +210,10 @@ def test_seeds_together_learn_what_they_learn_alone(flags, tmp_path, trainer):
     for seed in (1, 2, 3):
         alone, together = (run_folder(tmp_path / output, trainer, seed=seed) for output in ("alone", "together"))
         assert record(together)["metrics"].keys() == record(alone)["metrics"].keys()
-        assert record(together)["metrics"]["accuracy"] == record(alone)["metrics"]["accuracy"]
-        if trainer != "ZeroshotCLIP":
-            assert torch.allclose(learned(together)["ctx"], learned(alone)["ctx"], atol=1e-5, rtol=0)
+        if trainer == "ZeroshotCLIP":
+            assert torch.allclose(probabilities(together), probabilities(alone), atol=1e-3, rtol=0)
+        else:
+            assert alike(together, alone)
             log, other = ((folder / "log.txt").read_text() for folder in (together, alone))
             assert log.count("epoch [") == other.count("epoch [") == 8
             assert f"Setting fixed seed: {seed}" in log and log.count("Setting fixed seed") == 1
@@ -240,7 +241,7 @@ def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, 
     assert "Finished already" in capsys.readouterr().out
     assert "Resuming from epoch 1 of 3" in (folders[2] / "log.txt").read_text()
     assert train.main(flags("vMFCoOp", output=tmp_path / "whole", seed=2)) == 0
-    assert torch.equal(learned(folders[2])["ctx"], learned(run_folder(tmp_path / "whole", "vMFCoOp", seed=2))["ctx"])
+    assert alike(folders[2], run_folder(tmp_path / "whole", "vMFCoOp", seed=2))
 
 
 def test_settings_may_follow_the_seeds():

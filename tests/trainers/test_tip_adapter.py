@@ -19,7 +19,7 @@ def test_cache_golden():
     cache = Cache(keys, values, alpha=3.0, beta=2.0)
     said = cache(torch.tensor([[0.6, 0.8]]))  # cosines 0.6, 0.8, 0.6, 0.8
     near, far = math.exp(-2 * 0.2), math.exp(-2 * 0.4)
-    assert said[0].tolist() == pytest.approx([3 * far, 3 * (near + far + near)])
+    assert said[0].tolist() == pytest.approx([3 * far, 3 * (near + far + near)], rel=1e-5)
 
 
 def test_right_answers_and_the_first_of_equals():
@@ -46,15 +46,18 @@ def test_search_equals_two_loops(build):
     g = torch.Generator().manual_seed(0)
     features = normalize(torch.randn(40, trainer.backbone.embed_dim, generator=g), dim=1)
     zero_shot = trainer.backbone.logit_scale * features @ trainer.directions.T
-    answers = {}
+    logits = {}
     for i, j in itertools.product(range(5), range(7)):
         beta, alpha = 0.1 + i * 7.9 / 5, 0.1 + j * 59.9 / 7
         near = torch.exp(-beta * (1 - features @ trainer.cache.keys.T))
-        answers[i, j] = (zero_shot + alpha * near @ trainer.cache.values).argmax(dim=1)
+        logits[i, j] = zero_shot + alpha * near @ trainer.cache.values
+    first, second = torch.stack(list(logits.values())).topk(2).values.unbind(dim=-1)
+    clear = (first - second > 1e-3).all(dim=0)  # rounding decides between nearer ones
+    features, answers = features[clear], {point: each[clear].argmax(dim=1) for point, each in logits.items()}
     labels = answers[1, 5]
     right = {point: int((said == labels).sum()) for point, said in answers.items()}
     i, j = max(right, key=right.get)  # the first of equals
-    assert i != j and right[0, 0] < 40
+    assert i != j and right[0, 0] < len(labels) > 30
     with torch.no_grad():
         assert trainer.choose(features, labels).endswith(f"{right[i, j]} right")
     expected = 0.1 + i * 7.9 / 5, 0.1 + j * 59.9 / 7
