@@ -52,6 +52,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
         super().build_method(classnames)
         s = self.settings
         ratios = s.ALPHAS if s.ALPHAS and self.dm.dataset.val else [s.ALPHA]
+        self.names = [f"ce_{ratio:g}" for ratio in ratios]
         self.adapters = Adapters(self.backbone.embed_dim, s.REDUCTION, ratios)
         self.learn("adapters", self.adapters)
 
@@ -64,8 +65,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
 
     def loss(self, features: Tensor, labels: Tensor) -> Step:
         each = self.logits_of_all(features)
-        names = [f"ce_{ratio:g}" for ratio in self.adapters.ratios.tolist()]
-        terms = {name: cross_entropy(logits, labels) for name, logits in zip(names, each, strict=True)}
+        terms = {name: cross_entropy(logits, labels) for name, logits in zip(self.names, each, strict=True)}
         return each[self.adapters.chosen], terms
 
     def choose(self, features: Tensor, labels: Tensor) -> str:
