@@ -184,7 +184,7 @@ class PretendedGpu(TorchDispatchMode):
     def _check_index(self, name: str, tensor: Tensor, indices: Any) -> None:
         """An index may lie on the CPU, which costs a copy; what is indexed with one on the GPU may not."""
         if not isinstance(tensor, GpuTensor):
-            raise RuntimeError(f"Expected indices on the cpu or the device of the indexed tensor, but got cuda:0: {name}.")
+            raise RuntimeError(f"Expected indices on the device of the indexed tensor, cpu, but got cuda:0 in {name}.")
         for index in tree_leaves(indices):
             if isinstance(index, Tensor) and not isinstance(index, GpuTensor):
                 self._wait(f"an index copied {TO_GPU}")
@@ -249,9 +249,10 @@ def pretended_gpu(count: int = 1) -> Iterator[PretendedGpu]:
         "get_rng_state": gpu.get_state,
         "set_rng_state": gpu.set_state,
         "get_rng_state_all": lambda: [gpu.get_state() for _ in range(count)],
-        "set_rng_state_all": lambda states: [gpu.set_state(state) for state in states][0],
+        "set_rng_state_all": lambda states: gpu.set_state(states[0]),
     }
-    lifted, overwritten = torch._C._only_lift_cpu_tensors(), torch.__future__.get_overwrite_module_params_on_conversion()
+    lifted = torch._C._only_lift_cpu_tensors()
+    overwritten = torch.__future__.get_overwrite_module_params_on_conversion()
     torch._C._ensureCUDADeviceGuardSet()  # C++ then asks no driver which device is the current one
     torch._C._set_only_lift_cpu_tensors(True)  # torch.tensor(..., device="cuda") is made on the CPU, and moved
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # for module.to("cuda")
