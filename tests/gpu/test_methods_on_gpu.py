@@ -14,7 +14,6 @@ SEEDS = (1, 2, 3)
 
 @pytest.mark.parametrize("method", METHODS)
 def test_alone_and_three_together_learn_what_they_learn_on_the_cpu(method, flags, tmp_path):
-    line = partial(flags, method, *options(method), more=("--seed", *SEEDS))
     assert train.main(flags(method, *options(method), *CPU, output=tmp_path / "cpu", more=("--seed", *SEEDS))) == 0
     with pretended_gpu() as gpu:
         assert train.main(flags(method, *options(method), *GPU, output=tmp_path / "alone")) == 0
