@@ -187,7 +187,8 @@ class PretendedGpu(TorchDispatchMode):
 
     def _moved(self, tensor: Tensor, from_here: bool, there: bool) -> None:
         if from_here == there:
-            self.kernels["aten::copy_"] += there
+            if there:
+                self.kernels["aten::copy_"] += 1
             return
         way = TO_GPU if there else TO_CPU
         self.copies[way] += tensor.numel() * tensor.element_size()

@@ -66,7 +66,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     def loss(self, features: Tensor, labels: Tensor) -> Step:
         each = self.logits_of_all(features)
         terms = {name: cross_entropy(logits, labels) for name, logits in zip(self.names, each, strict=True)}
-        return each[self.adapters.chosen], terms
+        return each[self.adapters.chosen[None]][0], terms  # a GPU need not tell the CPU which
 
     def choose(self, features: Tensor, labels: Tensor) -> str:
         right = right_answers(self.logits_of_all(features), labels)
