@@ -29,7 +29,7 @@ RAY = (
     'a Ray cluster does the work, on all its GPUs or else CPU cores: HOST:PORT of its head, "auto", or "local" for a '
     "new one; this folder, --root and --output must be on a file system that all nodes share"
 )
-KEY = re.compile(r"[A-Z][A-Z0-9_]*[._][A-Z0-9_.]+")
+KEY = re.compile(r"USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def parser() -> argparse.ArgumentParser:

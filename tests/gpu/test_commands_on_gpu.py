@@ -1,6 +1,7 @@
 """What is built around runs, on the pretended GPU: the grid, tuning, diagnosis, other checkouts, benchmarks."""
 
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -8,6 +9,7 @@ import torch
 import train
 from benchmarks import few_shot_cost, many_classes, our_way, padded_way, timing
 from clip import backbone
+from dassl.utils import device as device_module
 from grid import __main__ as grid
 from grid.plan import plan
 from grid.worker import DONE, perform
@@ -17,6 +19,30 @@ from tests.pretended_gpu import NAME, pretended_gpu
 from tests.runs import record, run_folder
 from tests.trainers import small_checkout
 from tuning import objective
+
+
+def test_the_log_says_first_which_device_it_is_and_the_results_too(flags, tmp_path):
+    words = {"cpu": "Device: cpu", "gpu": f"Device: cuda ({NAME})"}
+    for side, device in (("cpu", CPU), ("gpu", GPU)):
+        with pretended_gpu():
+            assert train.main(flags("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, *device, output=tmp_path / side)) == 0
+        folder = run_folder(tmp_path / side, "ZeroshotCLIP")
+        assert (folder / "log.txt").read_text().splitlines()[0] == words[side]
+        cuda = torch.version.cuda if side == "gpu" else None
+        name = NAME if side == "gpu" else "cpu"
+        assert record(folder)["device"] == {"name": name, "precision": "fp32", "cuda": cuda}
+
+
+def test_a_gpu_that_cannot_be_used_stops_a_run_before_it_leaves_anything(flags, tmp_path, capsys, monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(device_module, "DRIVER_FILE", tmp_path)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    line = partial(flags, "ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, output=tmp_path / "runs", more=("--seed", 1, 2))
+    assert train.main(line()) == 1
+    (words,) = capsys.readouterr().err.splitlines()
+    assert words.startswith("error: Expected PyTorch") and "USE_CUDA False" in words
+    assert not (tmp_path / "runs").exists()
 
 
 def test_a_job_of_the_grid(data_root, tmp_path):

@@ -33,21 +33,15 @@ def test_a_run_learns_what_it_learns_on_the_cpu(method, flags, tmp_path, monkeyp
     assert f"Device: cuda ({torch.cuda.get_device_name()})" in (folders[0] / "log.txt").read_text()
 
 
-@pytest.mark.parametrize(("precision", "error"), [("fp32", TOLERANCE), ("tf32", 5e-3), ("bf16", 5e-2)])
+@pytest.mark.parametrize(("precision", "error"), [("fp32", 5e-5), ("tf32", 5e-3), ("bf16", 5e-2)])
 def test_features_are_as_exact_as_their_precision(precision, error, data_root, tmp_path):
-    """fp32 means fp32: PyTorch's own default leaves convolutions in TF32, whose features differ by 6e-4."""
+    """fp32 means fp32: PyTorch's own default leaves convolutions in TF32, whose relative error is 6e-4."""
     from torchvision.transforms import Compose, Resize, ToTensor
 
     paths = [str(path) for path in sorted(data_root.rglob("train*.png"))]
-    exact, found = build_backbone("PhantomCLIP"), build_backbone("PhantomCLIP", "cuda", precision)
+    exact, there = build_backbone("PhantomCLIP"), build_backbone("PhantomCLIP", "cuda", precision)
     transform = Compose([Resize((exact.image_size, exact.image_size)), ToTensor()])
-    features = [FeatureStore(each, tmp_path / str(i)).images(paths, transform) for i, each in enumerate((found, exact))]
-    torch.testing.assert_close(*features, rtol=0, atol=error)
-
-
-def test_a_run_repeats_to_the_bit_on_one_gpu(flags, tmp_path):
-    for side in ("gpu", "cpu"):
-        assert (
-            train.main(flags("vMFCoOp", *options("vMFCoOp"), *GPU, "DETERMINISTIC", True, output=tmp_path / side)) == 0
-        )
-    check_alike(*(run_folder(tmp_path / side, "vMFCoOp") for side in ("gpu", "cpu")), tolerance=0)
+    expected, found = (
+        FeatureStore(each, tmp_path / each.device.type).images(paths, transform) for each in (exact, there)
+    )
+    assert (found - expected).norm() < error * expected.norm()
