@@ -28,10 +28,11 @@ SHORTER = {  # searches are as long as they need to be to choose something
 
 
 @cache
-def options(method: str, epochs: int = 2) -> tuple:
-    """KEY VALUE pairs of a short run; methods that learn without epochs have none."""
+def options(method: str) -> tuple:
+    """KEY VALUE pairs of a run of two steps: one epoch, but none for methods that learn without."""
     args = train.parse(f"--trainer {method} --dataset btmri --backbone PhantomCLIP --root data".split())
-    return ("OPTIM.MAX_EPOCH", min(epochs, train.setup_cfg(args).OPTIM.MAX_EPOCH), *SHORTER.get(method, ()))
+    epochs = min(1, train.setup_cfg(args).OPTIM.MAX_EPOCH)
+    return ("OPTIM.MAX_EPOCH", epochs, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, *SHORTER.get(method, ()))
 
 
 def learned_by(folder: Path) -> dict[str, torch.Tensor]:

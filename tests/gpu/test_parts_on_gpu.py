@@ -8,7 +8,7 @@ import torch
 import train
 from clip import FeatureStore, backbone, build_backbone
 from tests.clip.test_causal_text import write
-from tests.gpu.sides import CPU, GPU, check_alike
+from tests.gpu.sides import CPU, GPU, check_alike, options
 from tests.pretended_gpu import GpuTensor, pretended_gpu
 from tests.runs import run_folder
 from trainers.feature_trainer import FeatureTrainer
@@ -53,7 +53,7 @@ def test_prompts_in_chunks(method, flags, tmp_path, monkeypatch):
     for side, device in (("cpu", CPU), ("gpu", GPU)):
         given_back.clear()
         with pretended_gpu():
-            assert train.main(flags(method, "OPTIM.MAX_EPOCH", 1, *device, output=tmp_path / side)) == 0
+            assert train.main(flags(method, *options(method), *device, output=tmp_path / side)) == 0
         assert bool(given_back) is (side == "cpu")  # what the C library holds is the CPU's memory
     check_alike(*(run_folder(tmp_path / side, method) for side in ("gpu", "cpu")))
 
