@@ -270,9 +270,10 @@ class Run:
     def build(self) -> None:
         """Write the configuration and make the trainer."""
         from dassl.engine import build_trainer
-        from dassl.utils import atomic_write, collect_env_info, set_random_seed
+        from dassl.utils import atomic_write, choose_device, collect_env_info, describe_device, set_random_seed
 
         cfg = self.cfg
+        print(f"Device: {describe_device(choose_device(cfg.USE_CUDA))}")
         with atomic_write(self.folder / "config.yaml") as file:
             file.write(cfg.dump())
         if cfg.SEED >= 0:
@@ -318,12 +319,16 @@ def work(args: argparse.Namespace, runs: list[Run]) -> None:
 
 @command
 def main(argv: list[str] | None = None) -> int:
+    from dassl.utils import choose_device
+
     args = parse(argv)
     runs = [Run(args, setup_cfg(args, seed)) for seed in args.seed]
     done = [run for run in runs if finished(run.cfg, args)]
     for run in done:
         print(f"Finished already, nothing to do: {run.folder}")
     runs = [run for run in runs if run not in done]
+    if runs:
+        choose_device(runs[0].cfg.USE_CUDA)  # a GPU that cannot be used is told before any folder is made
     try:
         with contextlib.ExitStack() as stack:
             for run in runs:

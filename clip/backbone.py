@@ -1,7 +1,8 @@
 """The interface that every frozen two-tower model shows to the other rooms."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cached_property, partial
 from hashlib import blake2b
 from typing import NamedTuple
@@ -13,10 +14,15 @@ from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from clip.memory import give_back_memory
+from clip.tf32 import tf32_products
 
 TEXTS_AT_ONCE = 32  # more take memory, and no less time
 TOKENS_AT_ONCE = 2048  # of learned prompts; more go in chunks, whose activations are computed again in backward
-PRECISIONS = {"fp32": torch.float32, "bf16": torch.bfloat16}
+PRECISIONS = {  # type of the matrix products, and whether their float32 may be TF32: 10 bits instead of 23
+    "fp32": (torch.float32, False),
+    "tf32": (torch.float32, True),
+    "bf16": (torch.bfloat16, False),
+}
 
 
 class Tokens(NamedTuple):
@@ -40,7 +46,8 @@ class Backbone(nn.Module, ABC):
         image_size: side of the square images, in pixels.
         mean, std: of the pixels, per channel, for normalisation.
         logit_scale: factor of the cosines, exponentiated already.
-        precision: "fp32" or "bf16", in which the towers compute; weights, and the features that leave, are float32.
+        precision: "fp32", "tf32" or "bf16", in which the towers compute; weights, and the features that leave, are
+            float32.
     """
 
     name: str
@@ -115,18 +122,21 @@ class Backbone(nn.Module, ABC):
         return torch.cat([again(*chunk) for chunk in chunks])
 
     def _text_chunk(self, *chunk: Tensor) -> Tensor:
-        give_back_memory()  # of the chunk before, or memory would grow with the number of chunks
+        if self.device.type == "cpu":
+            give_back_memory()  # of the chunk before, or memory would grow with the number of chunks
         return self._unit_text(*chunk)
 
     def _unit_text(self, embeddings: Tensor, ids: Tensor, mask: Tensor) -> Tensor:
-        with self._autocast():
+        with self._arithmetic():
             features = self.pool_tokens(embeddings, Tokens(ids, mask))
         return normalize(features.float(), dim=-1)
 
-    def _autocast(self) -> torch.autocast:
+    @contextmanager
+    def _arithmetic(self) -> Iterator[None]:
         """The towers' precision; what is done with their features stays in float32."""
-        dtype = PRECISIONS[self.precision]
-        return torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32)
+        dtype, tf32 = PRECISIONS[self.precision]
+        with torch.autocast(self.device.type, dtype, enabled=dtype != torch.float32), tf32_products(tf32):
+            yield
 
     @torch.no_grad()
     def encode_text(self, texts: Sequence[str]) -> Tensor:
@@ -153,7 +163,7 @@ class Backbone(nn.Module, ABC):
             raise ValueError(
                 f"Expected images of shape [B, {', '.join(map(str, expected))}], but got {tuple(images.shape)}."
             )
-        with self._autocast():
+        with self._arithmetic():
             features = self.pool_image(images.to(self.device))
         return normalize(features.float(), dim=-1)
 

@@ -48,7 +48,8 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
         name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, or
             `local-dir:/path`. For a short name the folder `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
         device: where to put it.
-        precision: "fp32", or "bf16": matrix products in bfloat16, about twice as fast where the processor has them.
+        precision: "fp32"; "bf16": matrix products in bfloat16, about twice as fast where the processor has them; or
+            "tf32": products and convolutions of NVIDIA's tensor cores, which keep 10 bits of each factor.
 
     Raises:
         UserError: an unknown name or precision; lists what exists.
@@ -62,6 +63,6 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
 
     backbone = open_clip_family.build(name, source).to(device)
     backbone.precision = precision
-    if precision == "fp32":
+    if precision != "bf16":
         few_rows(backbone)
     return backbone

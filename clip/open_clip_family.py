@@ -61,6 +61,7 @@ def build(name: str, source: str) -> Backbone:
             model = (CustomTextCLIP if custom else CLIP)(**model_cfg)
         backbone = CausalTextBackbone(model, SimpleTokenizer(context_length=text_cfg.get("context_length", 77)))
     _load(model, place.need(*WEIGHTS))
+    model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU run several times as fast
     size = model.visual.image_size
     backbone.name = name
     backbone.embed_dim = model_cfg["embed_dim"]
@@ -169,7 +170,6 @@ class OpenCLIPBackbone(Backbone):
     def __init__(self, model: nn.Module, tokenizer):
         super().__init__()
         self.model, self.tokenizer = model, tokenizer
-        model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU run several times as fast
         self.context_length = tokenizer.context_length
 
     def pool_image(self, images: Tensor) -> Tensor:

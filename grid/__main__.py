@@ -29,7 +29,7 @@ RAY = (
     'a Ray cluster does the work, on all its GPUs or else CPU cores: HOST:PORT of its head, "auto", or "local" for a '
     "new one; this folder, --root and --output must be on a file system that all nodes share"
 )
-KEY = re.compile(r"[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
+KEY = re.compile(r"USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -87,7 +87,7 @@ def lines(job: Job, outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Counter:
     """Do all jobs; how many runs came to which end."""
-    answers = cluster.run(jobs, args.ray, args.cpus) if args.ray else local.run(jobs, devices(args.devices))
+    answers = cluster.run(jobs, args.ray, args.cpus) if args.ray else local.run(jobs, devices(args.devices, args.opts))
     states: Counter = Counter()
     runs = sum(len(job.seeds) for job in jobs)
     with contextlib.closing(answers), tqdm(total=runs, desc="Grid", unit="run", smoothing=0) as bar:

@@ -5,16 +5,21 @@ from collections.abc import Sequence
 from dassl.errors import UserError
 
 
-def devices(asked: Sequence[str] | None) -> list[str]:
-    """What is asked for; by default every GPU that is visible, or else the CPU.
+def devices(asked: Sequence[str] | None, opts: Sequence[str] = ()) -> list[str]:
+    """What is asked for; by default every GPU that is visible, or else the CPU, as with USE_CUDA False in `opts`.
 
     Raises:
-        UserError: there is no such device.
+        UserError: there is no such device, or a GPU that PyTorch cannot use.
     """
     import torch
 
+    from dassl.utils import choose_device
+
+    use_cuda = dict(zip(opts[::2], opts[1::2], strict=True)).get("USE_CUDA") != "False"
+    if set(asked or ["any"]) != {"cpu"}:
+        choose_device(use_cuda)
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]
     for device in asked or []:
         if device not in ("cpu", *gpus):
             raise UserError(f'Expected devices of {", ".join(["cpu", *gpus])}, but got "{device}".')
-    return list(asked or gpus or ["cpu"])
+    return list(asked or gpus * use_cuda or ["cpu"])

@@ -23,8 +23,8 @@ def run(jobs: Sequence[Job], devices: Sequence[str], perform: Callable = perform
         devices: "cpu" or "cuda:N", a worker for each.
         perform: what a worker does with a job.
     """
-    waiting, tried = list(jobs), set()
-    workers = [Worker(device, perform, threads=_threads(devices)) for device in devices[: len(jobs)]]
+    waiting, tried, devices = list(jobs), set(), devices[: len(jobs)]
+    workers = [Worker(device, perform, threads=_threads(len(devices))) for device in devices]
     try:
         while True:
             for worker in workers:
@@ -125,10 +125,9 @@ def _visible(device: str) -> str:
     return names.split(",")[index] if names else str(index)
 
 
-def _threads(devices: Sequence[str]) -> int | None:
-    """Threads of each worker where several share the processor."""
-    several = devices.count("cpu")
-    return max(1, (os.cpu_count() or 1) // several) if several > 1 else None
+def _threads(workers: int) -> int | None:
+    """CPU threads of each worker where several share the processor; those of GPUs decode images on it."""
+    return max(1, (os.cpu_count() or 1) // workers) if workers > 1 else None
 
 
 @contextlib.contextmanager

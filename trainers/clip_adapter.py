@@ -54,6 +54,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
         super().build_method(classnames)
         s = self.settings
         ratios = s.ALPHAS if s.ALPHAS and self.dm.dataset.val else [s.ALPHA]
+        self.names = [f"ce_{ratio:g}" for ratio in ratios]
         self.adapters = Adapters(self.backbone.embed_dim, s.REDUCTION, ratios)
         self.learn("adapters", self.adapters)
 
@@ -66,9 +67,8 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
 
     def loss(self, features: Tensor, labels: Tensor) -> Step:
         each = self.logits_of_all(features)
-        names = [f"ce_{ratio:g}" for ratio in self.adapters.ratios.tolist()]
-        terms = {name: cross_entropy(logits, labels) for name, logits in zip(names, each, strict=True)}
-        return each[self.adapters.chosen], terms
+        terms = {name: cross_entropy(logits, labels) for name, logits in zip(self.names, each, strict=True)}
+        return each[self.adapters.chosen[None]][0], terms  # a GPU need not tell the CPU which
 
     def choose(self, features: Tensor, labels: Tensor) -> str:
         right = right_answers(self.logits_of_all(features), labels)

@@ -55,7 +55,7 @@ class FeatureTrainer(TrainerX):
     @staticmethod
     def defaults() -> CfgNode:
         """The method's settings: the node of `cfg.TRAINER` that bears its name in capitals."""
-        return CfgNode({"PREC": "fp32"})  # of the frozen towers: "fp32" or "bf16"
+        return CfgNode({"PREC": "fp32"})  # of the frozen towers: "fp32", "tf32" or "bf16"
 
     # ------------------------------------------------------------------------------------- what a method supplies
 
@@ -129,7 +129,7 @@ class FeatureTrainer(TrainerX):
         self.test_transform = self.test_loader.dataset.transform
         self.train_loader_x = FeatureLoader(
             self.train_features,
-            torch.tensor([item.label for item in self.train_items]),
+            torch.tensor([item.label for item in self.train_items], device=self.device),
             cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
             cfg.SEED,
         )
@@ -167,7 +167,9 @@ class FeatureTrainer(TrainerX):
     # ---------------------------------------------------------------------------------------------------- features
 
     def train_features(self, epoch: int) -> Tensor:
-        """Features [N, D] of the support set as epoch `epoch` sees it: view `epoch`, or one of FEATURES.VIEWS."""
+        """Features [N, D] of the support set as epoch `epoch` sees it: view `epoch`, or one of FEATURES.VIEWS.
+
+        They lie on the device, so that a step copies nothing to it."""
         views = self.cfg.FEATURES.VIEWS
         wanted = epoch % views if views else epoch
         if wanted not in self._views:  # encode many epochs' views in one go
@@ -177,7 +179,7 @@ class FeatureTrainer(TrainerX):
             paths = [item.impath for item in self.train_items]
             features = self.store.images(
                 paths * len(numbers), self.train_transform, [v for v in numbers for _ in paths]
-            )
+            ).to(self.device)
             self._views = dict(zip(numbers, features.view(len(numbers), len(paths), -1), strict=True))
         return self._views[wanted]
 

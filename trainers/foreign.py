@@ -13,13 +13,13 @@ from yacs.config import CfgNode
 from clip.hub import standing_in
 from dassl.engine import SimpleTrainer
 from dassl.errors import UserError
-from dassl.utils import read_json, write_json
+from dassl.utils import choose_device, read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers.checkpoints import last_common_epoch
 from trainers.digests import differing, of_training
 from trainers.prograd import projected
 from trainers.results import config_digest, write_results
-from trainers.surroundings import cpu_only, older_transformers
+from trainers.surroundings import cpu_only, older_transformers, one_gpu
 
 PATHS = (("", "OUTPUT_DIR"), ("", "RESUME"), ("DATASET", "ROOT"), ("MODEL", "INIT_WEIGHTS"))
 MARK = "settings.json"  # beside the checkpoints' folders: the settings that they were learned with
@@ -71,9 +71,9 @@ class Foreign(SimpleTrainer):
             yield
             return
         self.working = True
-        gpu = self.given.USE_CUDA and torch.cuda.is_available()
+        gpu = choose_device(self.given.USE_CUDA).type == "cuda"
         try:
-            with self.checkout.at_home(), older_transformers(), contextlib.nullcontext() if gpu else cpu_only():
+            with self.checkout.at_home(), older_transformers(), one_gpu() if gpu else cpu_only():
                 yield
         finally:
             self.working = False
@@ -112,10 +112,11 @@ class Foreign(SimpleTrainer):
                 f"their order, but it gave {len(found)}, or other ones: its results are in log.txt alone."
             )
         logits, labels = map(torch.cat, zip(*self.tested, strict=True))
-        backbone = SimpleNamespace(name=self.given.MODEL.BACKBONE.NAME, fingerprint=lambda: None)
+        backbone = SimpleNamespace(name=self.given.MODEL.BACKBONE.NAME, precision=None, fingerprint=lambda: None)
         run = SimpleNamespace(
             cfg=self.given,
             dm=self.dm,
+            device=self.device,
             output_dir=self.output_dir,
             backbone=backbone,
             seconds=self.seconds,

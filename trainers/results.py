@@ -14,7 +14,7 @@ from yacs.config import CfgNode
 
 from clip.build import is_phantom
 from clip.digests import Digests
-from dassl.utils import atomic_write, write_json
+from dassl.utils import atomic_write, device_name, write_json
 from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
@@ -75,6 +75,16 @@ def versions() -> dict[str, str]:
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
 
 
+def device_record(trainer) -> dict[str, str | None]:
+    """Name of the processor, precision of the towers (None where they are not ours), and the CUDA version of a GPU."""
+    gpu = trainer.device.type == "cuda"
+    return {
+        "name": device_name(trainer.device),
+        "precision": trainer.backbone.precision,
+        "cuda": torch.version.cuda if gpu else None,
+    }
+
+
 def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: dict[str, float]) -> None:
     """Print the figures that Dassl's evaluator does not have, and write both files into the run's folder."""
     cfg, dataset, folder = trainer.cfg, trainer.dm.dataset, Path(trainer.output_dir)
@@ -101,6 +111,7 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
             "learned": trainer.learned,
             "backbone": trainer.backbone.fingerprint(),
         },
+        "device": device_record(trainer),
         "versions": versions(),
         "seconds": {name: round(value, 2) for name, value in trainer.seconds.items()},
     }

@@ -29,6 +29,13 @@ def cpu_only() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def one_gpu() -> Iterator[None]:
+    """While this lasts there is one GPU to be found: code that sees more spreads over them, and our draws do not."""
+    with patch.object(torch.cuda, "device_count", lambda: 1):
+        yield
+
+
+@contextlib.contextmanager
 def older_transformers() -> Iterator[None]:
     """While this lasts tokenizers have the method that transformers 5 removed and open_clip before 3 calls."""
     from transformers import PreTrainedTokenizerBase as Tokenizer

@@ -55,7 +55,7 @@ class vMFCoOp(PromptTrainer):
         super().build_method(classnames)
         s = self.settings
         field = vmf.fit(self.vocabulary(), s.KAPPA)
-        prototypes = vmf.fit(llm_features(self, s.N_PROMPTS), s.KAPPA)
+        prototypes = vmf.fit(llm_features(self, s.N_PROMPTS).cpu(), s.KAPPA)  # in float64: the same on every device
         self.anchors = vmf.fuse(field, prototypes).float().to(self.device)
         self.log_fields(field, prototypes, classnames)
         if s.LAMBDA_ANC:

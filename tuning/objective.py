@@ -17,6 +17,7 @@ from dassl.data.datasets import build_dataset
 from dassl.data.transforms import build_transform
 from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.errors import UserError
+from dassl.utils import choose_device
 from trainers import together
 from trainers.feature_trainer import FeatureTrainer, frozen
 from trainers.results import method_settings
@@ -101,7 +102,7 @@ class _Run:
 
 def fingerprint(cfg: CfgNode) -> str:
     """Of the weights of the backbone, which the trials then share."""
-    device = "cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu"
+    device = str(choose_device(cfg.USE_CUDA))
     precision, workers = method_settings(cfg).PREC, cfg.DATALOADER.NUM_WORKERS
     return frozen(cfg.MODEL.BACKBONE.NAME, device, precision, cfg.FEATURES.ROOT, workers)[0].fingerprint()
 

@@ -49,5 +49,37 @@ def test_bf16_features_are_close_float32_and_stored_apart(backbone):
 
 
 def test_an_unknown_precision_is_answered_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"one of fp32, bf16, but got \"fp16\""):
+    with pytest.raises(ValueError, match=r"one of fp32, tf32, bf16, but got \"fp16\""):
         build_backbone("PhantomCLIP", precision="fp16")
+
+
+@pytest.mark.parametrize(("precision", "convolutions", "products"), [("fp32", False, False), ("tf32", True, True)])
+def test_tf32_is_used_where_it_is_asked_for_alone(precision, convolutions, products, monkeypatch):
+    """PyTorch's own default, TF32 in convolutions but not in products, comes back afterwards."""
+    towers, seen = build_backbone("PhantomCLIP", precision=precision), []
+
+    def switches() -> tuple[bool, bool]:
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
+
+    def watched(real):
+        return lambda *args: seen.append(switches()) or real(*args)
+
+    monkeypatch.setattr(towers, "pool_image", watched(towers.pool_image))
+    monkeypatch.setattr(towers, "pool_tokens", watched(towers.pool_tokens))
+    before = switches()
+    towers.encode_image(torch.zeros(1, 3, towers.image_size, towers.image_size))
+    towers.encode_text(["a mass"])
+    assert seen == [(convolutions, products)] * 2 and switches() == before == (True, False)
+
+
+def test_tf32_features_are_those_of_fp32_on_a_cpu_and_stored_apart(backbone):
+    other = build_backbone("PhantomCLIP", precision="tf32")
+    images = torch.randn(2, 3, other.image_size, other.image_size, generator=torch.Generator().manual_seed(0))
+    assert torch.allclose(other.encode_image(images), backbone.encode_image(images), atol=1e-6)
+    assert other.fingerprint() == f"{backbone.fingerprint()}-tf32"
+
+
+def test_convolutions_keep_the_layout_that_is_fast_when_their_weights_are_loaded(backbone):
+    kernels = [m.weight for m in backbone.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
+    assert kernels and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
+    assert not all(kernel.is_contiguous() for kernel in kernels)

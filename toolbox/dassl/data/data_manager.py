@@ -9,6 +9,7 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from dassl.errors import UserError
+from dassl.utils import choose_device
 
 from .dataset_wrapper import DatasetWrapper
 from .datasets import Datum, build_dataset
@@ -54,7 +55,7 @@ def build_data_loader(
         sampler=sampler,
         num_workers=cfg.DATALOADER.NUM_WORKERS,
         drop_last=is_train and len(data_source) >= batch_size,
-        pin_memory=torch.cuda.is_available() and cfg.USE_CUDA,
+        pin_memory=choose_device(cfg.USE_CUDA).type == "cuda",
         generator=generator,
     )
 

@@ -12,7 +12,15 @@ from yacs.config import CfgNode
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
-from dassl.utils import AverageMeter, MetricMeter, derive_seed, load_checkpoint, set_deterministic, set_random_seed
+from dassl.utils import (
+    AverageMeter,
+    MetricMeter,
+    choose_device,
+    derive_seed,
+    load_checkpoint,
+    set_deterministic,
+    set_random_seed,
+)
 from dassl.utils.checkpoint import BEST
 
 from .base import TrainerBase
@@ -30,7 +38,7 @@ class SimpleTrainer(TrainerBase):
         self.check_cfg(cfg)
         if cfg.DETERMINISTIC:
             set_deterministic(True)
-        self.device = torch.device("cuda" if cfg.USE_CUDA and torch.cuda.is_available() else "cpu")
+        self.device = choose_device(cfg.USE_CUDA)
         self.max_epoch = cfg.OPTIM.MAX_EPOCH
         self.output_dir = cfg.OUTPUT_DIR
         self.cfg = cfg

@@ -1,6 +1,7 @@
 """Helpers that trainers, data sets and scripts share."""
 
 from .checkpoint import load_checkpoint, load_pretrained_weights, resume_from_checkpoint, save_checkpoint
+from .device import choose_device, describe_device, device_name
 from .environment import collect_env_info
 from .files import (
     atomic_write,
@@ -26,9 +27,12 @@ __all__ = [
     "atomic_write",
     "check_availability",
     "check_isfile",
+    "choose_device",
     "collect_env_info",
     "count_num_param",
     "derive_seed",
+    "describe_device",
+    "device_name",
     "get_random_state",
     "listdir_nohidden",
     "load_checkpoint",
