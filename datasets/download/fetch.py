@@ -15,7 +15,7 @@ import requests
 from tqdm import tqdm
 
 from dassl.errors import UserError
-from dassl.utils import read_json, write_json, writing
+from dassl.utils import read_json, write_json
 
 from .disk import check_room, size
 
@@ -109,7 +109,6 @@ def _go_on(url: str, part: Path, note: Path) -> Remote:
             check_room(part.parent, 2 * remote.bytes - first, "for the archive and what it holds")
         with (
             tqdm(total=remote.bytes, initial=first, unit="B", unit_scale=True, desc=part.stem) as bar,
-            writing(part),
             part.open("ab") as file,
         ):
             try:

@@ -12,7 +12,7 @@ from PIL import Image
 from tqdm import tqdm
 
 from dassl.errors import UserError
-from dassl.utils import write_json, writing
+from dassl.utils import write_json
 from datasets.base import BiomedDataset
 
 from .disk import check_room
@@ -69,8 +69,7 @@ def write_part(
     for i, label in enumerate(tqdm(labels.tolist(), desc=f"{cls.__name__} {part}", unit=" images")):
         name = cls.classes[label]
         path = images / name.replace(" ", "_") / f"{part}{i}_{label}.png"
-        with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels[i]).save(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(pixels[i]).save(path)
         entries.append((path.relative_to(images).as_posix(), label, name))
     return entries
