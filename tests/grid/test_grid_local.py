@@ -85,13 +85,13 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(line, tmp_path):
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal: background jobs ignore it
     )
     learned = run_folder(tmp_path, "CoOp", seed=2) / "prompt_learner"
-    deadline = time.time() + 120
+    deadline = time.time() + 600  # a busy machine takes its time
     try:
         while max(epochs(learned), default=0) < 2:
             assert process.poll() is None and time.time() < deadline
             time.sleep(0.05)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=300)
         assert process.returncode == 130
         assert "Interrupted: what is done stays" in err and "Traceback" not in err
         assert max(epochs(learned)) >= 2

@@ -100,7 +100,7 @@ def test_two_processes_at_once_make_one_folder(tmp_path):
     for job in jobs:
         job.start()
     for job in jobs:
-        job.join(60)
+        job.join(600)
     assert [job.exitcode for job in jobs] == [0, 0]
     expected = 4 * sum(FEW.per_class(4).values()) + 3
     assert len(tree(tmp_path / "BTMRI")) == expected

@@ -17,10 +17,8 @@ def test_four_shots_of_phantoms(key, tmp_path, monkeypatch, capsys):
     monkeypatch.setattr(phantoms, "prepare", functools.partial(phantoms.prepare, counts=few, progress=False))
     monkeypatch.setattr("datasets.base.PHANTOM_ROOT", tmp_path / "phantoms")
     flags = f"--root phantoms --backbone PhantomCLIP --trainer vMFCoOp --dataset {key} --shots 4 --seed 1 --output"
-    assert (
-        train.main([*flags.split(), str(tmp_path / "output"), "OPTIM.MAX_EPOCH", "1", "DATALOADER.NUM_WORKERS", "0"])
-        == 0
-    )
+    opts = "OPTIM.MAX_EPOCH 1 DATALOADER.NUM_WORKERS 0 TRAINER.VMFCOOP.N_PROMPTS 10"
+    assert train.main([*flags.split(), str(tmp_path / "output"), *opts.split()]) == 0
     found = record(run_folder(tmp_path / "output", "vMFCoOp", dataset=key, shots=4))
     classes = by_key()[key].classes
     assert found["phantom"] is True and list(found["metrics"]["per_class"]) == list(classes)
