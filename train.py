@@ -274,14 +274,15 @@ class Run:
 
         cfg = self.cfg
         print(f"Device: {describe_device(choose_device(cfg.USE_CUDA))}")
+        settings = cfg.dump()
         with atomic_write(self.folder / "config.yaml") as file:
-            file.write(cfg.dump())
+            file.write(settings)
         if cfg.SEED >= 0:
             print(f"Setting fixed seed: {cfg.SEED}")
             set_random_seed(cfg.SEED)
         if self.args.checkout:
             print(self.args.checkout)
-        print(f"** Config **\n{cfg.dump()}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
+        print(f"** Config **\n{settings}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
         self.trainer = build_trainer(cfg)
 
     def test(self) -> None:

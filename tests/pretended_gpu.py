@@ -230,9 +230,9 @@ def _place() -> str:
     """The innermost line of this code base that is at work, as file:line."""
     frame = sys._getframe(1)
     while frame:
-        path = Path(frame.f_code.co_filename)
-        if path != Path(__file__) and path.is_relative_to(ROOT) and "site-packages" not in path.parts:
-            return f"{path.relative_to(ROOT)}:{frame.f_lineno}"
+        name = frame.f_code.co_filename
+        if name != __file__ and name.startswith(f"{ROOT}/") and "site-packages" not in name:
+            return f"{Path(name).relative_to(ROOT)}:{frame.f_lineno}"
         frame = frame.f_back
     return "elsewhere"
 
