@@ -90,7 +90,9 @@ def attempt(hook: Hook | None, tests: list[str], folder: Path, number: int) -> N
         "no:cacheprovider",
         f"--basetemp={folder / str(number)}",
     ]
-    os._exit(pytest.main([*words, *tests], plugins=[Order(folder / "seconds.json")]))
+    status = pytest.main([*words, *tests], plugins=[Order(folder / "seconds.json")])
+    sys.stdout.flush()
+    os._exit(status)
 
 
 def killed(todo: list[Mutant], module: str, path: str, tests: list[str], jobs: int) -> list[bool]:
