@@ -9,7 +9,8 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
-from report.collect import Run, find_experiments, find_runs
+from dassl.errors import command
+from report.collect import Run, check_same_data, find_experiments, find_runs
 from report.tables import FORMATS, ci95, render
 
 
@@ -61,6 +62,7 @@ def summarise(directory: Path, args: argparse.Namespace) -> Summary | None:
         expected = "sub-folders such as seed1/ with the metrics.json or log.txt of a finished run"
         print(f"Nothing found in {directory}: expected {expected} that has {args.keyword!r}.", file=sys.stderr)
         return None
+    check_same_data(counted)
     values = [run.metrics[args.keyword] for run in counted]
     spread = ci95(values) if args.ci95 else pstdev(values)
     return Summary(str(directory), counted, fmean(values), spread, any(run.phantom for run in counted))
@@ -80,6 +82,7 @@ def print_text(summary: Summary, keyword: str) -> None:
     print("===")
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Prints the tables; returns 1 where nothing was found."""
     cli = parser()

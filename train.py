@@ -12,12 +12,12 @@ epoch; a finished one is left alone.
 import argparse
 import contextlib
 import itertools
-import json
 import re
 import sys
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from filelock import FileLock, Timeout
 
@@ -30,13 +30,18 @@ SETTINGS = ("few_shot", "base2new")
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--root", default="", help='folder of the data sets, or "phantoms"')
-    p.add_argument("--trainer", default="", help="method, such as vMFCoOp, BiomedCoOp, CoOp, ZeroshotCLIP")
+    p.add_argument("--trainer", default="", help="method, such as vMFCoOp or its short name vmfcoop")
     p.add_argument("--with", dest="checkout", default="", help="folder of a CoOp-style checkout whose trainers to add")
     p.add_argument("--backbone", default="", help="BiomedCLIP, CLIP, PhantomCLIP, hf-hub:..., local-dir:...")
     p.add_argument("--dataset", default="", help="data set: a file of configs/datasets/")
     p.add_argument("--shots", type=positive, help="training images per class, any number: 1, 5, 16, ...")
     p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="protocol: which settings of the trainer")
-    p.add_argument("--seed", nargs="+", default=[], help="seed of the draw and of the training; or several")
+    p.add_argument(
+        "--seed",
+        nargs="+",
+        default=[],
+        help="seed of draw and training; several; or `default`: 1 2 3, or 1 if nothing is drawn",
+    )
     p.add_argument("--output", default="output", help="root of all runs; the run's own folder follows from the flags")
     p.add_argument("--output-dir", default="", help="the run's own folder, instead")
     p.add_argument("--subsample", default="", choices=["", "all", "base", "new"], help="which classes")
@@ -61,6 +66,8 @@ def positive(word: str) -> int:
 def config_files(args: argparse.Namespace) -> list[Path]:
     """The yaml files of a run, in the order of merging: common, trainer, data set, both, named files."""
     known = CONFIGS / "trainers" / args.trainer / args.setting
+    if not known.with_suffix(".yaml").is_file():  # a method with one yaml has it for both settings
+        known = known.with_name("few_shot")
     files = [CONFIGS / "common.yaml"] + ([known.with_suffix(".yaml")] if args.trainer else [])
     if args.checkout:
         files += args.checkout.config_files(args.trainer, args.setting, args.dataset)
@@ -75,7 +82,12 @@ def config_files(args: argparse.Namespace) -> list[Path]:
 
 def parse(argv: list[str] | None = None) -> argparse.Namespace:
     """The flags; what follows the numbers of --seed are settings, and --with becomes the checkout that it names."""
+    from report.methods import default_seeds, trainer_name
+
     args = parser().parse_args(argv)
+    args.trainer = trainer_name(args.trainer)
+    if args.seed[:1] == ["default"]:
+        args.seed[:1] = map(str, default_seeds(args.trainer))
     numbers = list(itertools.takewhile(re.compile(r"-?\d+$").match, args.seed))
     args.opts = [*args.seed[len(numbers) :], *args.opts]
     args.seed = [int(n) for n in dict.fromkeys(numbers)] or [-1]
@@ -154,32 +166,75 @@ def check_complete(cfg) -> None:
 
 def run_folder(cfg, args: argparse.Namespace, subsample: str) -> Path:
     """`<output>/<dataset>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1`, below `base2new/...` if so."""
-    from report.methods import seeds_folder
+    from report.methods import data_name, seeds_folder
 
     method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
     context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
     root = Path(args.output) / cfg.get("CHECKOUT", "").partition("@")[0]  # another's BiomedCoOp beside ours
     if args.setting == "base2new":
         root = root / "base2new" / ("test_new" if subsample == "new" else "train_base")
-    dataset, shots, setting = args.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.NUM_SHOTS, "nctx{}_csc{}_ctp{}"
+    dataset = data_name(args.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.ROOT)
+    shots, setting = cfg.DATASET.NUM_SHOTS, "nctx{}_csc{}_ctp{}"
     folder = seeds_folder(root, dataset, shots, cfg.TRAINER.NAME, cfg.MODEL.BACKBONE.NAME, setting.format(*context))
     return folder / f"seed{cfg.SEED}"
 
 
-def finished(cfg) -> bool:
-    """Whether the run's folder holds its results; a UserError if they are those of other settings."""
+def finished(cfg, args: argparse.Namespace, read: Callable[[Any], tuple] | None = None) -> bool:
+    """Whether the run's folder holds its results.
+
+    Args:
+        cfg: the run's configuration.
+        args: its flags.
+        read: gives data set and digests, as `data_of`, which is the default.
+
+    Raises:
+        UserError: the folder holds results of other settings, images, sentences or weights; names which.
+    """
+    from dassl.utils import read_json
+    from trainers.digests import differing, of_sentences
     from trainers.results import config_digest
 
     path = Path(cfg.OUTPUT_DIR) / "metrics.json"
     if not path.is_file():
         return False
-    found = json.loads(path.read_text(encoding="utf-8"))["hashes"]["config"]
-    if found != config_digest(cfg):
+    record = read_json(path)
+    found, expected = record.get("hashes", {}), {"config": config_digest(cfg)}
+    if found.get("config") == expected["config"]:
+        dataset, digests = (read or data_of)(cfg)
+        count = record.get("sentences_per_class", 0)
+        expected |= digests | {"sentences": of_sentences(cfg, dataset, count), "learned": _learned(cfg, args, found)}
+    if different := differing(found, expected):
         raise UserError(
-            f"Expected {path} to come from these settings, but its run had others (compare config.yaml beside it): "
-            "choose another --output (OUTPUT=...), or remove that folder to run again."
+            f"Expected {path} to come from a run like this one, but its run had other {different}: choose another "
+            "--output (OUTPUT=...), or remove that folder to run again."
         )
     return True
+
+
+def data_of(cfg) -> tuple:
+    """The data set of a run, and the digests of its images and weights."""
+    from dassl.data.datasets import DATASET_REGISTRY
+    from trainers.digests import of_data
+
+    dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
+    return dataset, of_data(cfg, dataset)
+
+
+def _learned(cfg, args: argparse.Namespace, found: dict) -> str | None:
+    """Digest of what a run that only tests would load now; None if the run that is there loaded nothing."""
+    from trainers import checkpoints
+
+    if not (args.eval_only and found.get("learned")):
+        return None
+    folders = [path.parent for path in model_dir(cfg, args).glob("*/model.pth.tar-*")]
+    epochs = [(args.load_epoch or checkpoints.last_common_epoch([folder]), folder) for folder in folders]
+    digests = [checkpoints.digest(folder, epoch) for epoch, folder in epochs]
+    return found["learned"] if found["learned"] in digests else "other"
+
+
+def model_dir(cfg, args: argparse.Namespace) -> Path:
+    """Folder of the run whose learned tensors are tested: that of the base classes unless told otherwise."""
+    return Path(args.model_dir or run_folder(cfg, args, subsample="base"))
 
 
 class Run:
@@ -228,8 +283,7 @@ class Run:
 
     def test(self) -> None:
         """Test what was learned before, on the base classes unless told otherwise."""
-        model_dir = self.args.model_dir or str(run_folder(self.cfg, self.args, subsample="base"))
-        self.trainer.load_model(model_dir, epoch=self.args.load_epoch)
+        self.trainer.load_model(str(model_dir(self.cfg, self.args)), epoch=self.args.load_epoch)
         self.trainer.test()
 
 
@@ -264,7 +318,7 @@ def work(args: argparse.Namespace, runs: list[Run]) -> None:
 def main(argv: list[str] | None = None) -> int:
     args = parse(argv)
     runs = [Run(args, setup_cfg(args, seed)) for seed in args.seed]
-    done = [run for run in runs if finished(run.cfg)]
+    done = [run for run in runs if finished(run.cfg, args)]
     for run in done:
         print(f"Finished already, nothing to do: {run.folder}")
     runs = [run for run in runs if run not in done]

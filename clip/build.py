@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
-from clip.files import weights_folder
+from clip.files import WEIGHTS, locate, weights_folder
 from dassl.errors import UserError
 
 # Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
@@ -13,6 +13,32 @@ NAMES = {
     "PhantomCLIP": f"local-dir:{Path(__file__).parent / 'phantomclip'}",
 }
 SCHEMES = ("hf-hub:", "local-dir:")
+PHANTOM_MARK = "phantom.json"  # in the folder of weights that were trained on phantoms
+
+
+def source_of(name: str) -> str:
+    """Where the backbone called `name` comes from, as `hf-hub:org/model` or `local-dir:/path`.
+
+    Raises:
+        UserError: an unknown name; lists what exists.
+    """
+    if name in NAMES:
+        return weights_folder(name) or NAMES[name]
+    if not name.startswith(SCHEMES):
+        raise UserError(
+            f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
+        )
+    return name
+
+
+def weights_file(name: str) -> Path | None:
+    """The file on this machine that holds the weights of the backbone called `name`; None if it is not here."""
+    return locate(source_of(name)).find_here(WEIGHTS)
+
+
+def is_phantom(name: str) -> bool:
+    """Whether the weights of the backbone called `name` bear the phantoms' mark: they never saw a real image."""
+    return locate(source_of(name)).find_here([PHANTOM_MARK]) is not None
 
 
 def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> Backbone:
@@ -30,14 +56,7 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     """
     if precision not in PRECISIONS:
         raise UserError(f'Expected PREC to be one of {", ".join(PRECISIONS)}, but got "{precision}".')
-    if name in NAMES:
-        source = weights_folder(name) or NAMES[name]
-    elif name.startswith(SCHEMES):
-        source = name
-    else:
-        raise UserError(
-            f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
-        )
+    source = source_of(name)
     from clip import open_clip_family  # heavy: only now
     from clip.few_rows import few_rows
 

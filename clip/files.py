@@ -1,5 +1,6 @@
 """Where a model's files come from: a folder, the Hugging Face hub's cache, and only then the hub itself."""
 
+import contextlib
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -40,6 +41,10 @@ class Folder:
             )
         return found
 
+    def find_here(self, names: Iterable[str]) -> Path | None:
+        """As `find`, and the network is never asked."""
+        return self.find(names)
+
 
 class HubRepo(Folder):
     """A repository of the Hugging Face hub: its local cache first, the network only for what is missing."""
@@ -51,12 +56,21 @@ class HubRepo(Folder):
         from huggingface_hub import hf_hub_download
 
         names = list(names)
-        for local in (True, False):
-            for name in names:
-                try:
-                    return Path(hf_hub_download(self.repo, name, local_files_only=local))
-                except Exception as error:  # absent here or there, offline, no such repository: all mean "not found"
-                    self.reason = error
+        if (found := self.find_here(names)) is not None:
+            return found
+        for name in names:
+            try:
+                return Path(hf_hub_download(self.repo, name))
+            except Exception as error:  # absent, offline, no such repository: all mean "not found"
+                self.reason = error
+        return None
+
+    def find_here(self, names: Iterable[str]) -> Path | None:
+        from huggingface_hub import hf_hub_download
+
+        for name in names:
+            with contextlib.suppress(Exception):
+                return Path(hf_hub_download(self.repo, name, local_files_only=True))
         return None
 
     def need(self, *names: str) -> Path:

@@ -9,8 +9,8 @@ from unittest.mock import patch
 
 import torch
 
-from clip.build import NAMES
-from clip.files import WEIGHTS, Folder, locate, weights_folder
+from clip.build import NAMES, source_of
+from clip.files import WEIGHTS, Folder, locate
 from clip.open_clip_family import text_config
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:")
@@ -27,7 +27,7 @@ def standing_in(backbone: str) -> Iterator[None]:
     Raises:
         FileNotFoundError: the folder lacks a file; names it.
     """
-    source = weights_folder(backbone) or NAMES.get(backbone, backbone)
+    source = source_of(backbone)
     if not source.startswith("local-dir:"):
         yield
         return

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import posixpath
 import random
 from collections.abc import Sequence
 from pathlib import Path
@@ -38,8 +39,8 @@ class BiomedDataset(DatasetBase):
     {"train": [[path, label, class name], ...], "val": ..., "test": ...}. `cfg.DATASET.ROOT` "phantoms" stands for the
     rendered phantom of the same name.
 
-    Attributes beside those of `DatasetBase`: `key` (of configs and prompt banks), `phantom`, `split_hash`, and
-    `prompt_bank` (a bank that comes with the images, or None).
+    Attributes beside those of `DatasetBase`: `key` (of configs and prompt banks), `phantom` (whether the folder bears
+    the phantoms' mark), `split_hash`, and `prompt_bank` (a bank that comes with the images, or None).
 
     Raises:
         UserError: the folder, the split file or an image is missing; says how to get it.
@@ -57,13 +58,12 @@ class BiomedDataset(DatasetBase):
 
     def __init__(self, cfg: CfgNode):
         self.key = self.key_of(cfg)
-        self.phantom = cfg.DATASET.ROOT == PHANTOMS
         self.folder = self.find_folder(cfg)
+        self.phantom = phantoms.is_marked(self.images)
         split = self.read_split()
         self.split_hash = _digest(split)
         shots, seed = cfg.DATASET.NUM_SHOTS, cfg.SEED
-        if shots >= 1:
-            split = self.few_shot(split, shots, seed)
+        split = self.few_shot(split, shots, seed) if shots >= 1 else self.each_once(split)
         split = self.subsample(split, cfg.DATASET.SUBSAMPLE_CLASSES)
         train, val, test = (self.to_data(split[part]) for part in ("train", "val", "test"))
         super().__init__(train_x=train, val=val, test=test)
@@ -85,7 +85,7 @@ class BiomedDataset(DatasetBase):
 
     def find_folder(self, cfg: CfgNode) -> Path:
         """The data set's folder, below `cfg.DATASET.ROOT`."""
-        if self.phantom:
+        if cfg.DATASET.ROOT == PHANTOMS:
             phantoms.prepare(self.dataset_dir, PHANTOM_ROOT)
             return PHANTOM_ROOT / self.dataset_dir
         folder = Path(cfg.DATASET.ROOT).expanduser() / self.dataset_dir
@@ -121,6 +121,7 @@ class BiomedDataset(DatasetBase):
                     f'"{item.classname}": {self.how_to_get()}'
                 )
         self.check(split)
+        self.check_paths(split)
         return split
 
     def check(self, split: Split) -> None:
@@ -134,6 +135,39 @@ class BiomedDataset(DatasetBase):
                         f"for {part}: {self.how_to_get()}"
                     )
 
+    def check_paths(self, split: Split) -> None:
+        """Raise a UserError for an image under two labels, or both for training and for test; say other overlaps."""
+        known: dict[str, Item] = {}
+        parts: dict[str, set[str]] = {part: set() for part in split}
+        for part, items in split.items():
+            for item in items:
+                path = posixpath.normpath(item.path)
+                first = known.setdefault(path, item)
+                if first.label != item.label:
+                    raise UserError(
+                        f'Expected one label for each image, but {self.split_file} lists {item.path} as "'
+                        f'{first.classname}" and as "{item.classname}": correct it.'
+                    )
+                parts[part].add(path)
+        if both := sorted(parts["train"] & parts["test"]):
+            raise UserError(
+                f"Expected images either for training or for test, but {self.split_file} lists {len(both)} for both, "
+                f"the first is {both[0]}: correct it."
+            )
+        if shared := parts["val"] & (parts["train"] | parts["test"]):
+            print(f"{len(shared)} validation images of {self.split_file} are for training or test too, as it says")
+
+    def each_once(self, split: Split) -> Split:
+        """The split with the first entry of each path in each part; says how many others there were."""
+        kept = {
+            part: list({posixpath.normpath(item.path): item for item in reversed(items)}.values())[::-1]
+            for part, items in split.items()
+        }
+        repeats = sum(map(len, split.values())) - sum(map(len, kept.values()))
+        if repeats:
+            print(f"{repeats} entries of {self.split_file} are repeats of others: left out")
+        return kept
+
     # -------------------------------------------------------------------------------------------- what is kept of it
 
     def few_shot(self, split: Split, shots: int, seed: int) -> Split:
@@ -141,6 +175,7 @@ class BiomedDataset(DatasetBase):
 
         The draw is kept as JSON of relative paths beside the split; a draw from another split is not used.
         """
+        split = self.each_once(split)
         path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}.json"
         kept = read_json(str(path)) if path.is_file() else {}
         if kept.get("split") != self.split_hash:

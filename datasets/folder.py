@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from dassl.utils import write_json
-from datasets.base import BiomedDataset, Item, Split
+from datasets.base import PHANTOMS, BiomedDataset, Item, Split
 from datasets.shares import SHARES, divide
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
@@ -33,7 +33,7 @@ class FolderDataset(BiomedDataset):
 
     def find_folder(self, cfg: CfgNode) -> Path:
         folder = Path(cfg.DATASET.ROOT).expanduser()
-        if self.phantom or not folder.is_dir():
+        if cfg.DATASET.ROOT == PHANTOMS or not folder.is_dir():
             raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
         bank = folder / "prompts.json"
         self.prompt_bank = bank if bank.is_file() else None

@@ -2,13 +2,15 @@
 
 import argparse
 import itertools
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, replace
+
+from yacs.config import CfgNode
 
 import train
 from dassl.errors import UserError
 from report import paper
-from report.methods import METHODS, SEEDLESS, trainer_name, with_script
+from report.methods import METHODS, default_seeds, trainer_name, with_setting
 
 PARTS = {  # of a run, one after the other: flags of train.py
     "few_shot": ((),),
@@ -54,11 +56,11 @@ def plan(args: argparse.Namespace) -> tuple[list[Job], int]:
     without = paper.WITHOUT_NOVEL if args.setting == "base2new" else ()
     datasets = _several(args.datasets, [name for name in paper.DATASETS if name not in without])
     shots = _several(args.shots, paper.TABLE1["shots"])
-    jobs, finished = [], 0
+    jobs, finished, data_of = [], 0, _remembering(train.data_of)
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(args.methods, args.setting)):
-        seeds = args.seeds or ([1] if trainer in SEEDLESS else [1, 2, 3])  # as in scripts/
+        seeds = args.seeds or default_seeds(trainer)
         job = _suited(Job(trainer, dataset, k, tuple(dict.fromkeys(seeds)), args.setting, flags, tuple(args.opts)))
-        missing = tuple(seed for seed in job.seeds if not _finished(job, seed))
+        missing = tuple(seed for seed in job.seeds if not _finished(job, seed, data_of))
         finished += len(job.seeds) - len(missing)
         if missing:
             jobs.append(replace(job, seeds=missing))
@@ -74,7 +76,7 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
     import trainers  # noqa: F401, registers them
     from dassl.engine import TRAINER_REGISTRY
 
-    ready = with_script(setting)
+    ready = with_setting(setting)
     known = [METHODS[folder] for folder in ready]
     known += [name for name in TRAINER_REGISTRY.registered_names() if name not in METHODS.values()]
     names = _several(methods, ready)
@@ -104,13 +106,26 @@ def _suited(job: Job) -> Job:
     return job
 
 
-def _finished(job: Job, seed: int) -> bool:
+def _remembering(data_of: Callable) -> Callable:
+    """`data_of` that reads what methods share once: the same draw of the same data set, and the same backbone."""
+    known: dict[str, tuple] = {}
+
+    def of(cfg: CfgNode) -> tuple:
+        key = str((cfg.DATASET, cfg.SEED, cfg.TEST.SPLIT, cfg.MODEL.BACKBONE, cfg.FEATURES.ROOT))
+        if key not in known:
+            known[key] = data_of(cfg)
+        return known[key]
+
+    return of
+
+
+def _finished(job: Job, seed: int, data_of: Callable) -> bool:
     """Whether all parts are there; results of other settings are not, and the worker says what is wrong with them."""
     for part in job.parts:
         args = job.args(part, [seed])
         cfg = train.setup_cfg(args, seed)
         try:
-            if not train.finished(cfg):
+            if not train.finished(cfg, args, data_of):
                 return False
         except UserError:
             return False

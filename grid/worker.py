@@ -63,7 +63,7 @@ def _perform(job: Job, part: Sequence[str], seeds: Sequence[int]) -> list[Outcom
             try:
                 run = Run(args, train.setup_cfg(args, seed))
                 stack.enter_context(run.open())
-                if train.finished(run.cfg):
+                if train.finished(run.cfg, args):
                     outcomes.append(Outcome(seed, DONE))
                 else:
                     runs.append(run)
@@ -75,7 +75,7 @@ def _perform(job: Job, part: Sequence[str], seeds: Sequence[int]) -> list[Outcom
             train.work(args, runs)
         except Exception as error:  # it may be any run's: none of them goes on
             for run in runs:
-                if not (run.error or train.finished(run.cfg)):
+                if not (run.error or (run.folder / "metrics.json").is_file()):
                     traceback.print_exc(file=run.log.file)
                     run.error = error
         outcomes += [_outcome(run.cfg.SEED, run.error, run) for run in runs]

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from dassl.errors import UserError
 from report import paper
-from report.collect import find_all
+from report.collect import check_same_data, find_all
 from report.groups import split, usable
-from report.methods import METHODS, SETTING, trainer_name, with_script
+from report.methods import METHODS, SETTING, trainer_name, with_setting
 from report.page import Section, html
 from report.section import Request, section
 from report.spans import Wanted
@@ -47,7 +47,7 @@ def request(args: argparse.Namespace) -> Request:
     novel_methods = methods
     if args.full:
         datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
-        novel_methods = methods or [METHODS[folder] for folder in with_script("base2new")]
+        novel_methods = methods or [METHODS[folder] for folder in with_setting("base2new")]
         methods, novel_shots = methods or list(METHODS.values()), [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
         shots = shots or paper.TABLE1["shots"]
@@ -111,12 +111,13 @@ def main(argv: list[str] | None = None) -> int:
     sections = []
     try:
         for group in groups:
+            check_same_data(group.runs)
             folder = to / group.folder
             folder.mkdir(parents=True, exist_ok=True)
             sections.append(section(group, request(args), folder))
             write_tables(sections[-1], folder)
             print_section(sections[-1], args.format)
-    except UserError as error:  # two runs claim one place in a table
+    except UserError as error:  # two runs claim one place in a table, or are of different data
         print(f"error: {error}", file=sys.stderr)
         return 1
     write(to / "index.html", html(f"Runs in {args.output}", sections, remarks))

@@ -10,8 +10,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from report.collect import Run, find_runs
-from report.methods import seeds_folder
+from dassl.errors import command
+from report.collect import Run, check_same_data, find_runs
+from report.methods import data_name, default_seeds, seeds_folder
 from report.table3 import AVERAGE_OF_HMS, HM_OF_AVERAGES
 from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, mean_std, render
 
@@ -19,12 +20,12 @@ from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, me
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m report.base2new", description="Base, novel and harmonic mean.")
     parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
-    parser.add_argument("--root", help="folder of the data sets: not needed here")
+    parser.add_argument("--root", help="folder of the images, needed for --dataset folder")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--shots", type=int, required=True)
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--trainer", required=True, help="trainer, or a folder of scripts/")
-    parser.add_argument("--seed", type=int, nargs="+", help="seeds to print (default: all that have runs)")
+    parser.add_argument("--seed", nargs="+", help="seeds to print, or `default` (default: all that have runs)")
     parser.add_argument("--keyword", default="accuracy", help="metric to print (default: accuracy)")
     return parser
 
@@ -69,14 +70,19 @@ def text(base: Mapping[int | None, float], new: Mapping[int | None, float]) -> s
     return "\n".join(lines)
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Prints one block per setting; returns 1 where no seed has been tested on both base and novel classes."""
     args = parser().parse_args(argv)
+    if args.seed:
+        args.seed = default_seeds(args.trainer) if args.seed == ["default"] else [int(seed) for seed in args.seed]
+    args.dataset = data_name(args.dataset, args.root or "")
     complete = False
     for folders in settings_folders(args):
         base, new = (by_seed(folder, args) for folder in folders)
         if not (base or new):
             continue
+        check_same_data([*base.values(), *new.values()])
         complete |= bool(base.keys() & new.keys())
         phantom = " (phantom)" if any(run.phantom for run in (*base.values(), *new.values())) else ""
         what = f"{args.trainer} on {args.dataset}, K = {args.shots}, {args.backbone}{phantom}, {folders[0].name}"

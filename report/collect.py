@@ -3,10 +3,13 @@
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from dassl.errors import UserError
+from report.methods import SEEDLESS
 
 TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
 TESTED = re.compile(r"=> result")
@@ -14,7 +17,10 @@ EPOCH = re.compile(r"\bepoch \[\d+/\d+\]")
 PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?) *%")
 LAYOUT = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
 SEED = re.compile(r"seed_?(\d+)$")
-ROOT = re.compile(r"^ *ROOT: *(.*?) *$", re.MULTILINE)  # as train.py prints its config
+PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
+ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
+PHANTOM_BACKBONE = "PhantomCLIP"
+WORDS = {"test": "test images", "support": "training images", "weights": "weights of the backbone"}
 SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 
 
@@ -22,7 +28,8 @@ SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 class Run:
     """One run folder; `metrics` are in percent and empty unless the run finished, `problem` says why it did not.
 
-    `rendered`: its images are phantoms; `phantom`: they are, or its backbone is PhantomCLIP.
+    `rendered`: its images are phantoms; `phantom`: they are, or its backbone was trained on phantoms. `hashes` are the
+    digests of its images and weights, as far as it left any.
     """
 
     path: Path
@@ -37,6 +44,7 @@ class Run:
     metrics: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     problem: str = ""
+    hashes: Mapping[str, str | None] = field(default_factory=dict)
 
     @property
     def finished(self) -> bool:
@@ -68,9 +76,9 @@ def read_run(folder: str | Path, test_log: bool = False) -> Run:
         return Run(folder, **found, problem=problem)
     for log in logs:
         text = log.read_text(encoding="utf-8", errors="replace")
-        found["phantom"] = "phantom" in f"{found['backbone']} {text}".lower()
-        if roots := ROOT.findall(text):
-            found["rendered"] = "phantoms" in roots
+        if ROOT.search(text) or PHANTOMS.search(text):
+            found["rendered"] = bool(PHANTOMS.search(text))
+        found["phantom"] = found["rendered"] or found["backbone"] == PHANTOM_BACKBONE
         if metrics := parse_log(text, test_log):
             return Run(folder, **found, metrics=metrics)
     hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
@@ -102,6 +110,31 @@ def find_experiments(directory: str | Path) -> list[Path]:
     return experiments
 
 
+def check_same_data(runs: Iterable[Run]) -> None:
+    """Raise a UserError where runs that stand for one data set were made of different ones.
+
+    Those of one data set, backbone and choice of classes must have been tested on the same images with the same
+    weights; and those of one number of shots and one seed must have learned from the same images. Runs that left no
+    digests, as other code bases' do, are not asked.
+    """
+    known: dict[tuple, Run] = {}
+    for run in runs:
+        place = (run.dataset, run.backbone, run.subsample)
+        for what, key in (
+            ("test", place),
+            ("weights", (run.backbone,)),
+            ("support", () if run.trainer in SEEDLESS else (*place, run.shots, run.seed)),
+        ):
+            if not (run.finished and key and run.hashes.get(what)):
+                continue
+            other = known.setdefault((what, *key), run)
+            if other.hashes[what] != run.hashes[what]:
+                raise UserError(
+                    f"Expected runs with the same {WORDS[what]}, but {other.path} and {run.path} have different ones: "
+                    "compare them in separate --output folders, or remove the one that is out of date."
+                )
+
+
 def _from_path(folder: Path) -> dict[str, Any]:
     text = folder.resolve().as_posix()
     found = match.groupdict() if (match := LAYOUT.search(text)) else {}
@@ -114,15 +147,15 @@ def _from_path(folder: Path) -> dict[str, Any]:
         "shots": int(found["shots"]) if found else None,
         "seed": int(seed[1]) if seed else None,
         "subsample": next((kind for part, kind in SUBSAMPLES.items() if f"/{part}/" in text), "all"),
-        "phantom": "phantom" in backbone.lower(),
-        "rendered": "phantom" in backbone.lower(),  # a guess, until a log or a document tells
+        "phantom": backbone == PHANTOM_BACKBONE,
+        "rendered": backbone == PHANTOM_BACKBONE,  # a guess, until a log or a document tells
     }
 
 
 def _from_document(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
-        metrics = _finite(_flatten(document["metrics"]))
+        metrics, hashes = _finite(_flatten(document["metrics"])), dict(document.get("hashes", {}))
         seconds = sum(document.get("seconds", {}).values()) or None
     except (ValueError, KeyError, TypeError, AttributeError):
         problem = f"{path} is half-written or no result of a run: delete it and run its script again."
@@ -130,9 +163,10 @@ def _from_document(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     given = {key: document[key] for key in found if document.get(key) is not None}
     # where a run lies says what it is compared with; the document has the registry's name ("COVID_19" in covid/)
     given |= {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
-    given["phantom"] = bool(given.get("phantom")) or "phantom" in str(given.get("backbone", found["backbone"])).lower()
     rendered = bool(document.get("phantom"))
-    return found | given | {"rendered": rendered, "metrics": metrics, "seconds": seconds}
+    named = given.get("backbone", found["backbone"]) == PHANTOM_BACKBONE
+    given |= {"rendered": rendered, "phantom": rendered or bool(document.get("phantom_backbone", named))}
+    return found | given | {"metrics": metrics, "seconds": seconds, "hashes": hashes}
 
 
 def _flatten(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:

@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from dassl.errors import UserError
-from report.collect import Run, find_runs
+from dassl.errors import UserError, command
+from report.collect import PHANTOM_BACKBONE, Run, check_same_data, find_runs
 from report.methods import (
     METHODS,
+    OWN,
     SEEDLESS,
     SETTING,
     ZERO_SHOT,
+    data_name,
     fill_command,
     folder_name,
     seeds_folder,
@@ -48,6 +50,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
     parser.add_argument("--dataset", required=True)
+    parser.add_argument("--root", help="folder of the images, needed for --dataset folder")
     parser.add_argument("--shots", nargs="+", required=True, help="one number, several, or all (those that have runs)")
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--methods", nargs="+", required=True, help=f"of {', '.join(METHODS)}, or trainers' names")
@@ -82,7 +85,10 @@ def gather(args: argparse.Namespace, shots: list[int]) -> Comparison:
             # logs that only test count here: zero-shot methods have no others
             cells[method, k] = find_runs(folder, test_log=True)
     finished = {cell: [run for run in runs if run.finished] for cell, runs in cells.items()}
-    phantom = "phantom" in args.backbone.lower() or any(run.phantom for runs in finished.values() for run in runs)
+    every = [run for runs in finished.values() for run in runs]
+    check_same_data(every)
+    phantom = args.backbone == PHANTOM_BACKBONE or any(run.phantom for run in every)
+    rendered = any(run.rendered for run in every) or (phantom and not every)
 
     gaps = []
     for (method, k), runs in finished.items():
@@ -98,7 +104,7 @@ def gather(args: argparse.Namespace, shots: list[int]) -> Comparison:
             args.dataset,
             k,
             args.backbone,
-            data="phantoms" if phantom else os.environ.get("DATA", "<folder>"),
+            data="phantoms" if rendered else os.environ.get("DATA", "<folder>"),
             output=args.output,
             seeds=missing if runs else (),
         )
@@ -159,11 +165,15 @@ def picture(args: argparse.Namespace, shots: list[int], values: dict[str, dict[K
     return path
 
 
+@command
 def main(argv: list[str] | None = None) -> int:
     """Prints tables, differences and gaps, writes the picture; returns 1 where no run has finished."""
     cli = parser()
     args = cli.parse_args(argv)
     args.methods = list(dict.fromkeys(args.methods))
+    if args.dataset == OWN and not args.root:
+        cli.error("--dataset folder needs --root, the folder of the images, whose name its runs bear")
+    args.dataset = data_name(args.dataset, args.root or "")
     subject = args.against or args.methods[-1]
     others = [args.reference] if args.reference else [method for method in args.methods if method != subject]
     for name in (subject, *others):

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from report.groups import Group
-from report.methods import fill_command, script_folder
+from report.methods import fill_command, short_name
 from report.scores import Grid, Scores
 from report.table2 import Ablation
 
@@ -28,7 +28,7 @@ def method_gaps(scores: Sequence[dict[str, Scores]], grid: Grid, group: Group, o
                 shots, seeds = missing
                 if scores[0][method].single:
                     shots, seeds = shots[-1:], ()
-                gaps.append(_gap(script_folder(method), method, dataset, shots, seeds, group, output, script))
+                gaps.append(_gap(short_name(method), method, dataset, shots, seeds, group, output, script))
     return gaps
 
 

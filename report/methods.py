@@ -1,46 +1,94 @@
-"""Which script runs which trainer, and where its runs lie."""
+"""The methods of trainers/, and where their runs lie.
 
+A method is a class of trainers/ that registers itself. It is read from the source, so that a table of results does not
+wait for PyTorch.
+"""
+
+import ast
 import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
-METHODS = {
-    "zeroshot": "ZeroshotCLIP",
-    "ensemble": "ZeroshotEnsemble",
-    "selective_ensemble": "ZeroshotSelectiveEnsemble",
-    "clip_adapter": "CLIPAdapter",
-    "tip_adapter": "TipAdapter",
-    "tip_adapter_f": "TipAdapterF",
-    "ss_text": "SSText",
-    "linear_probe": "LinearProbe",
-    "lppp": "LPpp",
-    "coop": "CoOp",
-    "cocoop": "CoCoOp",
-    "kgcoop": "KgCoOp",
-    "prograd": "ProGrad",
-    "biomedcoop": "BiomedCoOp",
-    "vmfcoop": "vMFCoOp",
-}
-ZERO_SHOT = "ZeroshotCLIP"
-SEEDLESS = {ZERO_SHOT, "ZeroshotEnsemble"}  # draw no images and train nothing: one run stands for every seed
+from report import paper
+
 SETTING = "nctx4_cscFalse_ctpend"
-SCRIPTS = Path(__file__).parents[1] / "scripts"
+OWN = "folder"  # the data set of a user's own images
+ROOT = Path(__file__).parents[1]
+CLOSED = "ClosedSet"  # the base class of methods that cannot meet novel classes
+
+
+class Method(NamedTuple):
+    """A registered trainer, as its class says of itself.
+
+    Attributes:
+        trainer: name of the class.
+        short: on command lines and of its folder of scripts/; the name in lower case unless the class sets `short`.
+        seedless: draws no images and trains nothing, so that one run stands for every seed.
+        novel: can be tested on classes that it never saw.
+    """
+
+    trainer: str
+    short: str
+    seedless: bool
+    novel: bool
+
+
+def read_methods(folder: Path) -> list[Method]:
+    """The methods that the modules in `folder` register: those of the paper in its order, then others by name."""
+    nodes = [node for path in sorted(folder.glob("*.py")) for node in ast.parse(path.read_text(encoding="utf-8")).body]
+    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
+
+    def closed(name: str) -> bool:
+        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)] if name in classes else []
+        return name == CLOSED or any(map(closed, bases))
+
+    found = []
+    for name, node in classes.items():
+        if any("TRAINER_REGISTRY.register" in ast.unparse(decorator) for decorator in node.decorator_list):
+            own = _constants(node)
+            found.append(Method(name, own.get("short", name.lower()), own.get("seedless", False), not closed(name)))
+    order = {name: place for place, name in enumerate(paper.TABLE1["rows"])}
+    return sorted(found, key=lambda method: (order.get(method.trainer, len(order)), method.trainer))
+
+
+def _constants(node: ast.ClassDef) -> dict:
+    """The class attributes that are set to a constant in the body of the class itself."""
+    pairs = [
+        (target.id, statement.value.value)
+        for statement in node.body
+        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
+        for target in statement.targets
+        if isinstance(target, ast.Name)
+    ]
+    return dict(pairs)
+
+
+ALL = read_methods(ROOT / "trainers")
+METHODS = {method.short: method.trainer for method in ALL}
+SEEDLESS = {method.trainer for method in ALL if method.seedless}
+ZERO_SHOT = "ZeroshotCLIP"
+
+
+def with_setting(setting: str) -> list[str]:
+    """Short names of the methods that can be run in a setting, "few_shot" or "base2new"."""
+    return [method.short for method in ALL if method.novel or setting != "base2new"]
+
+
+def default_seeds(method: str) -> list[int]:
+    """The seeds that are run unless others are asked for."""
+    return [1] if trainer_name(method) in SEEDLESS else [1, 2, 3]
 
 
 def trainer_name(method: str) -> str:
-    """Trainer behind a folder of `scripts/`; any other name is taken as a trainer's own."""
+    """Trainer behind a short name; any other name is taken as a trainer's own."""
     return METHODS.get(method, method)
 
 
-def script_folder(trainer: str) -> str:
-    """Folder of `scripts/` that runs a trainer; a trainer without one keeps its name."""
+def short_name(trainer: str) -> str:
+    """Short name of a trainer; one of another code base keeps its name."""
     return next((folder for folder, name in METHODS.items() if name == trainer), trainer)
-
-
-def with_script(script: str) -> list[str]:
-    """Folders of `scripts/` that hold a script, such as "base2new"."""
-    return [folder for folder in METHODS if (SCRIPTS / folder / f"{script}.sh").is_file()]
 
 
 def in_order(trainers: Iterable[str]) -> list[str]:
@@ -53,6 +101,11 @@ def in_order(trainers: Iterable[str]) -> list[str]:
 def folder_name(text: str) -> str:
     """`text` as one safe folder name: `hf-hub:org/model` becomes `hf-hub-org-model`."""
     return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+
+
+def data_name(dataset: str, root: str | Path) -> str:
+    """The name under which runs of a data set are kept: that of a user's own images bears their folder's name."""
+    return f"{OWN}-{folder_name(Path(root).expanduser().resolve().name)}" if dataset == OWN else dataset
 
 
 def seeds_folder(
@@ -74,9 +127,9 @@ def fill_command(
     seeds: Sequence[int] = (),
     script: str = "few_shot",
 ) -> str:
-    """Shell line that makes the runs of a gap, or a sentence where the method has no script here."""
+    """Shell line that makes the runs of a gap, or a sentence where the method is none of trainers/."""
     if method not in METHODS:
-        return f"train {method} (its runs are read, but scripts/ has no folder for it)"
+        return f"train {method} (its runs are read, but trainers/ has no such method)"
     output = Path(output)
     if output.parent.name == "base2new":  # .../base2new/train_base and test_new come from one script
         output, script = output.parent.parent, "base2new"
@@ -87,5 +140,8 @@ def fill_command(
         "OUTPUT": "" if output == Path("output") else str(output),
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
-    words += ["bash", f"scripts/{method}/{script}.sh", dataset, shlex.quote(several), shlex.quote(backbone)]
+    dataset = OWN if dataset.startswith(f"{OWN}-") else dataset
+    file = f"scripts/{method}/{script}.sh"
+    words += ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
+    words += [dataset, shlex.quote(several), shlex.quote(backbone)]
     return " ".join(words)

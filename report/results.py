@@ -27,7 +27,7 @@ from grid.__main__ import main as grid
 from report import paper
 from report.__main__ import write
 from report.ablation import FOLDER, METHOD
-from report.methods import METHODS, folder_name, script_folder, trainer_name, with_script
+from report.methods import METHODS, folder_name, short_name, trainer_name, with_setting
 from report.provenance import check, drawn_meanwhile, note
 from report.results_document import text
 from tuning.space import SPACE, options
@@ -42,7 +42,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m report.results", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--methods", nargs="+", default=list(METHODS), help="folders of scripts/ (default: all)")
+    p.add_argument("--methods", nargs="+", default=list(METHODS), help="short names of methods (default: all)")
     p.add_argument("--datasets", nargs="+", default=list(paper.DATASETS), help="default: all")
     p.add_argument("--shots", nargs="+", type=int, default=[1, 4, 16], help="of Table 1 (default: 1 4 16)")
     p.add_argument("--ablation-shots", nargs="+", type=int, default=[16], help="few-shot, of Table 2 (default: 16)")
@@ -63,10 +63,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser().parse_args(flags)
     args.opts, args.command = list(argv[len(flags) :]), shlex.join(["bash", "scripts/results.sh", *argv])
     args.default, args.tuned = (Path(args.output) / name for name in ("default", "tuned"))
-    args.methods = [script_folder(trainer_name(method)) for method in args.methods]
-    args.with_novel = [method for method in with_script("base2new") if method in args.methods]
+    args.methods = [short_name(trainer_name(method)) for method in args.methods]
+    args.with_novel = [method for method in with_setting("base2new") if method in args.methods]
     args.novel = [dataset for dataset in args.datasets if dataset not in paper.WITHOUT_NOVEL]
-    args.pair = [method for method in map(script_folder, SPACE) if method in args.methods]
+    args.pair = [method for method in map(short_name, SPACE) if method in args.methods]
     args.chosen = [d for d in args.datasets if any(tuned_file(args, method, d).is_file() for method in args.pair)]
     return args
 
@@ -102,8 +102,8 @@ def grids(args: argparse.Namespace) -> Iterator[list[str]]:
     novel = (args.novel, [paper.NOVEL_SHOTS], args.seeds)
     if args.novel and args.with_novel:
         yield grid_of(args.default, args.with_novel, *novel, setting="base2new")
-    for name, *off in ablation_rows() if script_folder(METHOD) in args.methods else ():
-        output, method = args.default / FOLDER / name, [script_folder(METHOD)]
+    for name, *off in ablation_rows() if short_name(METHOD) in args.methods else ():
+        output, method = args.default / FOLDER / name, [short_name(METHOD)]
         yield grid_of(output, method, args.datasets, args.ablation_shots, args.seeds, *off)
         if args.novel:
             yield grid_of(output, method, *novel, *off, setting="base2new")

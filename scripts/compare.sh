@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs methods side by side, then prints their table with the paired differences and draws it as a PNG:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
-# METHOD is a folder of scripts/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ...). Runs that are finished are not
+# METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
 # run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -14,16 +14,10 @@ dataset="$1" shots="$2"
 shift 2
 [ "${DATA:=phantoms}" = phantoms ] && : "${BACKBONE:=PhantomCLIP}" || : "${BACKBONE:=BiomedCLIP}"
 export DATA OUTPUT="${OUTPUT:-output}"
-for method in "$@"; do
-    if [ ! -f "scripts/$method/few_shot.sh" ]; then
-        echo "METHOD: one of $(cd scripts && echo */few_shot.sh | sed 's#/few_shot.sh##g') expected, found \"$method\"." >&2
-        exit 2
-    fi
-done
 failed=0
 for method in "$@"; do
-    bash "scripts/$method/few_shot.sh" "$dataset" "$shots" "$BACKBONE" || failed=1
+    bash scripts/few_shot.sh "$method" "$dataset" "$shots" "$BACKBONE" || failed=1
 done
-python -m report.compare --output "$OUTPUT" --dataset "$dataset" --shots $shots --backbone "$BACKBONE" \
+python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots $shots --backbone "$BACKBONE" \
     --methods "$@" --png "$OUTPUT/$dataset/comparison_${shots// /_}.png" || failed=1
 exit $failed

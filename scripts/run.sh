@@ -1,31 +1,32 @@
-# Sourced by scripts/<method>/*.sh: the loop over shots, on the one device; the seeds are run together.
+# Sourced by few_shot.sh, base2new.sh and scripts/<method>/*.sh: the loop over shots, on the one device; the seeds are
+# run together.
 #
 # From the environment:
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
-#   SEEDS   "1 2 3"
+#   SEEDS   "1 2 3"; "1" for a method that draws no images and trains nothing
 #   OUTPUT  "output"
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
 
-ALL_SHOTS="1 2 4 8 16 32 64"
+ALL_SHOTS="1 2 4 8 16 32 64" # of the paper
 
 _usage() {
-    echo "usage: bash scripts/<method>/{few_shot,base2new}.sh DATASET SHOTS [BACKBONE]" >&2
+    echo "usage: bash scripts/<method>/{few_shot,base2new}.sh DATASET SHOTS [BACKBONE], or bash scripts/{few_shot,base2new}.sh METHOD ..." >&2
     echo "  DATASET   one of: $(cd configs/datasets && echo *.yaml | sed 's/\.yaml//g')" >&2
-    echo "  SHOTS     one of: $ALL_SHOTS; several in quotes; or all" >&2
+    echo "  SHOTS     images per class, such as 16; several in quotes; or all ($ALL_SHOTS)" >&2
     echo "  BACKBONE  BiomedCLIP (default where DATA is set), PhantomCLIP (default on phantoms), CLIP, hf-hub:..., local-dir:..." >&2
     exit 2
 }
 
-# _each RUN TRAINER DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
+# _each RUN METHOD DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
 _each() {
     local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone="${5:-}" shots failed=0
     [ -n "$all" ] && [ $# -le 5 ] || _usage
     [ "$all" = all ] && all="$ALL_SHOTS"
     for shots in $all; do
-        [[ " $ALL_SHOTS " == *" $shots "* ]] || { echo "SHOTS: one of $ALL_SHOTS expected, found \"$shots\"." >&2; _usage; }
+        [[ "$shots" =~ ^[1-9][0-9]*$ ]] || { echo "Expected SHOTS such as 16, but got \"$shots\"." >&2; _usage; }
     done
     if [ -z "${DATA:-}" ]; then
         DATA=phantoms
@@ -37,7 +38,7 @@ _each() {
     for shots in $all; do
         # shellcheck disable=SC2086
         "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
-            --shots "$shots" --seed ${SEEDS:-1 2 3} --output "${OUTPUT:-output}" || failed=1
+            --shots "$shots" --seed ${SEEDS:-default} --output "${OUTPUT:-output}" || failed=1
     done
     return $failed
 }

@@ -1,23 +1,15 @@
-"""Prompt-learning methods, registered by importing this package."""
+"""Prompt-learning methods: every module in this folder is imported, and so registers what it defines."""
+
+import importlib
+import pkgutil
 
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers import (  # noqa: F401, registers the methods
-    biomedcoop,
-    clip_adapter,
-    cocoop,
-    coop,
-    kgcoop,
-    linear_probe,
-    lppp,
-    prograd,
-    ss_text,
-    tip_adapter,
-    vmfcoop,
-    zeroshot,
-)
 from trainers.feature_trainer import FeatureTrainer
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
 
 
 def extend_cfg(cfg: CfgNode) -> None:

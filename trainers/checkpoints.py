@@ -1,6 +1,7 @@
 """Checkpoint folders: `model.pth.tar-<epoch>` holding tensors, numbers and words only; Dassl's file names."""
 
 import contextlib
+import hashlib
 import io
 import re
 from pathlib import Path
@@ -30,6 +31,12 @@ def keep_only(folder: Path, epoch: int) -> None:
     """Remove the checkpoints of other epochs."""
     for other in epochs(folder) - {epoch}:
         (folder / f"model.pth.tar-{other}").unlink()
+
+
+def digest(folder: Path, epoch: int) -> str | None:
+    """Digest of the file of `epoch`; None if there is none."""
+    path = folder / f"model.pth.tar-{epoch}"
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else None
 
 
 def load(folder: Path, epoch: int) -> dict:

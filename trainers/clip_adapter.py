@@ -40,6 +40,8 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     experiments.
     """
 
+    short = "clip_adapter"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()

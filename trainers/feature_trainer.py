@@ -23,6 +23,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import set_random_seed
 from datasets.base import PHANTOM_NOTICE
 from trainers import checkpoints
+from trainers.digests import differing, of_training
 from trainers.feature_loader import FeatureLoader
 from trainers.results import config_digest, method_settings, write_results
 
@@ -38,9 +39,15 @@ def frozen(name: str, device: str, precision: str, root: str, workers: int) -> t
 
 
 class FeatureTrainer(TrainerX):
-    """What all methods share. A method overrides `build_method`, `logits` and, where it learns, `loss`."""
+    """What all methods share. A method overrides `build_method`, `logits` and, where it learns, `loss`.
+
+    It is found by being in trainers/ and registering itself. In its own body its class may set `short`, its name on
+    command lines (else the class's name in lower case), and `seedless = True` if one run stands for every seed.
+    """
 
     together = 1  # runs whose steps are taken together, and which share the time that these take
+    sentences: tuple[int, str | None] = (0, None)  # that were read of each class: their number and digest
+    learned: str | None = None  # digest of the checkpoint that was loaded to be tested
 
     @staticmethod
     def defaults() -> CfgNode:
@@ -121,6 +128,8 @@ class FeatureTrainer(TrainerX):
         if cfg.SEED >= 0:  # a method's first values follow from the seed alone, whoever has loaded the backbone
             set_random_seed(cfg.SEED)
         self.build_method(classnames)
+        self.hashes = {"config": config_digest(cfg), "sentences": self.sentences[1]}
+        self.hashes |= of_training(cfg, self.dm.dataset)
         learned = [p for name in self.get_model_names() for p in self._models[name].parameters()]
         print(f"Learned parameters: {sum(p.numel() for p in learned):,} in {self.get_model_names() or 'none'}")
         print_freq = min(cfg.TRAIN.PRINT_FREQ, len(self.train_loader_x))  # at least one line an epoch, not one a batch
@@ -237,7 +246,7 @@ class FeatureTrainer(TrainerX):
                 "epoch": epoch + 1,
                 "classnames": self.dm.dataset.classnames,
                 "backbone": self.backbone.name,
-                "config": config_digest(self.cfg),
+                "hashes": self.hashes,
             }
             if unfinished:
                 state["optimizer"] = self._optims[name].state_dict()
@@ -254,9 +263,9 @@ class FeatureTrainer(TrainerX):
             return 0
         for name in names:
             state = checkpoints.load(Path(directory) / name, epoch)
-            if state["config"] != config_digest(self.cfg):
+            if different := differing(state.get("hashes", {}), self.hashes):
                 raise UserError(
-                    f"Expected {directory} to hold an unfinished run with these settings, but it has others: "
+                    f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                     "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
                 )
             self._models[name].load_state_dict(state["state_dict"])
@@ -275,7 +284,9 @@ class FeatureTrainer(TrainerX):
         """
         for name in self.get_model_names()[:1]:  # the others serve training only
             folder = Path(directory) / name
-            state = checkpoints.load(folder, epoch or checkpoints.last_common_epoch([folder]))
+            epoch = epoch or checkpoints.last_common_epoch([folder])
+            state = checkpoints.load(folder, epoch)
+            self.learned = checkpoints.digest(folder, epoch)
             if state["backbone"] != self.backbone.name:
                 raise UserError(
                     f"Expected a checkpoint learned with {self.backbone.name}, but {folder} was learned with "

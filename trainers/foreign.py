@@ -16,6 +16,7 @@ from dassl.errors import UserError
 from dassl.utils import read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers.checkpoints import last_common_epoch
+from trainers.digests import differing, of_training
 from trainers.prograd import projected
 from trainers.results import config_digest, write_results
 from trainers.surroundings import cpu_only, older_transformers
@@ -113,7 +114,14 @@ class Foreign(SimpleTrainer):
         logits, labels = map(torch.cat, zip(*self.tested, strict=True))
         backbone = SimpleNamespace(name=self.given.MODEL.BACKBONE.NAME, fingerprint=lambda: None)
         run = SimpleNamespace(
-            cfg=self.given, dm=self.dm, output_dir=self.output_dir, backbone=backbone, seconds=self.seconds
+            cfg=self.given,
+            dm=self.dm,
+            output_dir=self.output_dir,
+            backbone=backbone,
+            seconds=self.seconds,
+            hashes=self.hashes(),
+            sentences=(0, None),  # what it reads belongs to its code, whose digest is among the settings
+            learned=None,
         )
         write_results(run, items, logits, labels, {})
 
@@ -129,16 +137,19 @@ class Foreign(SimpleTrainer):
 
     # ------------------------------------------------------------------------------------------------- checkpoints
 
+    def hashes(self) -> dict[str, str | None]:
+        return {"config": config_digest(self.given), **of_training(self.given, self.dm.dataset)}
+
     def save_model(self, epoch: int, directory: str | Path, *args, **kwargs) -> None:
-        write_json({"config": config_digest(self.given)}, Path(directory) / MARK)
+        write_json(self.hashes(), Path(directory) / MARK)
         super().save_model(epoch, directory, *args, **kwargs)
 
     def resume_model_if_exist(self, directory: str | Path) -> int:
         """As the toolbox does, which unpickles nothing; but not what was learned with other settings."""
         mark = Path(directory) / MARK
-        if mark.is_file() and read_json(mark)["config"] != config_digest(self.given):
+        if mark.is_file() and (different := differing(read_json(mark), self.hashes())):
             raise UserError(
-                f"Expected {directory} to hold an unfinished run with these settings, but it has others: "
+                f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                 "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
             )
         return super().resume_model_if_exist(directory)

@@ -47,6 +47,8 @@ def search(score: Callable[[float], tuple]) -> float:
 class LinearProbe(ClosedSet, ChosenOnValidation, FittedTrainer):
     """Regularised as validation images choose, by the search of CLIP's paper; fitted to the K shots alone."""
 
+    short = "linear_probe"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = FittedTrainer.defaults()

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from datasets.prompts import load_prompts
+from trainers.digests import digest
 from trainers.feature_trainer import FeatureTrainer
 
 
@@ -11,6 +12,7 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     """Features [C, n_prompts, D] (unit norm) of what the LLM `cfg.PROMPTS.LLM` wrote about each class."""
     dataset, llm = trainer.dm.dataset, trainer.cfg.PROMPTS.LLM
     prompts = load_prompts(dataset.key, llm, dataset.classnames, n_prompts, bank=dataset.prompt_bank)
+    trainer.sentences = n_prompts, digest(prompts)
     print(f"LLM prompts: {n_prompts} per class, by {llm}")
     features = trainer.store.texts([text for texts in prompts for text in texts])
     return features.view(len(prompts), n_prompts, -1).to(trainer.device)

@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from clip.build import is_phantom
+from clip.digests import Digests
 from dassl.evaluation import metrics
 from dassl.utils import write_json
-from datasets.base import PHANTOMS
-from datasets.phantoms import VERSION
+from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
 INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
@@ -28,11 +29,9 @@ def method_settings(cfg: CfgNode) -> CfgNode:
 
 
 def config_digest(cfg: CfgNode) -> str:
-    """A digest of every setting that changes a run's numbers; phantoms of another version are other images."""
+    """A digest of every setting that changes a run's numbers."""
     kept = {k: v for k, v in _flat(cfg) if k not in INCIDENTAL and not k.startswith("TRAINER.")}
     kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # not the other methods' settings
-    if cfg.DATASET.ROOT == PHANTOMS:
-        kept["PHANTOMS"] = VERSION
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
@@ -59,6 +58,7 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     record = {
         "dataset": cfg.DATASET.NAME,
         "phantom": getattr(dataset, "phantom", False),
+        "phantom_backbone": is_phantom(trainer.backbone.name),
         "trainer": cfg.TRAINER.NAME,
         "backbone": trainer.backbone.name,
         "shots": cfg.DATASET.NUM_SHOTS,
@@ -67,9 +67,11 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
         "metrics": figures,
         "total": len(labels),
         "correct": int((logits.argmax(dim=1) == labels).sum()),
+        "sentences_per_class": trainer.sentences[0],
         "hashes": {
-            "config": config_digest(cfg),
-            "split": getattr(dataset, "split_hash", None),
+            **trainer.hashes,
+            "test": of_images(items, Digests(cfg.FEATURES.ROOT or None)),
+            "learned": trainer.learned,
             "backbone": trainer.backbone.fingerprint(),
         },
         "versions": versions(),

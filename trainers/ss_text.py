@@ -37,6 +37,8 @@ class SSText(ClosedSet, ZeroshotCLIP):
     without augmentation. SS-Text+, the variant for classes of unequal size (which K shots do not have), is not here.
     """
 
+    short = "ss_text"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()

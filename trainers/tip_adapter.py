@@ -40,6 +40,8 @@ class Cache(nn.Module):
 class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
     """Nothing is learned: a grid search on the validation images sets alpha and beta."""
 
+    short = "tip_adapter"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()
@@ -85,6 +87,8 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
 @TRAINER_REGISTRY.register()
 class TipAdapterF(TipAdapter):
     """The keys are learned with alpha and beta as they start; the search follows the last epoch."""
+
+    short = "tip_adapter_f"
 
     def adapt(self) -> None:
         self.learn("cache", self.cache)

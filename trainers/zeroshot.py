@@ -26,6 +26,9 @@ class Zeroshot(FeatureTrainer):
 class ZeroshotCLIP(Zeroshot):
     """The prompt TEMPLATE filled with the class name."""
 
+    short = "zeroshot"
+    seedless = True
+
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
@@ -40,6 +43,9 @@ class ZeroshotCLIP(Zeroshot):
 class ZeroshotEnsemble(Zeroshot):
     """The mean of what the LLM wrote about each class."""
 
+    short = "ensemble"
+    seedless = True
+
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
@@ -53,6 +59,8 @@ class ZeroshotEnsemble(Zeroshot):
 @TRAINER_REGISTRY.register()
 class ZeroshotSelectiveEnsemble(Zeroshot):
     """The LLM ensemble without the prompts that fit the support images unusually well or ill (labels unseen)."""
+
+    short = "selective_ensemble"
 
     @staticmethod
     def defaults() -> CfgNode:

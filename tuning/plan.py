@@ -32,7 +32,8 @@ def default_settings(args: argparse.Namespace, dataset: str) -> Settings:
 
 def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
     """What is searched on these data sets; the default settings of each come first."""
-    from datasets.phantoms import VERSION
+    from dassl.data.datasets import DATASET_REGISTRY
+    from trainers.digests import of_training
     from trainers.results import config_digest
     from tuning.objective import fingerprint
 
@@ -46,18 +47,20 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
                     f"Expected the default {name} of {dataset} to lie within {ranges[name].low:g} and "
                     f"{ranges[name].high:g}, but it is {value:g}: widen its range in tuning/space.py."
                 )
+    cfgs = [cfg for dataset in datasets for k in args.shots for cfg in configs(args, dataset, k, {})]
+    data = [DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg) for cfg in cfgs]
     about = {
         "trainer": args.trainer,
         "backbone": args.backbone,
-        "phantom": args.root == "phantoms",
+        "phantom": any(dataset.phantom for dataset in data),
         "datasets": list(datasets),
         "shots": list(args.shots),
         "seeds": list(args.seeds),
         "validation": args.validation,
         "settings": list(args.opts),
-        "weights": fingerprint(configs(args, datasets[0], args.shots[0], {})[0]),
-        "pictures": VERSION if args.root == "phantoms" else None,
-        "config": [config_digest(cfg) for d in datasets for k in args.shots for cfg in configs(args, d, k, {})],
+        "weights": fingerprint(cfgs[0]),
+        "data": [of_training(cfg, dataset) for cfg, dataset in zip(cfgs, data, strict=True)],
+        "config": [config_digest(cfg) for cfg in cfgs],
     }
     return Search(ranges, first, args.trials, args.sampler_seed, about)
 

@@ -11,8 +11,8 @@ pathologists name; a picture shows a draw of them, a caption puts some of them i
 from __future__ import annotations
 
 from .captions import caption
-from .folder import prepare
+from .folder import is_marked, prepare
 from .registry import PHANTOMS, VERSION, find, sample
 from .spec import Phantom
 
-__all__ = ["PHANTOMS", "VERSION", "Phantom", "caption", "find", "prepare", "sample"]
+__all__ = ["PHANTOMS", "VERSION", "Phantom", "caption", "find", "is_marked", "prepare", "sample"]

@@ -77,12 +77,20 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
         shutil.rmtree(old, ignore_errors=True)
 
 
+def is_marked(folder: str | Path) -> bool:
+    """Whether a folder of images, or one that it lies in, bears the phantoms' mark."""
+    folder = Path(folder).expanduser()
+    around = {place for path in (folder.absolute(), folder.resolve()) for place in (path, *path.parents)}
+    return any("phantom" in (_marker(place) or {}) for place in around)
+
+
 def _marker(folder: Path) -> dict | None:
     """What the marker of a rendered folder says; None where there is none that can be read."""
     try:
-        return json.loads((folder / MARKER).read_text())
+        found = json.loads((folder / MARKER).read_text())
     except (OSError, ValueError):
         return None
+    return found if isinstance(found, dict) else None
 
 
 def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:

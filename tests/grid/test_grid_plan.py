@@ -19,7 +19,7 @@ def test_jobs_of_one_data_set_are_neighbours(args):
 
 
 def test_everything_is_what_the_scripts_run(args, monkeypatch):
-    monkeypatch.setattr("grid.plan._finished", lambda job, seed: False)
+    monkeypatch.setattr("grid.plan._finished", lambda *_: False)
 
     def everything(**setting) -> list[Job]:
         given = args("all", datasets="all", **setting)
@@ -59,7 +59,7 @@ def test_a_part_becomes_a_command_line_of_train(args):
 @pytest.mark.parametrize(
     ("methods", "change", "sentence"),
     [
-        (["coopp"], {}, 'Expected methods of zeroshot, .*vmfcoop for few_shot, but got "coopp"'),
+        (["coopp"], {}, 'Expected methods of zeroshot, .*vmfcoop, ss_text for few_shot, but got "coopp"'),
         (["tip_adapter"], {"setting": "base2new"}, 'coop, .*for base2new, but got "tip_adapter"'),
         (["coop"], {"datasets": "brains"}, 'Expected one of the data sets btmri, .*but got "brains"'),
         (["coop"], {"opts": ("OPTIM.LRR", 1)}, "OPTIM.LRR"),

@@ -100,7 +100,7 @@ def test_a_missing_data_set_and_results_of_other_settings(args, line, tmp_path, 
     (job,), finished = plan(args("coop"))
     assert (job.seeds, finished) == ((2,), 1)
     (outcome,) = perform(job)
-    assert outcome.state == FAILED and "but its run had others" in outcome.reason
+    assert outcome.state == FAILED and "but its run had other settings" in outcome.reason
     assert train.main(["--trainer", "CoOp", "--dataset", "btmri", "--shots", "2", "--seed", "1", *_rest(line)]) == 0
 
 

@@ -109,7 +109,7 @@ def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(foreig
     assert "Finished already" in capsys.readouterr().out
     for other in (("TRAINER.TINY.SIDE", 1), ("TRAINER.COOP.N_CTX", 2), ("OPTIM.LR", 0.5)):
         assert train.main(foreign_flags(TINY, *other)) == 1
-        assert "its run had others" in capsys.readouterr().err
+        assert "its run had other settings" in capsys.readouterr().err
 
 
 def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tmp_path, capsys):
@@ -122,7 +122,7 @@ def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tm
         (folder / name).unlink()
     (folder / "pixels" / "checkpoint").write_text("model.pth.tar-1\n")
     assert train.main(foreign_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5)) == 1
-    assert "but it has others" in capsys.readouterr().err
+    assert "but it has other settings" in capsys.readouterr().err
     assert train.main(line()) == 0
     again = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]
     assert torch.equal(again["head.weight"], whole["head.weight"]) and record(folder)["metrics"] == results

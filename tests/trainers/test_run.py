@@ -47,7 +47,7 @@ def test_a_run_leaves_log_results_predictions_and_a_small_checkpoint(flags, tmp_
     assert "Finished already" in capsys.readouterr().out
     assert (folder / "metrics.json").stat().st_mtime_ns == before
     assert train.main(flags("vMFCoOp", "OPTIM.LR", 0.1)) == 1
-    assert "its run had others" in capsys.readouterr().err
+    assert "its run had other settings" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("trainer", ["vMFCoOp", "CoOp"])
@@ -94,7 +94,7 @@ def test_an_unfinished_run_of_other_settings_is_not_continued(flags, tmp_path, c
     assert train.main(flags("CoOp")) == 0
     (run_folder(tmp_path, "CoOp") / "metrics.json").unlink()
     assert train.main(flags("CoOp", "OPTIM.LR", 0.5)) == 1
-    assert "but it has others" in capsys.readouterr().err
+    assert "but it has other settings" in capsys.readouterr().err
 
 
 def test_a_non_finite_loss_names_its_term_and_keeps_the_last_good_epoch(flags, tmp_path, capsys, monkeypatch):
