@@ -13,7 +13,8 @@ from dassl.errors import DivergedError, UserError
 from datasets.base import PHANTOM_NOTICE
 from tests.runs import learned, record
 from trainers import feature_trainer
-from trainers.checkpoints import epochs
+from trainers.checkpoints import digest, epochs
+from trainers.digests import of_training
 from trainers.feature_trainer import FeatureTrainer
 from trainers.results import config_digest
 
@@ -115,7 +116,9 @@ def test_construction_tells_backbone_classes_and_parameters(build, capsys):
     trainer._models.clear()
     trainer.build_model()
     assert PHANTOM_NOTICE in capsys.readouterr().out
-    trainer.dm.dataset = types.SimpleNamespace(classnames=["a", "b"])  # one that knows of no phantoms
+    trainer.dm.dataset = types.SimpleNamespace(
+        classnames=["a", "b"], train_x=[], val=[]
+    )  # one that knows of no phantoms
     trainer._models.clear()
     trainer.build_model()
     assert PHANTOM_NOTICE not in capsys.readouterr().out
@@ -170,6 +173,19 @@ def test_a_method_must_say_how_it_predicts_and_learns():
         bare.logits(torch.zeros(1, 2))
     with pytest.raises(NotImplementedError):
         bare.loss(torch.zeros(1, 2), torch.zeros(1))
+
+
+def test_a_run_knows_what_it_follows_from(build):
+    trainer = build("vMFCoOp")
+    assert trainer.hashes == {
+        "config": config_digest(trainer.cfg),
+        "sentences": trainer.sentences[1],
+        **of_training(trainer.cfg, trainer.dm.dataset),
+    }
+    assert trainer.sentences[0] == 50 and len(trainer.sentences[1]) == 16
+    coop = build("CoOp")
+    assert coop.sentences == (0, None) and coop.hashes["support"] == trainer.hashes["support"]
+    assert coop.hashes["config"] != trainer.hashes["config"]
 
 
 # ---------------------------------------------------------------------------------------------------------- features
@@ -340,9 +356,9 @@ def test_a_checkpoint_holds_what_was_learned_and_while_epochs_are_to_come_the_op
     assert capsys.readouterr().out == ""
     for name in ("prompt_learner", "anchor_offsets"):
         state = torch.load(folder / name / "model.pth.tar-2", weights_only=True)
-        assert list(state) == ["state_dict", "epoch", "classnames", "backbone", "config", "optimizer", "scheduler"]
+        assert list(state) == ["state_dict", "epoch", "classnames", "backbone", "hashes", "optimizer", "scheduler"]
         assert state["epoch"] == 2 and state["backbone"] == "PhantomCLIP"
-        assert state["classnames"] == trainer.dm.dataset.classnames and state["config"] == config_digest(trainer.cfg)
+        assert state["classnames"] == trainer.dm.dataset.classnames and state["hashes"] == trainer.hashes
         assert state["optimizer"].keys() == trainer._optims[name].state_dict().keys()
         assert state["scheduler"]["last_epoch"] == trainer._scheds[name].state_dict()["last_epoch"]
     trainer.epoch = 2
@@ -351,7 +367,7 @@ def test_a_checkpoint_holds_what_was_learned_and_while_epochs_are_to_come_the_op
     for name in ("prompt_learner", "anchor_offsets"):
         assert epochs(folder / name) == {3}
         state = torch.load(folder / name / "model.pth.tar-3", weights_only=True)
-        assert list(state) == ["state_dict", "epoch", "classnames", "backbone", "config"]
+        assert list(state) == ["state_dict", "epoch", "classnames", "backbone", "hashes"]
     assert torch.equal(learned(folder)["ctx"], ctx(trainer))
 
 
@@ -411,7 +427,7 @@ def test_an_unfinished_run_of_other_settings_is_refused(build, tmp_path):
     first = build("CoOp", "TEST.NO_TEST", True)
     first.train()
     other = build("CoOp", "TEST.NO_TEST", True, "OPTIM.LR", 0.5)
-    with pytest.raises(UserError, match="unfinished run with these settings, but it has others"):
+    with pytest.raises(UserError, match="unfinished run of this kind, but it has other settings"):
         other.before_train()
 
 
@@ -423,6 +439,8 @@ def test_what_was_learned_is_loaded_to_be_tested(build, capsys):
     assert torch.equal(ctx(second), ctx(first))
     assert f"Loaded prompt_learner of epoch 3 from {first.output_dir}\n" in capsys.readouterr().out
     assert not second.offsets.delta.any()  # which serves training alone
+    assert first.learned is None
+    assert second.learned == digest(Path(first.output_dir) / "prompt_learner", 3) is not None
     second.load_model(first.output_dir, epoch=3)
     with pytest.raises(UserError, match=r"model\.pth\.tar-2, but only epochs \[3\] are there"):
         second.load_model(first.output_dir, epoch=2)
