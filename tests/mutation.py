@@ -134,6 +134,9 @@ def examine(path: str, tests: list[str], jobs: int, only: str) -> tuple[int, int
     listed = {(e["file"], e["line"], e["change"]) for e in json.loads(EQUIVALENT.read_text(encoding="utf-8"))}
     found = [m for m in mutants(Path(path).read_text(encoding="utf-8"), path) if only in f"{path}:{m.line}: {m.change}"]
     todo = [m for m in found if (path, m.text, m.change) not in listed]
+    for file, line, change in sorted(listed - {(path, m.text, m.change) for m in found}):
+        if file == path and not only:
+            print(f"{path}: no longer there, although listed as equivalent: {line}: {change}")
     module = ".".join(Path(path).with_suffix("").parts).removeprefix("toolbox.")
     began, noticed = time.monotonic(), killed(todo, module, path, tests, jobs)
     for mutant, dead in zip(todo, noticed, strict=True):
