@@ -35,6 +35,7 @@ SWAPS: dict[type, list[type]] = {
 
 class Mutant(NamedTuple):
     line: int
+    function: int  # first line of the function or method that it is in; 0 outside of any
     text: str  # of that line
     change: str
     code: CodeType
@@ -93,6 +94,7 @@ def replacements(node: ast.AST, field: str) -> Iterator[ast.AST | None]:
 def mutants(source: str, path: str) -> list[Mutant]:
     """All mutants of a module, compiled, in the order of their lines."""
     tree, lines, found = ast.parse(source), source.splitlines(), []
+    spans = [(_first_line(node), node.end_lineno) for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     for parent, field, held, i in list(places(tree)):
         node, several = held[i], isinstance(getattr(parent, field), list)
         shown = node if isinstance(node, ast.expr | ast.stmt) else parent  # an operator with its operands
@@ -109,9 +111,14 @@ def mutants(source: str, path: str) -> list[Mutant]:
             with contextlib.suppress(SyntaxError):
                 code = compile(ast.fix_missing_locations(tree), path, "exec")
                 change = " ".join(f"{before} -> {after}".split())
-                found.append(Mutant(shown.lineno, lines[shown.lineno - 1].strip(), change, code))
+                function = min((a for a, b in spans if a <= shown.lineno <= b), default=0)
+                found.append(Mutant(shown.lineno, function, lines[shown.lineno - 1].strip(), change, code))
             if several:
                 held[i : i + (new is not None)] = [node]
             else:
                 setattr(parent, field, node)
     return sorted(found, key=lambda mutant: mutant.line)
+
+
+def _first_line(function: ast.FunctionDef) -> int:
+    return min([function.lineno, *(decorator.lineno for decorator in function.decorator_list)])

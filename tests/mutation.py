@@ -51,29 +51,50 @@ class Hook(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 class Order:
-    """A pytest plugin that measures how long each test takes and runs the quick ones first."""
+    """A pytest plugin: first the tests that call the function that is broken, and of those the quick ones.
 
-    def __init__(self, file: Path):
-        self.file, self.known, self.seconds = file, json.loads(file.read_text()) if file.exists() else {}, {}
+    The first run of all measures, into `file`, how long each test takes and which functions of `path` it calls.
+    """
+
+    def __init__(self, file: Path, path: str, function: int | None):
+        self.file, self.path, self.function = file, str(Path(path).absolute()), function
+        self.known = json.loads(file.read_text()) if file.exists() else {}
+        self.calls: dict[str, set[int]] = {}
 
     def pytest_collection_modifyitems(self, items: list) -> None:
-        items.sort(key=lambda item: self.known.get(item.nodeid, 0.0))
+        def place(item) -> tuple[bool, float]:
+            seconds, calls = self.known.get(item.nodeid, (0.0, []))
+            return self.function not in calls, seconds
+
+        items.sort(key=place)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        if self.function is None:
+            seen = self.calls[nodeid] = set()
+            sys.setprofile(lambda frame, event, _: event == "call" and self.note(frame.f_code, seen))
+
+    def note(self, code, seen: set[int]) -> None:
+        if code.co_filename == self.path:
+            seen.add(code.co_firstlineno)
 
     def pytest_runtest_logreport(self, report) -> None:
-        self.seconds[report.nodeid] = self.seconds.get(report.nodeid, 0.0) + report.duration
+        if self.function is None:
+            seconds, _ = self.known.get(report.nodeid, (0.0, []))
+            self.known[report.nodeid] = seconds + report.duration, sorted(self.calls[report.nodeid])
 
     def pytest_sessionfinish(self) -> None:
-        if not self.known:
-            self.file.write_text(json.dumps(self.seconds))
+        if self.function is None:
+            sys.setprofile(None)
+            self.file.write_text(json.dumps(self.known))
 
 
-def attempt(hook: Hook | None, tests: list[str], folder: Path, number: int) -> None:
+def attempt(mutant: Mutant | None, module: str, path: str, tests: list[str], own: Path) -> None:
     """In the forked process: run the tests, with the mutant in place; the exit code is pytest's."""
     import pytest
 
     os.setsid()  # so that what the tests start dies with them
-    if hook:
-        sys.meta_path.insert(0, hook)
+    if mutant:
+        sys.meta_path.insert(0, Hook(module, path, mutant.code))
         quiet = os.open(os.devnull, os.O_WRONLY)
         os.dup2(quiet, 1)
         os.dup2(quiet, 2)
@@ -82,15 +103,9 @@ def attempt(hook: Hook | None, tests: list[str], folder: Path, number: int) -> N
 
         settings.register_profile("mutation", derandomize=True, database=None)
         settings.load_profile("mutation")
-    words = [
-        "-x",
-        "-q",
-        "--tb=short" if hook is None else "--tb=no",
-        "-p",
-        "no:cacheprovider",
-        f"--basetemp={folder / str(number)}",
-    ]
-    status = pytest.main([*words, *tests], plugins=[Order(folder / "seconds.json")])
+    order = Order(own.with_name("tests.json"), path, mutant and mutant.function)
+    words = ["-x", "-q", "-p", "no:cacheprovider", "--tb=no" if mutant else "--tb=short", f"--basetemp={own}"]
+    status = pytest.main([*words, *tests], plugins=[order])
     sys.stdout.flush()
     os._exit(status)
 
@@ -104,7 +119,7 @@ def killed(todo: list[Mutant], module: str, path: str, tests: list[str], jobs: i
     fork, result, running = multiprocessing.get_context("fork"), [False] * len(todo), {}
     with tempfile.TemporaryDirectory(prefix="mutation_", ignore_cleanup_errors=True) as name:
         folder, began = Path(name), time.monotonic()
-        whole = fork.Process(target=attempt, args=(None, tests, folder, -1))
+        whole = fork.Process(target=attempt, args=(None, module, path, tests, folder / "whole"))
         whole.start()
         whole.join()
         if whole.exitcode:
@@ -113,8 +128,8 @@ def killed(todo: list[Mutant], module: str, path: str, tests: list[str], jobs: i
         numbers = iter(range(len(todo)))
         while True:
             for number in iter(lambda: next(numbers, None) if len(running) < jobs else None, None):
-                hook = Hook(module, path, todo[number].code)
-                process = fork.Process(target=attempt, args=(hook, tests, folder, number))
+                own = folder / str(number)
+                process = fork.Process(target=attempt, args=(todo[number], module, path, tests, own))
                 process.start()
                 running[process.sentinel] = (number, process, time.monotonic() + limit)
             if not running:
