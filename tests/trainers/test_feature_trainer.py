@@ -70,6 +70,8 @@ def test_the_backbone_is_loaded_once_for_all_runs_of_a_process(build, tiny, tmp_
     assert first.store.root == tmp_path / "store" and first.store.workers == 1
     build("CoOp", "TRAINER.COOP.PREC", "bf16")
     assert tiny.calls[1:] == [("PhantomCLIP", "cpu", "bf16")]
+    build("CoOp", "FEATURES.ROOT", str(tmp_path / "store"), "DATALOADER.NUM_WORKERS", 1)
+    assert len(tiny.calls) == 3  # one is held at a time
 
 
 def test_the_store_is_the_users_unless_a_folder_is_named(build):
@@ -218,6 +220,10 @@ def test_a_view_is_there_even_where_no_epoch_or_little_memory_is(build, monkeypa
     trainer.store, trainer._views = Store(), {}
     monkeypatch.setattr(feature_trainer, "VIEWS_AT_ONCE", 3)  # fewer than there are images
     assert trainer.train_features(1)[:, 1].tolist() == [1.0] * 8
+    trainer = build("CoOp")
+    trainer.store = Store()
+    trainer.train_features(0)
+    assert [view for _, _, view in trainer.store.asked] == [[0] * 8]
 
 
 def test_features_of_a_test_have_no_view(build):
@@ -389,26 +395,26 @@ def test_one_epoch_is_always_there_in_full(build, monkeypatch):
 
 
 def test_resuming_brings_back_tensors_momentum_and_learning_rate(build, capsys, tmp_path):
-    opts = (*BATCHES, "OPTIM.LR", 0.1, "TEST.NO_TEST", True)
+    opts = (*BATCHES, "OPTIM.LR", 0.1, "TEST.NO_TEST", True, "OPTIM.MAX_EPOCH", 4)
     first = build("CoOp", *opts)
     first.train()
     unfinished = build("CoOp", *opts, output=tmp_path / "again")
     assert unfinished.resume_model_if_exist(unfinished.output_dir) == 0
     assert "Resuming" not in capsys.readouterr().out
-    unfinished.max_epoch = 2  # it stops after the second of three
+    unfinished.max_epoch = 2  # it stops after the second of four
     unfinished.start_epoch = 0
     unfinished.before_train()
     for unfinished.epoch in range(2):
         unfinished.seed_epoch()
         unfinished.before_epoch()
         unfinished.run_epoch()
-    unfinished.max_epoch = 3
+    unfinished.max_epoch = 4
     unfinished.after_epoch()
     second = build("CoOp", *opts, output=tmp_path / "again")
     second.before_train()
-    assert f"Resuming from epoch 2 of 3 in {second.output_dir}\n" in capsys.readouterr().out
+    assert f"Resuming from epoch 2 of 4 in {second.output_dir}\n" in capsys.readouterr().out
     assert second.start_epoch == 2 and torch.equal(ctx(second), ctx(unfinished))
-    assert second.get_current_lr() == pytest.approx(0.05 * (1 + math.cos(math.pi / 3)))
+    assert second.get_current_lr() == pytest.approx(0.05 * (1 + math.cos(math.pi / 4)))
     held = second._optims["prompt_learner"].state_dict()["state"][0]["momentum_buffer"]
     assert torch.equal(held, unfinished._optims["prompt_learner"].state_dict()["state"][0]["momentum_buffer"])
     second.train()
