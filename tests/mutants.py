@@ -85,7 +85,7 @@ def replacements(node: ast.AST, field: str) -> Iterator[ast.AST | None]:
         target = node.targets[0] if isinstance(node, ast.Assign) else node.target
         if isinstance(target, ast.Attribute | ast.Subscript):
             yield ast.Pass()
-    if field in ("test", "ifs"):
+    if field in ("test", "ifs") and not isinstance(node, ast.Constant):
         yield from (ast.Constant(True), ast.Constant(False))
         if not isinstance(node, ast.Compare | ast.UnaryOp):
             yield ast.UnaryOp(ast.Not(), node)

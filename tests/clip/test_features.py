@@ -1,5 +1,6 @@
 """What the feature store computes, in which portions, and what it never computes again."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -166,14 +167,24 @@ def test_many_images_are_decoded_by_workers_and_few_are_not(store, files, monkey
         store.images(files[:3] * 2, Pixels(0.1), [0] * 3 + [1] * 3)  # six images of three files
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(4.0, False), (6.0, True)])
-def test_long_encoding_is_worth_a_line(store, files, monkeypatch, capsys, seconds, told):
-    clock, real = [0.0], store.backbone.encode_image
+def test_what_a_worker_decodes_is_encoded_in_full_batches(store, files, monkeypatch):
+    monkeypatch.setattr(features, "FEW", 0)
+    store.workers = 1
+    found = store.images(files, Pixels())
+    assert store.backbone.images == [4, 4, 1]
+    assert torch.allclose(found, FeatureStore(Counting(), store.root / "b").images(files, Pixels()), atol=1e-6)
+
+
+@pytest.mark.parametrize(("worth", "seconds", "told"), [(5, 4.0, False), (5, 6.0, True), (9, 9.0, False)])
+def test_long_encoding_is_worth_a_line(store, files, monkeypatch, capsys, worth, seconds, told):
+    assert features.WORTH_A_LINE == 5
+    clock, real = [100.0], store.backbone.encode_image
 
     def slow(images):
         clock[0] += seconds * len(images) / 9
         return real(images)
 
+    monkeypatch.setattr(features, "WORTH_A_LINE", worth)
     monkeypatch.setattr(store.backbone, "encode_image", slow)
     monkeypatch.setattr(features.time, "monotonic", lambda: clock[0])
     store.images(files, Pixels())
@@ -215,3 +226,6 @@ def test_a_table_is_opened_once(store, files):
     assert list(store.tables.values()) == [table]
     store.texts(["a lung"])
     assert len(store.tables) == 2
+    store.vocabulary()
+    images, *others = sorted(path.name for path in store.folder.iterdir())
+    assert re.fullmatch("images-[0-9a-f]{16}", images) and others == ["texts", "vocabulary"]
