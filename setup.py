@@ -32,7 +32,6 @@ setup(
         "scipy>=1.10",
         "pillow>=10.0",
         "scikit-learn>=1.3",
-        "torchmetrics>=1.3",
         "matplotlib>=3.7",
     ],
     extras_require={

@@ -4,7 +4,6 @@ import csv
 import hashlib
 import json
 import platform
-import warnings
 from importlib import metadata
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from yacs.config import CfgNode
 
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.evaluation import metrics
 from dassl.utils import atomic_write, device_name, write_json
 from trainers.digests import of_images
 
@@ -42,34 +42,6 @@ def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
     return pairs
 
 
-def metrics(logits: Tensor, labels: Tensor, classnames: list[str]) -> dict:
-    """Figures in percent from logits [N, C] and labels [N].
-
-    Accuracy, macro-F1, balanced accuracy (mean recall of the classes), AUROC (mean over classes, one against the rest),
-    ECE (15 bins, of the softmax) and the recall of each class; a class without test images has None and is left out
-    of the means.
-    """
-    from torchmetrics.functional import classification as tm
-
-    c = len(classnames)
-    probabilities, predicted = logits.softmax(dim=1), logits.argmax(dim=1)
-    recalls = {}
-    for i, name in enumerate(classnames):
-        mine = labels == i
-        recalls[name] = (predicted[mine] == i).double().mean().item() * 100 if mine.any() else None
-    present = [r for r in recalls.values() if r is not None]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "No (positive|negative) samples")  # a class missing from the split
-        return {
-            "accuracy": (predicted == labels).double().mean().item() * 100,
-            "macro_f1": tm.multiclass_f1_score(predicted, labels, c, average="macro").item() * 100,
-            "balanced_accuracy": sum(present) / len(present),
-            "auroc": tm.multiclass_auroc(probabilities, labels, c).item() * 100,
-            "ece": tm.multiclass_calibration_error(probabilities, labels, c, n_bins=15).item() * 100,
-            "per_class": recalls,
-        }
-
-
 def versions() -> dict[str, str]:
     """Versions of Python and of the packages that figures depend on."""
     return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
@@ -90,7 +62,8 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     cfg, dataset, folder = trainer.cfg, trainer.dm.dataset, Path(trainer.output_dir)
     figures = metrics(logits, labels, dataset.classnames) | extra
     for name in ("balanced_accuracy", "auroc", "ece", *extra):
-        print(f"* {name}: {figures[name]:.2f}%")
+        if figures[name] is not None:  # AUROC, where all images are of one class
+            print(f"* {name}: {figures[name]:.2f}%")
     _write_predictions(folder / "predictions.csv", items, logits.softmax(dim=1), dataset.classnames)
     record = {
         "dataset": cfg.DATASET.NAME,

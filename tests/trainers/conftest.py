@@ -10,6 +10,7 @@ from PIL import Image
 
 import train
 from clip import build_backbone
+from tests.tiny_backbone import TinyBackbone
 
 CLASSES = ["glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain"]
 COUNTS = {"train": 6, "val": 3, "test": 5}
@@ -49,6 +50,24 @@ def own_store(tmp_path_factory):
         del os.environ["VMFCOOP_CACHE"]
     else:
         os.environ["VMFCOOP_CACHE"] = before
+
+
+@pytest.fixture
+def tiny(monkeypatch):
+    """A backbone in memory in the place of the one that runs load; `calls` are the arguments that it was asked with."""
+    from trainers import feature_trainer
+
+    backbone = TinyBackbone()
+    backbone.calls = []
+
+    def answer(*args):
+        backbone.calls.append(args)
+        return backbone
+
+    monkeypatch.setattr(feature_trainer, "build_backbone", answer)
+    feature_trainer.frozen.cache_clear()
+    yield backbone
+    feature_trainer.frozen.cache_clear()
 
 
 @pytest.fixture

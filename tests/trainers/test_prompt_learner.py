@@ -55,3 +55,21 @@ def test_errors_say_what_to_do(backbone):
         PromptLearner(backbone, NAMES, position="behind")
     with pytest.raises(ValueError, match=rf"at most {backbone.context_length} tokens.*lower N_CTX"):
         PromptLearner(backbone, NAMES, n_ctx=backbone.context_length, ctx_init="")
+
+
+def test_the_longest_prompt_may_fill_the_context_to_the_last_token(tiny):
+    # [CLS] glioma tumor . [SEP] are 5 of 24 tokens
+    learner = PromptLearner(tiny, ["glioma tumor"], n_ctx=19, ctx_init="")
+    assert learner().shape == (1, 24, 12) and learner.tokens.mask.all()
+    with pytest.raises(ValueError, match=r"at most 24 tokens, but N_CTX 20 and the longest class name make 25"):
+        PromptLearner(tiny, ["glioma tumor"], n_ctx=20, ctx_init="")
+
+
+@pytest.mark.parametrize("position", ["end", "middle", "front"])
+def test_contexts_of_a_batch_are_joined_each_as_alone(tiny, position):
+    learner = PromptLearner(tiny, NAMES, position=position)
+    contexts = torch.randn(2, 3, 4, 12, generator=torch.Generator().manual_seed(0))
+    together = learner.join(contexts)
+    assert together.shape == (2, *learner().shape)
+    for context, prompts in zip(contexts, together, strict=True):
+        assert torch.equal(learner.join(context), prompts)

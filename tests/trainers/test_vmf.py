@@ -170,3 +170,78 @@ def test_errors_name_what_was_found():
         vmf.log_normalizer(scalar(-1), 4)
     with pytest.raises(ValueError, match=r"d >= 2.*got 1"):
         vmf.log_normalizer(scalar(1), 1)
+
+
+def test_guards_have_the_values_that_results_were_made_with():
+    tight = sample(512, 9, seed=2, spread=0.2)
+    R = vmf.fit(tight).R.item()
+    assert vmf.fit(tight).kappa.item() == pytest.approx(R * (512 - R**2) / (1 - R**2 + 1e-6), rel=1e-9)
+    assert vmf.fit(sample(64, 1, seed=0)).kappa.item() == 1e5
+    assert vmf.fit(tight, eps=0.5).kappa.item() == pytest.approx(R * (512 - R**2) / (1.5 - R**2), rel=1e-9)
+    assert vmf.fit(tight, kappa_max=20.0).kappa.item() == vmf.fit(tight, "mle", kappa_max=20.0).kappa.item() == 20
+
+
+@pytest.mark.parametrize("method", ["paper", "mle", "debiased"])
+def test_norms_a_little_above_one_do_not_turn_the_concentration_negative(method):
+    x = sample(8, 1, seed=4).expand(3, -1) * 1.0005
+    assert vmf.fit(x, method).kappa.item() == vmf.KAPPA_MAX
+
+
+def test_vectors_are_unit_to_a_thousandth_and_the_worst_is_named():
+    vmf.check_unit(torch.tensor([[1.0009, 0.0], [0.0, 0.9991]]))
+    with pytest.raises(ValueError, match=r"Expected `x` to hold unit vectors, but one has norm 1\.002"):
+        vmf.check_unit(torch.tensor([[1.0015, 0.0]]))
+    with pytest.raises(ValueError, match=r"`other`.*norm 0\.5"):
+        vmf.check_unit(torch.diag(torch.tensor([1.2, 0.5])), "other")
+    with pytest.raises(ValueError, match=r"norm 1\.3"):
+        vmf.check_unit(torch.diag(torch.tensor([1.3, 0.9])))
+    vmf.check_unit(torch.tensor([[1.2, 0.0]]), tol=0.3)
+
+
+@pytest.mark.parametrize("R", [0.05, 0.2])
+def test_maximum_likelihood_holds_below_a_concentration_of_one(R):
+    half = math.acos(R)
+    x = torch.tensor([[math.cos(half), math.sin(half), 0.0], [math.cos(half), -math.sin(half), 0.0]])
+    kappa = vmf.fit(x.double(), "mle").kappa
+    assert kappa < 1 and (1 / torch.tanh(kappa) - 1 / kappa).item() == pytest.approx(R, rel=1e-6)  # A_3 in closed form
+
+
+def test_a_newton_step_below_zero_is_not_taken():
+    half = math.acos(0.9999989867210388)  # there rounding leads the step to -773,000
+    x = torch.tensor([[math.cos(half), math.sin(half)], [math.cos(half), -math.sin(half)]], dtype=torch.double)
+    assert 1e5 < vmf.fit(x, "mle", kappa_max=1e7).kappa.item() < 1e6
+
+
+def test_debiasing_holds_for_two_vectors_and_one_is_as_it_is():
+    x = sample(6, 2, seed=8, spread=0.4)
+    R = vmf.fit(x).R.item()
+    r = math.sqrt(2 * R**2 - 1)
+    assert vmf.fit(x, "debiased").kappa.item() == pytest.approx(r * (6 - r**2) / (1 - r**2 + 1e-6), rel=1e-9)
+
+
+def test_vectors_that_cancel_have_no_concentration_and_a_field_without_one_moves_no_anchor():
+    x = torch.tensor([[1.0, 0.0, 0.0], [-1.0, 0.0, 0.0]])
+    for method in ("paper", "mle", "debiased"):
+        assert vmf.fit(x, method).kappa.item() == 0 and vmf.fit(x, method).R.item() == 0
+
+
+def test_many_classes_and_many_vectors_are_summed_in_parts():
+    x = normalize(torch.randn(4100, 2, 3, generator=torch.Generator().manual_seed(0)), dim=-1)
+    assert torch.allclose(vmf.fit(x).R, x.double().mean(dim=1).norm(dim=-1))
+    flat = x.flatten(0, 1)  # 8,200: three parts
+    assert torch.allclose(vmf.fit(flat).R, flat.double().mean(dim=0).norm())
+    assert vmf.fit(flat).mu.dtype == torch.double
+
+
+def test_mean_cosine_leaves_each_rows_own_out():
+    third = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], dtype=torch.double)
+    assert vmf.mean_cosine(third) == pytest.approx((0.6 + 0.8 + 0) / 3)
+    assert vmf.mean_cosine(third[[0, 2]]) == 0
+    assert vmf.mean_cosine(third[:1]) == 1.0
+
+
+def test_concentrations_that_are_not_finite_are_refused():
+    for bad in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match="finite concentrations"):
+            vmf.log_normalizer(torch.tensor([1.0, bad]), 4)
+    assert vmf.log_normalizer(0, 2).item() == pytest.approx(-math.log(2 * math.pi))

@@ -2,5 +2,6 @@
 
 from .build import EVALUATOR_REGISTRY, build_evaluator
 from .evaluator import Classification, EvaluatorBase
+from .metrics import metrics
 
-__all__ = ["EVALUATOR_REGISTRY", "Classification", "EvaluatorBase", "build_evaluator"]
+__all__ = ["EVALUATOR_REGISTRY", "Classification", "EvaluatorBase", "build_evaluator", "metrics"]

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 from yacs.config import CfgNode
@@ -11,6 +10,7 @@ from yacs.config import CfgNode
 from dassl.utils import atomic_write
 
 from .build import EVALUATOR_REGISTRY
+from .metrics import metrics
 
 
 class EvaluatorBase:
@@ -49,27 +49,23 @@ class Classification(EvaluatorBase):
         self.reset()
 
     def reset(self) -> None:
-        self._y_true: list[int] = []
-        self._y_pred: list[int] = []
+        self._batches: list[tuple[Tensor, Tensor]] = []
 
     def process(self, mo: Tensor, gt: Tensor) -> None:
         """Take scores [B, C] and labels [B]."""
-        self._y_true += gt.tolist()
-        self._y_pred += mo.argmax(dim=1).tolist()
+        self._batches.append((mo.detach().cpu(), gt.cpu()))
 
     def evaluate(self) -> dict[str, float]:
-        if not self._y_true:
+        if not self._batches:
             raise ValueError("Nothing to evaluate: no batch was processed; is the split empty?")
-        from sklearn.metrics import f1_score  # a second of start-up that only a test needs
-
-        y_true, y_pred = np.array(self._y_true), np.array(self._y_pred)
+        scores, y_true = map(torch.cat, zip(*self._batches, strict=True))
+        y_pred = scores.argmax(dim=1)
         hits = y_true == y_pred
-        labels = np.unique(y_true)
-        accuracy = 100.0 * float(hits.mean())
+        found = metrics(scores, y_true, range(scores.shape[1]))
         results = {
-            "accuracy": accuracy,
-            "error_rate": 100.0 - accuracy,
-            "macro_f1": 100.0 * float(f1_score(y_true, y_pred, average="macro", labels=labels, zero_division=0)),
+            "accuracy": found["accuracy"],
+            "error_rate": 100.0 - found["accuracy"],
+            "macro_f1": found["macro_f1"],
         }
         print(
             "=> result\n"
@@ -80,28 +76,27 @@ class Classification(EvaluatorBase):
             f"* macro_f1: {results['macro_f1']:.2f}%"
         )
         if self.cfg.TEST.PER_CLASS_RESULT:
-            results["perclass_accuracy"] = self._per_class(y_true, hits, labels)
+            results["perclass_accuracy"] = self._per_class(y_true, hits, found)
         if self.cfg.TEST.COMPUTE_CMAT:
             self._save_confusion(y_true, y_pred)
         return results
 
-    def _per_class(self, y_true: np.ndarray, hits: np.ndarray, labels: np.ndarray) -> float:
+    def _per_class(self, y_true: Tensor, hits: Tensor, found: dict) -> float:
         print("=> per-class result")
-        accuracies = []
-        for label in labels.tolist():
+        for label, recall in found["per_class"].items():
+            if recall is None:
+                continue
             of_class = hits[y_true == label]
-            accuracies.append(100.0 * float(of_class.mean()))
             print(
                 f"* class: {label} ({self._lab2cname[label]})\t"
                 f"total: {len(of_class):,}\t"
                 f"correct: {int(of_class.sum()):,}\t"
-                f"acc: {accuracies[-1]:.2f}%"
+                f"acc: {recall:.2f}%"
             )
-        average = float(np.mean(accuracies))
-        print(f"* average: {average:.2f}%")
-        return average
+        print(f"* average: {found['balanced_accuracy']:.2f}%")
+        return found["balanced_accuracy"]
 
-    def _save_confusion(self, y_true: np.ndarray, y_pred: np.ndarray) -> None:
+    def _save_confusion(self, y_true: Tensor, y_pred: Tensor) -> None:
         """Row = true class, column = predicted, each row summing to 1 where the class occurs."""
         from sklearn.metrics import confusion_matrix
 

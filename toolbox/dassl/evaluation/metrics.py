@@ -1,0 +1,72 @@
+"""The figures of a classification: printed by the evaluator, and written into a run's record."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from dassl.errors import UserError
+
+BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+
+
+def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> dict[str, float | dict | None]:
+    """Return the figures of a split, in percent.
+
+    A class is *present* if at least one of the labels is of it. Only present classes enter a mean, so that a class
+    without test images changes nothing; an image that is taken for an absent class is an error of its own class.
+
+    Args:
+        logits: scores [N, C] before the softmax, N >= 1; the highest of a row is the prediction.
+        labels: class numbers [N].
+        classnames: C names (or numbers), each once.
+
+    Returns:
+        `accuracy`; `macro_f1`, the mean F1 of the present classes; `balanced_accuracy`, their mean recall; `auroc`,
+        their mean area under the ROC curve, each against the rest, or None if all images are of one class; `ece`, the
+        expected calibration error of the softmax over 15 bins of equal width, each with its upper edge; `per_class`,
+        the recall of each class by name, None for an absent one.
+
+    Raises:
+        UserError: a score that is not a number.
+
+    Example:
+        >>> found = metrics(torch.tensor([[4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]), torch.tensor([0, 1, 1]), ["a", "b"])
+        >>> {name: round(found[name], 2) for name in ("accuracy", "macro_f1", "balanced_accuracy", "auroc", "ece")}
+        {'accuracy': 66.67, 'macro_f1': 66.67, 'balanced_accuracy': 75.0, 'auroc': 75.0, 'ece': 31.53}
+        >>> found["per_class"]
+        {'a': 100.0, 'b': 50.0}
+    """
+    from sklearn.metrics import f1_score, roc_auc_score  # a second of start-up that only a test needs
+
+    logits, labels = logits.detach().cpu().double(), labels.cpu()  # in float32 sure scores would be ties at 1
+    probabilities, predicted = logits.softmax(dim=1), logits.argmax(dim=1)
+    if broken := int(probabilities.isnan().any(dim=1).sum()):
+        raise UserError(
+            f"Expected finite scores, but those of {broken} of {len(logits)} images are not: lower OPTIM.LR."
+        )
+    hits = predicted == labels
+    of_class = {name: labels == i for i, name in enumerate(classnames)}
+    recalls = {name: _percent(hits[mine]) if mine.any() else None for name, mine in of_class.items()}
+    present = labels.unique().tolist()
+    areas = [roc_auc_score(labels == i, probabilities[:, i]) for i in present] if len(present) > 1 else []
+    return {
+        "accuracy": _percent(hits),
+        "macro_f1": 100.0 * float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
+        "balanced_accuracy": sum(recalls[classnames[i]] for i in present) / len(present),
+        "auroc": 100.0 * float(sum(areas)) / len(areas) if areas else None,
+        "ece": _calibration_error(probabilities.amax(dim=1), hits),
+        "per_class": recalls,
+    }
+
+
+def _percent(hits: Tensor) -> float:
+    return 100.0 * hits.double().mean().item()
+
+
+def _calibration_error(confidence: Tensor, hits: Tensor) -> float:
+    """Mean distance of confidence and accuracy over the bins (0, 1/15], ..., (14/15, 1], weighted by their images."""
+    edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)
+    bins = torch.bucketize(confidence, edges[1:-1])
+    gaps = torch.zeros(BINS, dtype=confidence.dtype).index_add_(0, bins, confidence - hits.to(confidence.dtype))
+    return 100.0 * gaps.abs().sum().item() / len(hits)
