@@ -45,6 +45,7 @@ class Backbone(nn.Module, ABC):
         context_length: the most tokens that a text may have.
         image_size: side of the square images, in pixels.
         mean, std: of the pixels, per channel, for normalisation.
+        interpolation: "bicubic", "bilinear" or "nearest", by which images are scaled to `image_size`.
         logit_scale: factor of the cosines, exponentiated already.
         precision: "fp32", "tf32" or "bf16", in which the towers compute; weights, and the features that leave, are
             float32.
@@ -57,6 +58,7 @@ class Backbone(nn.Module, ABC):
     image_size: int
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
+    interpolation: str = "bicubic"
     logit_scale: float
     precision: str = "fp32"
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
-from clip.files import WEIGHTS, locate, weights_folder
+from clip.files import TOKENIZER, WEIGHTS, locate, weights_folder
 from dassl.errors import UserError
 
 # Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
@@ -31,9 +31,11 @@ def source_of(name: str) -> str:
     return name
 
 
-def weights_file(name: str) -> Path | None:
-    """The file on this machine that holds the weights of the backbone called `name`; None if it is not here."""
-    return locate(source_of(name)).find_here(WEIGHTS)
+def files_of(name: str) -> list[Path]:
+    """The files on this machine that make the backbone called `name`: weights, configuration, tokenizer."""
+    place = locate(source_of(name))
+    kinds = (WEIGHTS, ["open_clip_config.json"], ["config.json"], TOKENIZER)
+    return [path for kind in kinds if (path := place.find_here(kind))]
 
 
 def is_phantom(name: str) -> bool:

@@ -68,6 +68,7 @@ def build(name: str, source: str) -> Backbone:
     backbone.image_size = size[0] if isinstance(size, (tuple, list)) else size
     backbone.mean = tuple(preprocess.get("mean", (0.48145466, 0.4578275, 0.40821073)))
     backbone.std = tuple(preprocess.get("std", (0.26862954, 0.26130258, 0.27577711)))
+    backbone.interpolation = preprocess.get("interpolation", "bicubic")
     backbone.logit_scale = model.logit_scale.exp().item()
     return backbone.freeze()
 

@@ -20,7 +20,7 @@ SEED = re.compile(r"seed_?(\d+)$")
 PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
 ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
-WORDS = {"test": "test images", "support": "training images", "weights": "weights of the backbone"}
+WORDS = {"test": "test images", "support": "training images", "backbone_files": "files of the backbone"}
 SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 
 
@@ -114,7 +114,7 @@ def check_same_data(runs: Iterable[Run]) -> None:
     """Raise a UserError where runs that stand for one data set were made of different ones.
 
     Those of one data set, backbone and choice of classes must have been tested on the same images with the same
-    weights; and those of one number of shots and one seed must have learned from the same images. Runs that left no
+    backbone; and those of one number of shots and one seed must have learned from the same images. Runs that left no
     digests, as other code bases' do, are not asked.
     """
     known: dict[tuple, Run] = {}
@@ -122,7 +122,7 @@ def check_same_data(runs: Iterable[Run]) -> None:
         place = (run.dataset, run.backbone, run.subsample)
         for what, key in (
             ("test", place),
-            ("weights", (run.backbone,)),
+            ("backbone_files", (run.backbone,)),
             ("support", () if run.trainer in SEEDLESS else (*place, run.shots, run.seed)),
         ):
             if not (run.finished and key and run.hashes.get(what)):

@@ -13,7 +13,7 @@ class TinyBackbone(Backbone):
     """16 joint and 12 token dimensions, 8 pixels, 60 words; all calls take far less than a millisecond."""
 
     embed_dim, token_dim, context_length, image_size = 16, 12, 24, 8
-    mean, std = (0.4, 0.5, 0.6), (0.3, 0.2, 0.1)
+    mean, std, interpolation = (0.4, 0.5, 0.6), (0.3, 0.2, 0.1), "bilinear"
     interpolation = "bicubic"
     logit_scale = 20.0
 

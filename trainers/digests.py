@@ -1,4 +1,4 @@
-"""Digests of what a run's numbers follow from beside its settings: images, sentences and weights.
+"""Digests of what a run's numbers follow from beside its settings: images, sentences and the backbone.
 
 A run is taken for finished, resumed, or compared with another only where these agree.
 """
@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from yacs.config import CfgNode
 
-from clip.build import weights_file
+from clip.build import files_of
 from clip.digests import Digests
 from datasets.prompts import load_prompts
 
@@ -20,7 +20,7 @@ NAMES = {
     "support": "training images",
     "test": "test images",
     "sentences": "sentences",
-    "weights": "weights of the backbone",
+    "backbone_files": "files of the backbone",
     "learned": "learned tensors",
 }
 
@@ -37,17 +37,17 @@ def of_images(items: Sequence, memo: Digests) -> str:
 
 
 def of_training(cfg: CfgNode, dataset) -> dict[str, str | None]:
-    """Digests of the images and weights that learning depends on."""
-    memo, path = Digests(cfg.FEATURES.ROOT or None), weights_file(cfg.MODEL.BACKBONE.NAME)
+    """Digests of the images and the backbone that learning depends on."""
+    memo, files = Digests(cfg.FEATURES.ROOT or None), files_of(cfg.MODEL.BACKBONE.NAME)
     return {
         "split": getattr(dataset, "split_hash", None),
         "support": of_images([*dataset.train_x, *(dataset.val or [])], memo),
-        "weights": memo.of(str(path)).hex() if path else None,
+        "backbone_files": digest([content.hex() for content in memo.of_all(files)]) if files else None,
     }
 
 
 def of_data(cfg: CfgNode, dataset) -> dict[str, str | None]:
-    """Digests of the images and weights that a run of `cfg` on `dataset` has, known before it is run."""
+    """Digests of the images and the backbone that a run of `cfg` on `dataset` has, known before it is run."""
     tested = dataset.val if cfg.TEST.SPLIT == "val" and dataset.val else dataset.test
     return of_training(cfg, dataset) | {"test": of_images(tested, Digests(cfg.FEATURES.ROOT or None))}
 

@@ -40,6 +40,13 @@ def frozen(name: str, device: str, precision: str, root: str, workers: int) -> t
     return backbone, FeatureStore(backbone, root or None, workers=workers)
 
 
+def set_input(cfg: CfgNode, backbone: Backbone) -> None:
+    """Set the size, pixel statistics and interpolation of images: a frozen backbone knows them better than a yaml."""
+    cfg.INPUT.SIZE = (backbone.image_size, backbone.image_size)
+    cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(backbone.mean), list(backbone.std)
+    cfg.INPUT.INTERPOLATION = backbone.interpolation
+
+
 class FeatureTrainer(TrainerX):
     """What all methods share. A method overrides `build_method`, `logits` and, where it learns, `loss`.
 
@@ -119,9 +126,8 @@ class FeatureTrainer(TrainerX):
             cfg.FEATURES.ROOT,
             cfg.DATALOADER.NUM_WORKERS,
         )
-        cfg.defrost()  # a frozen backbone knows what it was trained on better than a config file does
-        cfg.INPUT.SIZE = (self.backbone.image_size, self.backbone.image_size)
-        cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(self.backbone.mean), list(self.backbone.std)
+        cfg.defrost()
+        set_input(cfg, self.backbone)
         cfg.freeze()
         super().build_data_loader()
         self.train_items = self.dm.dataset.train_x

@@ -7,19 +7,22 @@ the image features of K training pictures per class.
 from __future__ import annotations
 
 import argparse
+import contextlib
+import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import open_clip
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
-from tqdm import tqdm
 
+from clip import FeatureStore, build_backbone
+from dassl.config import get_cfg_default
+from dassl.data.transforms import build_transform
 from datasets.phantoms import PHANTOMS, prepare
+from trainers.feature_trainer import set_input
 
 from .tower import FOLDER
 from .vocabulary import PROMPTS
@@ -27,49 +30,29 @@ from .vocabulary import PROMPTS
 DRAWS = 3
 
 
-class Towers:
-    """PhantomCLIP from its folder, through open_clip alone."""
-
-    def __init__(self, folder: Path):
-        """Load the weights, the picture transform and the tokenizer."""
-        self.model, self.transform = open_clip.create_model_from_pretrained(f"local-dir:{folder}", pretrained_hf=False)
-        self.tokenize = open_clip.get_tokenizer(f"local-dir:{folder}")
-        self.model.eval()
-
-    @torch.no_grad()
-    def images(self, files: Sequence[Path], title: str) -> torch.Tensor:
-        """Unit features [N, D] of pictures."""
-        found = []
-        for i in tqdm(range(0, len(files), 128), desc=title, leave=False):
-            batch = torch.stack([self.transform(Image.open(file).convert("RGB")) for file in files[i : i + 128]])
-            found.append(self.model.encode_image(batch, normalize=True))
-        return torch.cat(found)
-
-    @torch.no_grad()
-    def texts(self, texts: Sequence[str]) -> torch.Tensor:
-        """Unit features [N, D] of texts."""
-        ids = self.tokenize(list(texts))
-        return self.model.encode_text(ids[:, : int((ids != 0).sum(1).max())], normalize=True)
-
-
-def measure(towers: Towers, key: str, root: Path, shots: Sequence[int] = (1, 4, 16)) -> dict[str, float]:
+def measure(store: FeatureStore, key: str, root: Path, shots: Sequence[int] = (1, 4, 16)) -> dict[str, float]:
     """Test accuracies in percent on one data set below `root`: zero-shot, LLM ensemble (if a bank exists), probes."""
     name, classes = PHANTOMS[key].name, list(PHANTOMS[key].classes)
     split = json.loads((root / name / f"split_{name}.json").read_text())
+    cfg = get_cfg_default()
+    set_input(cfg, store.backbone)
+    cfg.INPUT.TRANSFORMS = ("normalize",)
+    with contextlib.redirect_stdout(io.StringIO()):  # it says what it does
+        transform = build_transform(cfg, is_train=False)
     features, labels = {}, {}
     for part in ("train", "test"):
-        files = [root / name / name / path for path, _, _ in split[part]]
-        features[part] = towers.images(files, f"{name} {part}")
+        files = [str(root / name / name / path) for path, _, _ in split[part]]
+        features[part] = store.images(files, transform)
         labels[part] = np.array([label for _, label, _ in split[part]])
 
     def accuracy(weights: torch.Tensor) -> float:
         return 100 * float(((features["test"] @ weights.T).argmax(1).numpy() == labels["test"]).mean())
 
-    found = {"zero-shot": accuracy(towers.texts([f"a photo of a {name}." for name in classes]))}
+    found = {"zero-shot": accuracy(store.texts([f"a photo of a {name}." for name in classes]))}
     bank = PROMPTS / f"{key}.json"
     if bank.is_file():
         prompts = json.loads(bank.read_text())["prompts"]
-        means = torch.stack([towers.texts(prompts[name]).mean(0) for name in classes])
+        means = torch.stack([store.texts(prompts[name][:50]).mean(0) for name in classes])
         found["ensemble"] = accuracy(F.normalize(means, dim=-1))
     for k in shots:
         found[f"probe {k}"] = float(np.mean([_probe(features, labels, k, draw) for draw in range(DRAWS)]))
@@ -92,11 +75,10 @@ def main() -> None:
     parser.add_argument("--datasets", nargs="+", default=list(PHANTOMS), choices=list(PHANTOMS))
     parser.add_argument("--root", type=Path, default=Path("data/phantoms"), help="where the phantoms are rendered")
     args = parser.parse_args()
-    towers = Towers(args.folder)
-    table = {}
+    store, table = FeatureStore(build_backbone(f"local-dir:{args.folder}")), {}
     for key in args.datasets:
         prepare(key, args.root)
-        table[key] = measure(towers, key, args.root)
+        table[key] = measure(store, key, args.root)
     columns = list(dict.fromkeys(column for row in table.values() for column in row))
     print(f"{'phantom':12s}" + "".join(f"{column:>10s}" for column in columns))
     for key, row in table.items():

@@ -35,7 +35,7 @@ OPEN_CLIP_CONFIG = {
         "size": IMAGE_SIZE,
         "mean": MEAN,
         "std": STD,
-        "interpolation": "bilinear",
+        "interpolation": "bicubic",
         "resize_mode": "shortest",
     },
 }

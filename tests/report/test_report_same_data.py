@@ -10,7 +10,7 @@ from report import base2new, compare
 from report.__main__ import main as report
 from report.collect import Run, check_same_data
 
-HERE = {"test": "t1", "support": "s1", "weights": "w1"}
+HERE = {"test": "t1", "support": "s1", "backbone_files": "w1"}
 
 
 def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) -> Run:
@@ -24,7 +24,7 @@ def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) 
         (run("vMFCoOp", test="t2"), "test images"),
         (run("vMFCoOp", seed=2, support="s2", test="t2"), "test images"),
         (run("vMFCoOp", support="s2"), "training images"),
-        (run("vMFCoOp", subsample="new", test="t2", support="s2", weights="w2"), "weights of the backbone"),
+        (run("vMFCoOp", subsample="new", test="t2", support="s2", backbone_files="w2"), "files of the backbone"),
     ],
 )
 def test_runs_of_different_data_are_named(other, what):
@@ -39,7 +39,7 @@ def test_runs_of_different_data_are_named(other, what):
         run("vMFCoOp", seed=2, support="s2"),  # another draw
         run("vMFCoOp", subsample="new", test="t2", support="s2"),  # other classes
         run("ZeroshotCLIP", support="s2"),  # learns from no image
-        run("vMFCoOp", test=None, support=None, weights=None),  # another code base's
+        run("vMFCoOp", test=None, support=None, backbone_files=None),  # another code base's
     ],
 )
 def test_runs_that_may_be_compared(other):

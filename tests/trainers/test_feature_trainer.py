@@ -82,7 +82,7 @@ def test_the_store_is_the_users_unless_a_folder_is_named(build):
 
 def test_the_backbone_says_what_its_pixels_are(build):
     cfg = build("CoOp", "INPUT.SIZE", (100, 100)).cfg
-    assert tuple(cfg.INPUT.SIZE) == (8, 8)
+    assert tuple(cfg.INPUT.SIZE) == (8, 8) and cfg.INPUT.INTERPOLATION == "bilinear"
     assert (list(cfg.INPUT.PIXEL_MEAN), list(cfg.INPUT.PIXEL_STD)) == ([0.4, 0.5, 0.6], [0.3, 0.2, 0.1])
     assert cfg.is_frozen()
 

@@ -51,6 +51,7 @@ def put(cfg, key: str, value) -> None:
         ("INPUT.SIZE", (99, 99)),
         ("INPUT.PIXEL_MEAN", [0.0, 0.0, 0.0]),
         ("INPUT.PIXEL_STD", [9.0, 9.0, 9.0]),
+        ("INPUT.INTERPOLATION", "nearest"),
         ("TRAINER.KGCOOP.PREC", "bf16"),  # of another method
     ],
 )

@@ -140,16 +140,21 @@ def test_sentences_beyond_those_that_are_read_change_nothing(own, flags, capsys)
     assert "Finished already" in capsys.readouterr().out
 
 
-def test_other_weights_under_the_same_name_are_another_run(flags, tmp_path, capsys):
+@pytest.mark.parametrize("change", ["weights", "interpolation"])
+def test_another_backbone_under_the_same_name_is_another_run(flags, tmp_path, capsys, change):
     from safetensors.torch import load_file, save_file
 
     weights = Path(shutil.copytree(WEIGHTS, tmp_path / "weights"))
     line = flags("ZeroshotCLIP", *NO_EPOCHS, backbone=f"local-dir:{weights}")
     assert train.main(line) == 0
-    path = weights / "open_clip_model.safetensors"
-    save_file({name: tensor * 1.01 for name, tensor in load_file(path).items()}, path)
+    if change == "weights":
+        path = weights / "open_clip_model.safetensors"
+        save_file({name: tensor * 1.01 for name, tensor in load_file(path).items()}, path)
+    else:
+        path = weights / "open_clip_config.json"
+        path.write_text(path.read_text().replace("bicubic", "bilinear"))
     assert train.main(line) == 1
-    assert refused(capsys, "weights of the backbone")
+    assert refused(capsys, "files of the backbone")
 
 
 @pytest.mark.parametrize("change", ["images", "sentences"])
