@@ -14,7 +14,6 @@ class TinyBackbone(Backbone):
 
     embed_dim, token_dim, context_length, image_size = 16, 12, 24, 8
     mean, std, interpolation = (0.4, 0.5, 0.6), (0.3, 0.2, 0.1), "bilinear"
-    interpolation = "bicubic"
     logit_scale = 20.0
 
     def __init__(self, name: str = "PhantomCLIP", seed: int = 0):
