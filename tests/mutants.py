@@ -53,13 +53,12 @@ def places(parent: ast.AST) -> Iterator[tuple[ast.AST, str, list, int]]:
     for field, value in ast.iter_fields(parent):
         held = value if isinstance(value, list) else [value]
         for i, node in enumerate(held):
-            text = isinstance(node, ast.JoinedStr) or (
-                isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-            )
-            if field in UNSEEN or not isinstance(node, ast.AST) or text or called(node) in SILENT:
-                continue
-            yield parent, field, held, i
-            yield from places(node)
+            text = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+            text |= isinstance(node, ast.JoinedStr) or field in UNSEEN or called(node) in SILENT
+            text |= isinstance(node, ast.keyword) and node.arg == "strict"  # of zip: an assertion
+            if isinstance(node, ast.AST) and not text:
+                yield parent, field, held, i
+                yield from places(node)
 
 
 def replacements(node: ast.AST, field: str) -> Iterator[ast.AST | None]:

@@ -10,9 +10,11 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from clip.digests import Digests
 from dassl.evaluation import metrics as of_the_toolbox
 from tests.runs import record
 from trainers import results
+from trainers.digests import of_images
 from trainers.results import config_digest, method_settings, metrics, versions, write_results
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -157,6 +159,14 @@ def test_the_record_says_what_was_run_and_what_came_out(build, capsys, tiny):
         f"* balanced_accuracy: {figures['balanced_accuracy']:.2f}%\n* auroc: {figures['auroc']:.2f}%\n"
         f"* ece: {figures['ece']:.2f}%\n* mine: 12.35%\n"
     )
+
+
+def test_the_record_has_the_digests_of_what_the_figures_follow_from(build):
+    trainer, found = written(build, SCORES, sentences=(50, "0123"), learned="4567")
+    tested = of_images(trainer.dm.dataset.test[:6], Digests(trainer.cfg.FEATURES.ROOT or None))
+    assert trainer.hashes.items() <= found["hashes"].items()
+    assert (found["hashes"]["test"], found["hashes"]["learned"]) == (tested, "4567")
+    assert found["sentences_per_class"] == 50 and found["phantom_backbone"] is True
 
 
 def test_predictions_are_a_row_an_image(build):
