@@ -65,7 +65,7 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     for name in ("balanced_accuracy", "auroc", "ece", *extra):
         if figures[name] is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")
-    _write_predictions(folder / "predictions.csv", items, logits.softmax(dim=1), dataset.classnames)
+    _write_predictions(folder / "predictions.csv", items, logits, dataset.classnames)
     record = {
         "dataset": cfg.DATASET.NAME,
         "phantom": getattr(dataset, "phantom", False),
@@ -92,10 +92,10 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     write_json(record, str(folder / "metrics.json"))  # last: it marks the run as finished
 
 
-def _write_predictions(path: Path, items: list, probabilities: Tensor, classnames: list[str]) -> None:
+def _write_predictions(path: Path, items: list, logits: Tensor, classnames: list[str]) -> None:
     with atomic_write(path, newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "label", "predicted", *classnames])
-        for item, row in zip(items, probabilities, strict=True):
-            predicted = classnames[int(torch.argmax(row))]
+        for item, best, row in zip(items, logits.argmax(dim=1).tolist(), logits.softmax(dim=1), strict=True):
+            predicted = classnames[best]
             writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])

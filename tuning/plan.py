@@ -30,10 +30,18 @@ def default_settings(args: argparse.Namespace, dataset: str) -> Settings:
     return {name: float(node[name]) for name in space(args.trainer, args.opts)}
 
 
-def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
-    """What is searched on these data sets; the default settings of each come first."""
+def training_data(cfg: CfgNode) -> tuple[bool, dict[str, str | None]]:
+    """Whether a configuration's images are phantoms, and the digests of those that are not for test."""
     from dassl.data.datasets import DATASET_REGISTRY
     from trainers.digests import of_training
+
+    dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
+    return dataset.phantom, of_training(cfg, dataset)
+
+
+def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
+    """What is searched on these data sets; the default settings of each come first."""
+    from trainers.digests import digest
     from trainers.results import config_digest
     from tuning.objective import fingerprint
 
@@ -48,18 +56,18 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
                     f"{ranges[name].high:g}, but it is {value:g}: widen its range in tuning/space.py."
                 )
     cfgs = [cfg for dataset in datasets for k in args.shots for cfg in configs(args, dataset, k, {})]
-    data = [DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg) for cfg in cfgs]
+    data = [training_data(cfg) for cfg in cfgs]
     about = {
         "trainer": args.trainer,
         "backbone": args.backbone,
-        "phantom": any(dataset.phantom for dataset in data),
+        "phantom": any(phantom for phantom, _ in data),
         "datasets": list(datasets),
         "shots": list(args.shots),
         "seeds": list(args.seeds),
         "validation": args.validation,
         "settings": list(args.opts),
         "weights": fingerprint(cfgs[0]),
-        "data": [of_training(cfg, dataset) for cfg, dataset in zip(cfgs, data, strict=True)],
+        "images": digest([digests for _, digests in data]),
         "config": [config_digest(cfg) for cfg in cfgs],
     }
     return Search(ranges, first, args.trials, args.sampler_seed, about)

@@ -31,16 +31,17 @@ def said(tmp_path):
 
 
 NORMAL = ["ruff check", "ruff format"]
+HIDDEN = " 0 -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile"
 
 
 def test_with_a_gpu(said):
     lines = said("echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'")
-    assert lines == [*NORMAL, " 0 -m pytest -q", "all 1 -m pytest -q -m gpu tests/gpu"]
+    assert lines == [*NORMAL, HIDDEN, "all 1 -m pytest -q -m gpu tests/gpu"]
 
 
 @pytest.mark.parametrize("listed", ["echo 'No devices were found'", "exit 9"])
 def test_without_a_gpu(said, listed):
-    assert said(listed) == [*NORMAL, " 0 -m pytest -q"]
+    assert said(listed) == [*NORMAL, HIDDEN]
 
 
 def test_arguments_are_for_the_tests_that_need_no_gpu(said):

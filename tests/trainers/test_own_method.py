@@ -70,14 +70,13 @@ def test_one_file_and_one_yaml_are_run_and_tabled(images, tmp_path):
 
 def test_the_catalogue_says_what_the_classes_say():
     ours = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
-    ours = {name: cls for name, cls in ours.items() if cls.__module__.startswith("trainers.")}
+    ours = {name: cls for name, cls in ours.items() if issubclass(cls, FeatureTrainer)}
     assert set(METHODS.values()) == set(ours)
     for method in ALL:
         cls = ours[method.trainer]
         assert method.short == vars(cls).get("short", method.trainer.lower())
         assert method.seedless == vars(cls).get("seedless", False)
         assert method.novel == (CLOSED not in [base.__name__ for base in cls.__mro__])
-        assert issubclass(cls, FeatureTrainer)
     assert {method.short for method in ALL if method.seedless} == {"zeroshot", "ensemble"}
 
 

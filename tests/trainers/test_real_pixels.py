@@ -19,7 +19,7 @@ def test_directions_of_brain_slices_are_told_apart(slices, tmp_path, trainer):
     if trainer == "vMFCoOp":
         opts += ["OPTIM.MAX_EPOCH", "15", "TRAINER.VMFCOOP.N_PROMPTS", "10"]
     assert train.main([*line.split(), "--output", str(tmp_path), *opts]) == 0
-    found = record(run_folder(tmp_path, trainer, dataset="folder", shots=16))
+    found = record(run_folder(tmp_path, trainer, dataset=f"folder-{slices.name}", shots=16))
     assert set(found["metrics"]["per_class"]) == set(AXES) and found["total"] == 54
     assert found["metrics"]["accuracy"] > 60, "chance is 33"
     assert found["phantom"] is False

@@ -211,10 +211,16 @@ def test_predictions_of_a_killed_run_are_not_taken_for_whole(build, monkeypatch)
     folder = Path(trainer.output_dir)
     before = (folder / "predictions.csv").read_bytes()
 
-    def broken(value):
-        raise RuntimeError("killed")
+    class Broken:
+        def __init__(self, file):
+            self.file = file
 
-    monkeypatch.setattr(results.torch, "argmax", broken)
+        def writerow(self, row):
+            if row[0] != "path":
+                raise RuntimeError("killed")
+            self.file.write("path")
+
+    monkeypatch.setattr(results.csv, "writer", Broken)
     with pytest.raises(RuntimeError, match="killed"):
         written(build, SCORES * 2)
     assert (folder / "predictions.csv").read_bytes() == before

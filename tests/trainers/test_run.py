@@ -52,7 +52,7 @@ def test_a_run_leaves_log_results_predictions_and_a_small_checkpoint(flags, tmp_
 
 def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
     trainer = "vMFCoOp"  # which keeps two modules; test_resume.py interrupts the others
-    opts = ("OPTIM.MAX_EPOCH", 60, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)
+    opts = ("OPTIM.MAX_EPOCH", 30, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)
     line = flags(trainer, *opts)
     folder, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
     process = subprocess.Popen([sys.executable, "train.py", *line], cwd=ROOT, stdout=subprocess.DEVNULL)
@@ -67,7 +67,7 @@ def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
     assert not (folder / "metrics.json").exists()
     assert train.main(line) == 0
     log = (folder / "log.txt").read_text()
-    assert "Resuming from epoch" in log and "epoch [1/60]" in log and "epoch [60/60]" in log
+    assert "Resuming from epoch" in log and "epoch [1/30]" in log and "epoch [30/30]" in log
 
     assert train.main(flags(trainer, *opts, output=tmp_path / "whole")) == 0
     assert "Resuming" not in (whole / "log.txt").read_text()

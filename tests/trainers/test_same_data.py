@@ -214,4 +214,4 @@ def test_a_study_goes_on_only_with_the_images_that_it_was_begun_with(copy, tmp_p
     for path in (root / "BTMRI" / "BTMRI").glob("*/train*.png"):
         redraw(path, int(path.stem[-1]) * 20)
     assert main(line) == 1
-    assert "data" in capsys.readouterr().err
+    assert "to be a study of images" in capsys.readouterr().err
