@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.errors import UserError
 from report import paper
 
 SETTING = "nctx4_cscFalse_ctpend"
@@ -36,7 +37,11 @@ class Method(NamedTuple):
 
 
 def read_methods(folder: Path) -> list[Method]:
-    """The methods that the modules in `folder` register: those of the paper in its order, then others by name."""
+    """The methods that the modules in `folder` register: those of the paper in its order, then others by name.
+
+    Raises:
+        UserError: two of them have one short name.
+    """
     nodes = [node for path in sorted(folder.glob("*.py")) for node in ast.parse(path.read_text(encoding="utf-8")).body]
     classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
 
@@ -44,11 +49,18 @@ def read_methods(folder: Path) -> list[Method]:
         bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)] if name in classes else []
         return name == CLOSED or any(map(closed, bases))
 
-    found = []
+    found: list[Method] = []
     for name, node in classes.items():
         if any("TRAINER_REGISTRY.register" in ast.unparse(decorator) for decorator in node.decorator_list):
             own = _constants(node)
             found.append(Method(name, own.get("short", name.lower()), own.get("seedless", False), not closed(name)))
+    names = {method.short: method.trainer for method in found}
+    for method in found:
+        if names[method.short] != method.trainer:
+            raise UserError(
+                f"Expected a short name for each method, but {method.trainer} and {names[method.short]} are both "
+                f'"{method.short}": set another `short` in one of the classes.'
+            )
     order = {name: place for place, name in enumerate(paper.TABLE1["rows"])}
     return sorted(found, key=lambda method: (order.get(method.trainer, len(order)), method.trainer))
 

@@ -16,6 +16,7 @@ from torch.nn.functional import cross_entropy, dropout
 
 import train
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
 from report.methods import ALL, CLOSED, METHODS, read_methods
 from tests.runs import learned, run_folder
 from trainers.feature_trainer import FeatureTrainer
@@ -99,6 +100,12 @@ class CoOp(Base):
 def test_what_is_registered_is_found_and_nothing_else(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE)
     assert read_methods(tmp_path) == [("CoOp", "c", False, True), ("B", "b", True, False)]
+
+
+def test_two_methods_of_one_short_name_are_told(tmp_path):
+    (tmp_path / "mine.py").write_text(SOURCE + SOURCE.replace("class B(A)", "class C(A)").replace("CoOp", "D"))
+    with pytest.raises(UserError, match=r'are both "c": set another `short`'):
+        read_methods(tmp_path)
 
 
 def test_a_method_that_draws_in_its_step_draws_in_company_what_it_draws_alone(flags, tmp_path, monkeypatch):
