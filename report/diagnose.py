@@ -52,8 +52,7 @@ def load(folder: Path):
     """The trainer of a run, as it was before the first step.
 
     Raises:
-        UserError: no run lies in `folder`.
-        UserError: it is one of another method.
+        UserError: no run lies in `folder`; or it is one of another method.
     """
     from dassl.config import get_cfg_default
     from dassl.engine import build_trainer

@@ -49,8 +49,7 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
     The folder appears at once when it is complete. Two processes may ask for the same folder: one waits for the other.
 
     Raises:
-        UserError: there is no phantom of this name.
-        UserError: <root>/<NAME> holds something that is not a phantom.
+        UserError: there is no phantom of this name; or <root>/<NAME> holds something that is not a phantom.
     """
     phantom = registry.find(name)
     root = Path(root)

@@ -27,8 +27,7 @@ def read_templates(path: Path) -> dict[str, list[str]]:
     """The sentences of each class in a Python file, which is parsed and not run.
 
     Raises:
-        UserError: there is no such file.
-        UserError: it assigns no such dictionary of lists of strings.
+        UserError: there is no such file; or it assigns no such dictionary of lists of strings.
     """
     if not path.is_file():
         raise UserError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")

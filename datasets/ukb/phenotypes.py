@@ -76,8 +76,7 @@ def read_withdrawn(path: Path) -> set[str]:
     """The eids of a list of participants who withdrew, one a line.
 
     Raises:
-        UserError: there is no such file.
-        UserError: a line that is no number.
+        UserError: there is no such file; or a line that is no number.
     """
     if not path.is_file():
         raise UserError(f"Expected the list of withdrawn participants at {path}, but there is no such file.")

@@ -47,8 +47,7 @@ def prepare(
         What was made and left out, as text.
 
     Raises:
-        UserError: no folder, no table, or no zips of the field.
-        UserError: the table or the journal cannot be used.
+        UserError: no folder, no table, or no zips of the field; or the table or the journal cannot be used.
         filelock.Timeout: another run works in the same folder.
     """
     folder = out / recipe.name

@@ -59,8 +59,7 @@ def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        UserError: there is no such file.
-        UserError: the file is damaged, or holds pickled objects.
+        UserError: there is no such file; or the file is damaged, or holds pickled objects.
     """
     if fpath is None:
         raise UserError("A path to a checkpoint was expected, found None.")
