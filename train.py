@@ -138,7 +138,7 @@ def merging(source: str) -> Iterator[None]:
 
     try:
         yield
-    except (AssertionError, KeyError, ValueError, YAMLError, OSError) as error:
+    except (AssertionError, AttributeError, KeyError, TypeError, ValueError, YAMLError, OSError) as error:
         words = str(error.args[0] if isinstance(error, KeyError) else error).rstrip(".")
         raise UserError(f"Expected settings of this program in {source}, but: {' '.join(words.split())}.") from error
 
@@ -202,7 +202,7 @@ def finished(cfg, args: argparse.Namespace, read: Callable[[Any], tuple] | None 
     if found.get("config") == expected["config"]:
         dataset, digests = (read or data_of)(cfg)
         count = record.get("sentences_per_class", 0)
-        expected |= digests | {"sentences": of_sentences(cfg, dataset, count), "learned": _learned(cfg, args, found)}
+        expected |= digests | {"sentences": of_sentences(cfg, dataset, count), "learned": _learned(cfg, args, record)}
     if different := differing(found, expected):
         raise UserError(
             f"Expected {path} to come from a run like this one, but its run had other {different}: choose another "
@@ -220,16 +220,18 @@ def data_of(cfg) -> tuple:
     return dataset, of_data(cfg, dataset)
 
 
-def _learned(cfg, args: argparse.Namespace, found: dict) -> str | None:
-    """Digest of what a run that only tests would load now; None if the run that is there loaded nothing."""
+def _learned(cfg, args: argparse.Namespace, record: dict) -> str | None:
+    """Digest of the checkpoint that this run would test; None where the finished one cannot be held against it."""
     from trainers import checkpoints
 
-    if not (args.eval_only and found.get("learned")):
-        return None
-    folders = [path.parent for path in model_dir(cfg, args).glob("*/model.pth.tar-*")]
-    epochs = [(args.load_epoch or checkpoints.last_common_epoch([folder]), folder) for folder in folders]
-    digests = [checkpoints.digest(folder, epoch) for epoch, folder in epochs]
-    return found["learned"] if found["learned"] in digests else "other"
+    found = record["hashes"].get("learned")
+    place = model_dir(cfg, args) if args.eval_only else Path(cfg.OUTPUT_DIR)
+    epoch = args.load_epoch if args.eval_only else None
+    folders = [folder for folder in place.glob("*/") if checkpoints.newest(folder, epoch)]
+    digests = [checkpoints.digest(checkpoints.newest(folder, epoch)) for folder in folders]
+    if not found or found in digests:
+        return found
+    return "other" if digests or (record.get("loaded") and not args.eval_only) else None
 
 
 def model_dir(cfg, args: argparse.Namespace) -> Path:
@@ -242,7 +244,7 @@ class Run:
 
     def __init__(self, args: argparse.Namespace, cfg):
         self.args, self.cfg, self.folder = args, cfg, Path(cfg.OUTPUT_DIR)
-        self.trainer, self.failed = None, False
+        self.trainer, self.failed, self.told = None, False, None
 
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
@@ -260,12 +262,18 @@ class Run:
             with contextlib.redirect_stdout(self.log):
                 yield
         except BaseException as error:
-            with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
-                self.log.file.write(traceback.format_exc())
+            self.tell(error)
             if not (words := sentence(error)):
                 raise
             self.failed = True
             say(words)
+
+    def tell(self, error: BaseException) -> None:
+        """Write the traceback of an error into the log, once."""
+        if error is not self.told:
+            self.told = error
+            with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
+                self.log.file.write("".join(traceback.format_exception(error)))
 
     def build(self) -> None:
         """Write the configuration and make the trainer."""
@@ -287,8 +295,29 @@ class Run:
 
     def test(self) -> None:
         """Test what was learned before, on the base classes unless told otherwise."""
-        self.trainer.load_model(str(model_dir(self.cfg, self.args)), epoch=self.args.load_epoch)
+        folder = model_dir(self.cfg, self.args)
+        self.trainer.load_model(str(folder), epoch=self.args.load_epoch)
+        if not self.args.model_dir:
+            self.check_learned(folder)
         self.trainer.test()
+
+    def check_learned(self, folder: Path) -> None:
+        """Raise a UserError if what was loaded from `folder` was learned with other settings or from another split."""
+        from trainers.digests import differing
+        from trainers.results import config_digest
+
+        found = getattr(self.trainer, "loaded_hashes", {})
+        if not found:
+            return
+        cfg = self.cfg.clone()
+        cfg.defrost()
+        cfg.DATASET.SUBSAMPLE_CLASSES = "base" if self.args.setting == "base2new" else cfg.DATASET.SUBSAMPLE_CLASSES
+        expected = {"config": config_digest(cfg), "split": self.trainer.hashes["split"]}
+        if different := differing(found, expected):
+            raise UserError(
+                f"Expected {folder} to hold what a run like this one learned, but its run had other {different}: train "
+                "the base classes again with these, or name the folder by --model-dir."
+            )
 
 
 def say(words: str) -> None:
@@ -334,7 +363,12 @@ def main(argv: list[str] | None = None) -> int:
         with contextlib.ExitStack() as stack:
             for run in runs:
                 stack.enter_context(run.open())
-            work(args, runs)
+            try:
+                work(args, runs)
+            except BaseException as error:  # of a step that several runs take together, perhaps
+                for run in runs:
+                    run.tell(error)
+                raise
     except Timeout as error:
         say(f"another process is working on {Path(error.lock_file).parent}; wait for it, or end it.")
         return 1

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
-from clip.files import TOKENIZER, WEIGHTS, locate, weights_folder
+from clip.files import TOKENIZER, WEIGHTS, HubRepo, locate, weights_folder
 from dassl.errors import UserError
 
 # Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
@@ -22,25 +22,35 @@ def source_of(name: str) -> str:
     Raises:
         UserError: an unknown name; lists what exists.
     """
-    if name in NAMES:
-        return weights_folder(name) or NAMES[name]
-    if not name.startswith(SCHEMES):
+    if not is_ours(name):
         raise UserError(
             f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
         )
-    return name
+    return weights_folder(name) or NAMES[name] if name in NAMES else name
+
+
+def is_ours(name: str) -> bool:
+    """Whether `build_backbone` knows the name; another checkout may have names of its own, such as ViT-B/16."""
+    return name in NAMES or name.startswith(SCHEMES)
 
 
 def files_of(name: str) -> list[Path]:
-    """The files on this machine that make the backbone called `name`: weights, configuration, tokenizer."""
+    """The files on this machine that make the backbone called `name`, as far as that is known.
+
+    Weights and configuration; of a folder the tokenizer too. (The hub's cache may get further files later.)
+    """
+    if not is_ours(name):
+        return []
     place = locate(source_of(name))
-    kinds = (WEIGHTS, ["open_clip_config.json"], ["config.json"], TOKENIZER)
+    kinds = [WEIGHTS, ("open_clip_config.json",)]
+    if not isinstance(place, HubRepo):
+        kinds += [("config.json",), TOKENIZER]
     return [path for kind in kinds if (path := place.find_here(kind))]
 
 
 def is_phantom(name: str) -> bool:
     """Whether the weights of the backbone called `name` bear the phantoms' mark: they never saw a real image."""
-    return locate(source_of(name)).find_here([PHANTOM_MARK]) is not None
+    return is_ours(name) and locate(source_of(name)).find_here([PHANTOM_MARK]) is not None
 
 
 def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> Backbone:

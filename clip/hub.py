@@ -8,7 +8,7 @@ from unittest.mock import patch
 
 import torch
 
-from clip.build import NAMES, source_of
+from clip.build import NAMES, is_ours, source_of
 from clip.files import WEIGHTS, Folder, locate
 from clip.open_clip_family import text_config
 from dassl.utils import read_json
@@ -27,7 +27,7 @@ def standing_in(backbone: str) -> Iterator[None]:
     Raises:
         FileNotFoundError: the folder lacks a file; names it.
     """
-    source = source_of(backbone)
+    source = source_of(backbone) if is_ours(backbone) else backbone
     if not source.startswith("local-dir:"):
         yield
         return

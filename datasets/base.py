@@ -178,13 +178,14 @@ class BiomedDataset(DatasetBase):
         split = self.each_once(split)
         path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}.json"
         kept = read_json(str(path)) if path.is_file() else {}
-        if kept.get("split") != self.split_hash:
-            kept = {"split": self.split_hash}
+        drawn_from = _digest(split)
+        if kept.get("split") != drawn_from:
+            kept = {"split": drawn_from}
             for part, count in (("train", shots), ("val", min(shots, VAL_SHOTS))):
                 kept[part] = [item.path for item in self.draw(split[part], part, count, seed)]
             try:
                 write_json(kept, str(path))
-            except OSError as error:
+            except (OSError, UserError) as error:
                 print(f"The draw is not kept: {path} cannot be written ({error})")
         by_path = {part: {item.path: item for item in split[part]} for part in ("train", "val")}
         drawn = {part: [by_path[part][p] for p in kept[part]] for part in ("train", "val")}

@@ -64,7 +64,7 @@ class FolderDataset(BiomedDataset):
         if not given:
             try:
                 write_json(items, str(self.split_file))
-            except OSError as error:
+            except (OSError, UserError) as error:
                 print(f"The split is not kept: {self.split_file} cannot be written ({error})")
         return items
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from dassl.errors import command
 from report.collect import Run, check_same_data, find_runs
-from report.methods import data_name, default_seeds, seeds_folder
+from report.methods import OWN, data_name, default_seeds, seeds_folder
 from report.table3 import AVERAGE_OF_HMS, HM_OF_AVERAGES
 from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, mean_std, render
 
@@ -73,9 +73,15 @@ def text(base: Mapping[int | None, float], new: Mapping[int | None, float]) -> s
 @command
 def main(argv: list[str] | None = None) -> int:
     """Prints one block per setting; returns 1 where no seed has been tested on both base and novel classes."""
-    args = parser().parse_args(argv)
+    cli = parser()
+    args = cli.parse_args(argv)
     if args.seed:
-        args.seed = default_seeds(args.trainer) if args.seed == ["default"] else [int(seed) for seed in args.seed]
+        words = default_seeds(args.trainer) if args.seed == ["default"] else args.seed
+        if not all(str(word).isdigit() for word in words):
+            cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
+        args.seed = [int(word) for word in words]
+    if args.dataset == OWN and not args.root:
+        cli.error("--dataset folder needs --root, the folder of the images, whose name its runs bear")
     args.dataset = data_name(args.dataset, args.root or "")
     complete = False
     for folders in settings_folders(args):

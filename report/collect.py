@@ -20,7 +20,14 @@ SEED = re.compile(r"seed_?(\d+)$")
 PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
 ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
-WORDS = {"test": "test images", "support": "training images", "backbone_files": "files of the backbone"}
+WORDS = {
+    "test": "test images",
+    "support": "training images",
+    "sentences": "sentences",
+    "settings": "settings",
+    "backbone_files": "files of the backbone",
+    "learned": "learned tensors",
+}
 SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 
 
@@ -114,8 +121,9 @@ def check_same_data(runs: Iterable[Run]) -> None:
     """Raise a UserError where runs that stand for one data set were made of different ones.
 
     Those of one data set, backbone and choice of classes must have been tested on the same images with the same
-    backbone; and those of one number of shots and one seed must have learned from the same images. Runs that left no
-    digests, as other code bases' do, are not asked.
+    backbone; and those of one number of shots and one seed must have learned from the same images. Seeds of one
+    experiment must have the same settings and sentences, and novel classes the tensors learned on the base classes.
+    Runs that left no digests, as other code bases' do, are not asked.
     """
     known: dict[tuple, Run] = {}
     for run in runs:
@@ -124,6 +132,9 @@ def check_same_data(runs: Iterable[Run]) -> None:
             ("test", place),
             ("backbone_files", (run.backbone,)),
             ("support", () if run.trainer in SEEDLESS else (*place, run.shots, run.seed)),
+            ("sentences", (run.path.parent,)),
+            ("settings", (run.path.parent,)),
+            ("learned", (Path(str(run.path).replace("test_new", "train_base")),)),
         ):
             if not (run.finished and key and run.hashes.get(what)):
                 continue

@@ -70,8 +70,8 @@ def _constants(node: ast.ClassDef) -> dict:
     pairs = [
         (target.id, statement.value.value)
         for statement in node.body
-        if isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Constant)
-        for target in statement.targets
+        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Constant)
+        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
         if isinstance(target, ast.Name)
     ]
     return dict(pairs)

@@ -19,7 +19,7 @@ import dassl.engine
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from dassl.utils import Registry
-from trainers.foreign import foreign
+from trainers.foreign import Foreign, foreign
 
 ROOT = Path(__file__).resolve().parent.parent
 SETTINGS = {"few_shot": ("few_shot",), "base2new": ("base2new", "base_to_novel")}  # folders of a checkout's configs/
@@ -50,11 +50,12 @@ class Checkout:
         self._extend_cfg = self._load(registry)
         files = sorted({module.__file__ for module in self.modules.values() if module.__file__})
         self.digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
-        ours = TRAINER_REGISTRY.registered_names()
+        known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
+        ours = [name for name, trainer in known.items() if not issubclass(trainer, Foreign)]
         self.names = [name for name in registry.registered_names() if name not in ours]
         self.clashes = [name for name in registry.registered_names() if name in ours]
         for name in self.names:
-            TRAINER_REGISTRY.register(foreign(registry.get(name), self))
+            TRAINER_REGISTRY.register(foreign(registry.get(name), self), force=True)  # of another checkout, perhaps
 
     def __str__(self) -> str:
         clashes = f"; ours stay for {', '.join(self.clashes)}, which it has too" if self.clashes else ""

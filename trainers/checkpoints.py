@@ -33,10 +33,19 @@ def keep_only(folder: Path, epoch: int) -> None:
         (folder / f"model.pth.tar-{other}").unlink()
 
 
-def digest(folder: Path, epoch: int) -> str | None:
-    """Digest of the file of `epoch`; None if there is none."""
-    path = folder / f"model.pth.tar-{epoch}"
-    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path.is_file() else None
+def newest(folder: Path, epoch: int | None = None) -> Path | None:
+    """The file that is loaded from `folder`: of `epoch`, else of the best epoch or the last one; None without any."""
+    names = (
+        [f"model.pth.tar-{epoch}"]
+        if epoch
+        else ["model-best.pth.tar", f"model.pth.tar-{max(epochs(folder), default=0)}"]
+    )
+    return next((folder / name for name in names if (folder / name).is_file()), None)
+
+
+def digest(path: Path | None) -> str | None:
+    """Digest of a checkpoint's file; None for none."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path else None
 
 
 def load(folder: Path, epoch: int) -> dict:

@@ -57,7 +57,9 @@ class FeatureTrainer(TrainerX):
     together = 1  # runs whose steps are taken together, and which share the time that these take
     random_state: dict[str, Any] | None = None  # of the run's own random numbers, while several runs take turns
     sentences: tuple[int, str | None] = (0, None)  # that were read of each class: their number and digest
-    learned: str | None = None  # digest of the checkpoint that was loaded to be tested
+    learned: str | None = None  # digest of the checkpoint that is tested
+    loaded = False  # whether it is that of an earlier run
+    loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed; what it was learned from
 
     @staticmethod
     def defaults() -> CfgNode:
@@ -257,6 +259,8 @@ class FeatureTrainer(TrainerX):
     def after_train(self) -> None:
         print("Finish training")
         self.seconds["train"] = (time.time() - self.time_start) / self.together
+        for name in self.get_model_names()[:1]:
+            self.learned = checkpoints.digest(checkpoints.newest(Path(self.output_dir) / name))
         if not self.cfg.TEST.NO_TEST:
             self.test()
         print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")
@@ -312,11 +316,18 @@ class FeatureTrainer(TrainerX):
             folder = Path(directory) / name
             epoch = epoch or checkpoints.last_common_epoch([folder])
             state = checkpoints.load(folder, epoch)
-            self.learned = checkpoints.digest(folder, epoch)
+            self.loaded, self.learned = True, checkpoints.digest(checkpoints.newest(folder, epoch))
+            self.loaded_hashes = state.get("hashes", {})
             if state["backbone"] != self.backbone.name:
                 raise UserError(
                     f"Expected a checkpoint learned with {self.backbone.name}, but {folder} was learned with "
                     f"{state['backbone']}: give --backbone {state['backbone']}."
+                )
+            backbone = {key: value for key, value in self.hashes.items() if key == "backbone_files"}
+            if different := differing(self.loaded_hashes, backbone):
+                raise UserError(
+                    f"Expected a checkpoint learned with this {self.backbone.name}, but {folder} was learned with "
+                    f"other {different}: train again."
                 )
             expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}
             found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}

@@ -15,7 +15,7 @@ from dassl.engine import SimpleTrainer
 from dassl.errors import UserError
 from dassl.utils import choose_device, read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
-from trainers.checkpoints import last_common_epoch
+from trainers import checkpoints
 from trainers.digests import differing, of_training
 from trainers.prograd import projected
 from trainers.results import config_digest, write_results
@@ -53,6 +53,7 @@ class Foreign(SimpleTrainer):
 
     checkout = None  # `foreign` sets it
     working = False
+    learned: str | None = None  # digest of the checkpoint that was loaded
 
     def __init__(self, cfg: CfgNode):
         began = time.time()
@@ -122,7 +123,8 @@ class Foreign(SimpleTrainer):
             seconds=self.seconds,
             hashes=self.hashes(),
             sentences=(0, None),  # what it reads belongs to its code, whose digest is among the settings
-            learned=None,
+            learned=self.learned or checkpoints.digest(self._checkpoint(self.output_dir)),
+            loaded=self.learned is not None,
         )
         write_results(run, items, logits, labels, {})
 
@@ -160,9 +162,14 @@ class Foreign(SimpleTrainer):
         directory = Path(directory).absolute()
         folders = [directory / name for name in self.get_model_names()]
         if epoch is None and not any((folder / "model-best.pth.tar").is_file() for folder in folders):
-            epoch = last_common_epoch(folders) or None
+            epoch = checkpoints.last_common_epoch(folders) or None
+        self.learned = checkpoints.digest(self._checkpoint(directory, epoch))
         with self.at_work():
             super().load_model(str(directory), epoch=epoch)
+
+    def _checkpoint(self, directory: str | Path, epoch: int | None = None) -> Path | None:
+        """The first model's file in a run's folder."""
+        return next((checkpoints.newest(Path(directory) / name, epoch) for name in self.get_model_names()), None)
 
 
 def foreign(trainer: type, checkout) -> type[Foreign]:

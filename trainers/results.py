@@ -29,9 +29,14 @@ def method_settings(cfg: CfgNode) -> CfgNode:
     return cfg.TRAINER[cfg.TRAINER.NAME.upper()]
 
 
-def config_digest(cfg: CfgNode) -> str:
-    """A digest of every setting that changes a run's numbers."""
-    kept = {k: v for k, v in _flat(cfg) if k not in INCIDENTAL and not k.startswith("TRAINER.")}
+def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
+    """A digest of every setting that changes a run's numbers, but for the keys `without`.
+
+    INPUT is the backbone's where the trainer is ours, and a setting where it is another checkout's.
+    """
+    foreign = "CHECKOUT" in cfg
+    left_out = {key for key in INCIDENTAL if not (foreign and key.startswith("INPUT."))} | set(without)
+    kept = {k: v for k, v in _flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
     kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # not the other methods' settings
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -79,8 +84,10 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
         "total": len(labels),
         "correct": int((logits.argmax(dim=1) == labels).sum()),
         "sentences_per_class": trainer.sentences[0],
+        "loaded": trainer.loaded,
         "hashes": {
             **trainer.hashes,
+            "settings": config_digest(cfg, without=("SEED",)),  # of all seeds of an experiment
             "test": of_images(items, Digests(cfg.FEATURES.ROOT or None)),
             "learned": trainer.learned,
             "backbone": trainer.backbone.fingerprint(),

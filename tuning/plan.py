@@ -36,7 +36,7 @@ def training_data(cfg: CfgNode) -> tuple[bool, dict[str, str | None]]:
     from trainers.digests import of_training
 
     dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
-    return dataset.phantom, of_training(cfg, dataset)
+    return getattr(dataset, "phantom", False), of_training(cfg, dataset)
 
 
 def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
@@ -56,6 +56,7 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
                     f"{ranges[name].high:g}, but it is {value:g}: widen its range in tuning/space.py."
                 )
     cfgs = [cfg for dataset in datasets for k in args.shots for cfg in configs(args, dataset, k, {})]
+    weights = fingerprint(cfgs[0])  # first: it may bring files of the backbone, which have digests too
     data = [training_data(cfg) for cfg in cfgs]
     about = {
         "trainer": args.trainer,
@@ -66,7 +67,7 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
         "seeds": list(args.seeds),
         "validation": args.validation,
         "settings": list(args.opts),
-        "weights": fingerprint(cfgs[0]),
+        "weights": weights,
         "images": digest([digests for _, digests in data]),
         "config": [config_digest(cfg) for cfg in cfgs],
     }

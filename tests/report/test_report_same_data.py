@@ -1,6 +1,8 @@
 """Figures of different images or weights never share a table."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +12,12 @@ from report import base2new, compare
 from report.__main__ import main as report
 from report.collect import Run, check_same_data
 
-HERE = {"test": "t1", "support": "s1", "backbone_files": "w1"}
+HERE = {"test": "t1", "support": "s1", "backbone_files": "w1", "settings": "c1", "sentences": "p1"}
 
 
 def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) -> Run:
     about = {"dataset": "btmri", "trainer": trainer, "backbone": "BiomedCLIP", "shots": 4, "seed": seed}
-    return Run(f"{trainer}/{subsample}/seed{seed}", **about, subsample=subsample, hashes=HERE | hashes)
+    return Run(Path(f"{trainer}/{subsample}/seed{seed}"), **about, subsample=subsample, hashes=HERE | hashes)
 
 
 @pytest.mark.parametrize(
@@ -24,6 +26,8 @@ def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) 
         (run("vMFCoOp", test="t2"), "test images"),
         (run("vMFCoOp", seed=2, support="s2", test="t2"), "test images"),
         (run("vMFCoOp", support="s2"), "training images"),
+        (run("CoOp", seed=2, settings="c2"), "settings"),
+        (run("CoOp", seed=2, sentences="p2"), "sentences"),
         (run("vMFCoOp", subsample="new", test="t2", support="s2", backbone_files="w2"), "files of the backbone"),
     ],
 )
@@ -36,6 +40,7 @@ def test_runs_of_different_data_are_named(other, what):
     "other",
     [
         run("vMFCoOp"),
+        run("vMFCoOp", settings="c2", sentences="p2"),  # another method
         run("vMFCoOp", seed=2, support="s2"),  # another draw
         run("vMFCoOp", subsample="new", test="t2", support="s2"),  # other classes
         run("ZeroshotCLIP", support="s2"),  # learns from no image
@@ -45,6 +50,15 @@ def test_runs_of_different_data_are_named(other, what):
 def test_runs_that_may_be_compared(other):
     check_same_data([run(), other])
     check_same_data([other, run()])
+
+
+def test_novel_classes_belong_to_what_was_learned_on_the_base_classes():
+    base = run(subsample="base", learned="l1")
+    base, new = (replace(base, path=Path(f"o/{part}/seed1")) for part in ("train_base", "test_new"))
+    new = replace(new, subsample="new", hashes={"learned": "l1"})
+    check_same_data([base, new])
+    with pytest.raises(UserError, match="same learned tensors"):
+        check_same_data([base, replace(new, hashes={"learned": "l2"})])
 
 
 @pytest.fixture

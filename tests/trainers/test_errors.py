@@ -27,13 +27,15 @@ def test_a_bug_in_a_loss_keeps_its_traceback_and_names_the_log(flags, tmp_path, 
     assert "Traceback" in log.read_text() and "in broken" in log.read_text()
 
 
-def test_a_bug_in_one_of_several_seeds_names_every_log(flags, tmp_path, capsys, monkeypatch):
+def test_a_bug_in_a_step_of_several_seeds_is_in_every_log(flags, tmp_path, capsys, monkeypatch):
     from trainers import coop
 
     monkeypatch.setattr(coop.CoOp, "loss", lambda *_: 1 / 0)
     assert train.main(flags("CoOp", more=("--seed", 1, 2))) == 1
     last = capsys.readouterr().err.splitlines()[-1]
-    assert all(str(run_folder(tmp_path, "CoOp", seed=seed) / "log.txt") in last for seed in (1, 2))
+    for seed in (1, 2):
+        log = run_folder(tmp_path, "CoOp", seed=seed) / "log.txt"
+        assert str(log) in last and log.read_text().count("ZeroDivisionError: ") == 1
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,7 @@ def test_numbers_of_shots_are_any_and_no_others(flags, tmp_path, capsys):
         ("OPTIM:\n\tLR: 0.1\n", "cannot start any token"),
         ("OPTIM:\n  LRR: 0.1\n", "OPTIM.LRR"),
         ("OPTIM:\n  LR: fast\n", "OPTIM.LR"),
+        ("- OPTIM\n", "list"),
         (None, "No such file"),
     ],
 )
@@ -88,7 +91,7 @@ def test_a_config_file_that_cannot_be_merged_is_named(flags, tmp_path, capsys, t
     assert f"Expected settings of this program in {path}, but: " in err and words in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("opts", [("OPTIM.LRR", 1), ("OPTIM.LR",), ("OPTIM.LR", "fast")])
+@pytest.mark.parametrize("opts", [("OPTIM.LRR", 1), ("OPTIM.LR",), ("OPTIM.LR", "fast"), ("OPTIM.LR.X", 3)])
 def test_a_setting_that_does_not_exist_is_named(flags, capsys, opts):
     assert train.main(flags("CoOp", *opts)) == 1
     err = capsys.readouterr().err

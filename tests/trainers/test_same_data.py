@@ -215,3 +215,69 @@ def test_a_study_goes_on_only_with_the_images_that_it_was_begun_with(copy, tmp_p
         redraw(path, int(path.stem[-1]) * 20)
     assert main(line) == 1
     assert "to be a study of images" in capsys.readouterr().err
+
+
+def test_tensors_of_another_run_are_not_taken_for_those_that_are_trained(flags, tmp_path, capsys):
+    for seed in (1, 2):
+        assert train.main(flags("CoOp", seed=seed)) == 0
+    other = ("--eval-only", "--model-dir", run_folder(tmp_path, "CoOp", seed=2))
+    assert train.main(flags("CoOp", more=other)) == 1  # the folder holds what seed 1 has learned
+    assert refused(capsys, "learned tensors")
+    assert train.main(flags("CoOp", output=tmp_path / "o", more=other)) == 0
+    assert train.main(flags("CoOp", output=tmp_path / "o", more=other)) == 0
+    assert "Finished already" in capsys.readouterr().out
+    assert train.main(flags("CoOp", output=tmp_path / "o")) == 1  # there they are those of seed 2
+    assert refused(capsys, "learned tensors")
+    assert train.main(flags("CoOp", more=("--eval-only",))) == 0  # its own
+    assert "Finished already" in capsys.readouterr().out
+
+
+def test_novel_classes_are_tested_with_what_the_same_settings_have_learned(flags, capsys):
+    parts = [("--setting", "base2new", "--subsample", *words) for words in (("base",), ("new", "--eval-only"))]
+    assert train.main(flags("CoOp", more=parts[0])) == 0
+    assert train.main(flags("CoOp", "OPTIM.LR", 0.5, more=parts[1])) == 1
+    assert "learned, but its run had other settings: train the base classes again" in capsys.readouterr().err
+    assert train.main(flags("CoOp", more=parts[1])) == 0
+
+
+def test_a_data_folder_that_cannot_be_written_is_read(copy, flags, capsys, monkeypatch):
+    import errno
+
+    import dassl.utils.files as files
+
+    real = files.atomic_write
+
+    def forbidden(path, *args, **kwargs):
+        if "split_fewshot" in str(path):
+            with files.writing(path):
+                raise OSError(errno.EROFS, "Read-only file system", str(path))
+        return real(path, *args, **kwargs)
+
+    root = copy("first")
+    shutil.rmtree(root / "BTMRI" / "split_fewshot", ignore_errors=True)
+    monkeypatch.setattr(files, "atomic_write", forbidden)
+    assert train.main(flags("ZeroshotCLIP", *NO_EPOCHS, root=root)) == 0
+    assert "The draw is not kept" in capsys.readouterr().out
+
+
+def test_pixels_are_a_setting_of_other_checkouts_and_the_backbones_for_ours(flags):
+    from trainers.results import config_digest
+
+    cfg = train.setup_cfg(train.parse(flags("CoOp")), 1)
+    cfg.defrost()
+    before = config_digest(cfg)
+    cfg.INPUT.INTERPOLATION = "nearest"
+    assert config_digest(cfg) == before
+    cfg.CHECKOUT = "theirs@1"
+    before = config_digest(cfg)
+    cfg.INPUT.INTERPOLATION = "bilinear"
+    assert config_digest(cfg) != before
+
+
+def test_a_backbone_of_another_checkouts_own_name_has_no_files_here():
+    from clip.build import files_of, is_phantom
+    from clip.hub import standing_in
+
+    assert files_of("ViT-B/16") == [] and not is_phantom("ViT-B/16")
+    with standing_in("ViT-B/16"):
+        pass
