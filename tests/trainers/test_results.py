@@ -88,6 +88,25 @@ def test_every_setting_that_changes_numbers_changes_the_digest(cfg, key, value):
     assert config_digest(cfg) != before
 
 
+def test_pixels_are_a_setting_of_other_checkouts_trainers(cfg):
+    cfg.CHECKOUT = "theirs@1"
+    before = config_digest(cfg)
+    cfg.OUTPUT_DIR = "/elsewhere"
+    assert config_digest(cfg) == before
+    for key, value in (("INPUT.INTERPOLATION", "nearest"), ("INPUT.SIZE", (99, 99))):
+        put(cfg, key, value)
+        assert config_digest(cfg) != before
+        before = config_digest(cfg)
+
+
+def test_a_digest_leaves_out_the_keys_that_are_named(cfg):
+    before = config_digest(cfg, without=("SEED",))
+    cfg.SEED = 77
+    assert config_digest(cfg, without=("SEED",)) == before
+    cfg.OPTIM.LR = 0.77
+    assert config_digest(cfg, without=("SEED",)) != before
+
+
 def test_methods_of_equal_settings_differ_in_their_digest(build):
     coop, other = build("CoOp").cfg.clone(), build("CoOp").cfg.clone()
     assert config_digest(coop) == config_digest(other)
@@ -224,6 +243,19 @@ def test_predictions_of_a_killed_run_are_not_taken_for_whole(build, monkeypatch)
     with pytest.raises(RuntimeError, match="killed"):
         written(build, SCORES * 2)
     assert (folder / "predictions.csv").read_bytes() == before
+
+
+def test_the_record_names_the_device(build, monkeypatch):
+    trainer, found = written(build, SCORES)
+    assert found["device"] == {"name": "cpu", "precision": "fp32", "cuda": None}
+    assert found["loaded"] is False
+    assert found["hashes"]["settings"] == config_digest(trainer.cfg, without=("SEED",))
+    monkeypatch.setattr("torch.version.cuda", "13.0")
+    monkeypatch.setattr(results, "device_name", lambda device: f"a {device.type}")
+    gpu = SimpleNamespace(device=torch.device("cuda"), backbone=SimpleNamespace(precision="tf32"))
+    assert results.device_record(gpu) == {"name": "a cuda", "precision": "tf32", "cuda": "13.0"}
+    gpu.device = torch.device("cpu")
+    assert results.device_record(gpu)["cuda"] is None
 
 
 def test_images_of_one_class_have_no_auroc_in_log_and_record(build, capsys):

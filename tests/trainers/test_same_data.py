@@ -260,20 +260,6 @@ def test_a_data_folder_that_cannot_be_written_is_read(copy, flags, capsys, monke
     assert "The draw is not kept" in capsys.readouterr().out
 
 
-def test_pixels_are_a_setting_of_other_checkouts_and_the_backbones_for_ours(flags):
-    from trainers.results import config_digest
-
-    cfg = train.setup_cfg(train.parse(flags("CoOp")), 1)
-    cfg.defrost()
-    before = config_digest(cfg)
-    cfg.INPUT.INTERPOLATION = "nearest"
-    assert config_digest(cfg) == before
-    cfg.CHECKOUT = "theirs@1"
-    before = config_digest(cfg)
-    cfg.INPUT.INTERPOLATION = "bilinear"
-    assert config_digest(cfg) != before
-
-
 def test_a_backbone_of_another_checkouts_own_name_has_no_files_here():
     from clip.build import files_of, is_phantom
     from clip.hub import standing_in
