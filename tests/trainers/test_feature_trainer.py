@@ -437,6 +437,14 @@ def test_an_unfinished_run_of_other_settings_is_refused(build, tmp_path):
         other.before_train()
 
 
+def test_tensors_learned_with_another_backbone_of_the_same_name_are_not_tested(build):
+    trainer = build("CoOp")
+    trainer.train()
+    trainer.hashes = trainer.hashes | {"backbone_files": "other"}
+    with pytest.raises(UserError, match="was learned with other files of the backbone"):
+        trainer.load_model(trainer.output_dir)
+
+
 def test_what_was_learned_is_loaded_to_be_tested(build, capsys):
     first = build("vMFCoOp", "OPTIM.LR", 0.5, "TEST.NO_TEST", True)
     first.train()
@@ -445,7 +453,8 @@ def test_what_was_learned_is_loaded_to_be_tested(build, capsys):
     assert torch.equal(ctx(second), ctx(first))
     assert f"Loaded prompt_learner of epoch 3 from {first.output_dir}\n" in capsys.readouterr().out
     assert not second.offsets.delta.any()  # which serves training alone
-    assert first.learned is None
+    assert first.learned == second.learned and (first.loaded, second.loaded) == (False, True)
+    assert second.loaded_hashes == first.hashes
     assert second.learned == digest(Path(first.output_dir) / "prompt_learner", 3) is not None
     second.load_model(first.output_dir, epoch=3)
     with pytest.raises(UserError, match=r"model\.pth\.tar-2, but only epochs \[3\] are there"):
