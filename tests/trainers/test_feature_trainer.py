@@ -13,7 +13,7 @@ from dassl.errors import DivergedError, UserError
 from datasets.base import PHANTOM_NOTICE
 from tests.runs import learned, record
 from trainers import feature_trainer
-from trainers.checkpoints import digest, epochs
+from trainers.checkpoints import digest, epochs, newest
 from trainers.digests import of_training
 from trainers.feature_trainer import FeatureTrainer
 from trainers.results import config_digest
@@ -455,7 +455,7 @@ def test_what_was_learned_is_loaded_to_be_tested(build, capsys):
     assert not second.offsets.delta.any()  # which serves training alone
     assert first.learned == second.learned and (first.loaded, second.loaded) == (False, True)
     assert second.loaded_hashes == first.hashes
-    assert second.learned == digest(Path(first.output_dir) / "prompt_learner", 3) is not None
+    assert second.learned == digest(newest(Path(first.output_dir) / "prompt_learner")) is not None
     second.load_model(first.output_dir, epoch=3)
     with pytest.raises(UserError, match=r"model\.pth\.tar-2, but only epochs \[3\] are there"):
         second.load_model(first.output_dir, epoch=2)
