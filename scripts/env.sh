@@ -24,6 +24,7 @@ ensure_env() {
     [ "$(cat .venv/installed-test 2>/dev/null)" = "$wanted" ] && return
     [ -z "$extra" ] && [ "$(cat .venv/installed- 2>/dev/null)" = "$wanted" ] && return
     echo "Installing into .venv (PyTorch with its libraries is about 6 GB: a few minutes the first time) ..."
-    python -m pip install --quiet --disable-pip-version-check -e toolbox -e ".${extra:+[$extra]}" || exit 1
+    # Python compiles what is used when it is first used; to compile everything takes far longer.
+    python -m pip install --quiet --disable-pip-version-check --no-compile -e toolbox -e ".${extra:+[$extra]}" || exit 1
     printf '%s\n' "$wanted" > ".venv/installed-$extra"
 }
