@@ -48,9 +48,17 @@ def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
     return pairs
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, str | None]:
     """Versions of Python and of the packages that figures depend on."""
-    return {"python": platform.python_version()} | {name: metadata.version(name) for name in PACKAGES}
+    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
+
+
+def _version(package: str) -> str | None:
+    """None of one that is on the path and not installed: no reason to lose a run that is done."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 def device_record(trainer) -> dict[str, str | None]:

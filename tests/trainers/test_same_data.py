@@ -243,7 +243,7 @@ def test_novel_classes_are_tested_with_what_the_same_settings_have_learned(flags
 def test_a_data_folder_that_cannot_be_written_is_read(copy, flags, capsys, monkeypatch):
     import errno
 
-    import dassl.utils.files as files
+    import dassl.writing as files
 
     real = files.atomic_write
 

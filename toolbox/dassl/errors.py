@@ -1,10 +1,13 @@
 """Errors that a user can mend, told apart from bugs."""
 
+import contextlib
 import errno
 import functools
 import re
 import sys
 from collections.abc import Callable
+
+from dassl.console import Console, printable
 
 # The disk or the rights on it, not the program: no room, quota used up, read-only, not permitted.
 SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
@@ -40,16 +43,23 @@ def sentence(error: BaseException) -> str | None:
 
 
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Decorate a command's `main`: what a user can mend is printed as one line, and 1 is returned."""
+    """Decorate a command's `main`: what a user can mend is printed as one line, and 1 is returned.
+
+    While it runs, nothing that is printed can steer the terminal.
+    """
 
     @functools.wraps(main)
     def run(*args, **kwargs) -> int:
-        try:
-            return main(*args, **kwargs)
-        except Exception as error:
-            if not (words := sentence(error)):
-                raise
-            print(f"error: {words}", file=sys.stderr)
-            return 1
+        with (
+            contextlib.redirect_stdout(Console(sys.stdout)),
+            contextlib.redirect_stderr(Console(sys.stderr, keep="\r")),
+        ):
+            try:
+                return main(*args, **kwargs)
+            except Exception as error:
+                if not (words := sentence(error)):
+                    raise
+                print(f"error: {printable(words)}", file=sys.stderr)
+                return 1
 
     return run

@@ -1,17 +1,12 @@
 """Helpers that trainers, data sets and scripts share."""
 
+from dassl.reading import read_json
+from dassl.writing import atomic_write, write_json, writing
+
 from .checkpoint import load_checkpoint, load_pretrained_weights, resume_from_checkpoint, save_checkpoint
 from .device import choose_device, describe_device, device_name
 from .environment import collect_env_info
-from .files import (
-    atomic_write,
-    check_isfile,
-    listdir_nohidden,
-    mkdir_if_missing,
-    read_json,
-    write_json,
-    writing,
-)
+from .files import check_isfile, listdir_nohidden, mkdir_if_missing
 from .images import read_image
 from .logger import Logger, setup_logger
 from .meters import AverageMeter, MetricMeter

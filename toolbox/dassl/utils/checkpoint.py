@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from dassl.console import printable
 from dassl.errors import UserError
+from dassl.reading import read_text
+from dassl.writing import atomic_write
 
-from .files import atomic_write
 from .tensor_files import unreadable
 
 BEST = "model-best.pth.tar"
@@ -93,8 +95,16 @@ def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = 
 
 
 def newest_checkpoint(fdir: str | Path) -> str:
-    """The file name in a folder's `checkpoint`."""
-    return (Path(fdir) / POINTER).read_text(encoding="utf-8").split("\n")[0]
+    """The file name in a folder's `checkpoint`.
+
+    Raises:
+        UserError: it names a file elsewhere.
+    """
+    path = Path(fdir) / POINTER
+    name = read_text(path, limit=4096).split("\n")[0]
+    if name in ("", "..") or Path(name).name != name:
+        raise UserError(f'Expected {path} to name a file beside it, but got "{printable(name)}": remove it.')
+    return name
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str | Path) -> None:

@@ -1,20 +1,24 @@
 """Copy what is printed to a log file."""
 
+import io
 import sys
 from pathlib import Path
 from typing import Any
 
-from .files import mkdir_if_missing, writing
+from dassl.console import printable_text
+from dassl.writing import open_to_append, writing
 
 
 class Logger:
     """A stand-in for `sys.stdout` that writes to the console and appends to a file, line by line.
 
+    What would steer a terminal is escaped in the file, which is going to be looked at in one.
+
     Args:
         fpath: the file; None writes to the console alone.
 
     Raises:
-        UserError: here or later, the file cannot be written for lack of room or rights; names it.
+        UserError: here or later, the file cannot be written for lack of room or rights, or is a link; names it.
     """
 
     def __init__(self, fpath: str | Path | None = None) -> None:
@@ -22,16 +26,15 @@ class Logger:
         self.file = None
         if fpath is not None:
             self.path = Path(fpath)
-            with writing(self.path):
-                mkdir_if_missing(self.path.parent)
-                # Line by line, so that a run that is killed leaves all it said; appended for those that go on.
-                self.file = self.path.open("a", buffering=1, encoding="utf-8")
+            # Line by line, so that a run that is killed leaves all it said; appended for those that go on.
+            appended = io.BufferedWriter(open_to_append(self.path))
+            self.file = io.TextIOWrapper(appended, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
     def write(self, msg: str) -> int:
         """Write to both."""
         if self.file is not None:
             with writing(self.path):
-                self.file.write(msg)
+                self.file.write(printable_text(msg))
         return self.console.write(msg)
 
     def flush(self) -> None:
