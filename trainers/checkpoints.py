@@ -18,7 +18,7 @@ def save(state: dict, folder: Path, quiet: bool = False) -> None:
 
 def epochs(folder: Path) -> set[int]:
     """The epochs that `folder` holds a checkpoint of."""
-    found = (re.fullmatch(r"model\.pth\.tar-(\d+)", path.name) for path in folder.glob("model.pth.tar-*"))
+    found = (re.fullmatch(r"model\.pth\.tar-(\d{1,9})", path.name) for path in folder.glob("model.pth.tar-*"))
     return {int(match[1]) for match in found if match}
 
 
