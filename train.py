@@ -12,6 +12,7 @@ epoch; a finished one is left alone.
 import argparse
 import contextlib
 import itertools
+import os
 import re
 import sys
 import traceback
@@ -179,19 +180,18 @@ def finished(cfg, args: argparse.Namespace, read: Callable[[Any], tuple] | None 
     Raises:
         UserError: the folder holds results of other settings, images, sentences or weights; names which.
     """
-    from dassl.utils import read_json
     from trainers.digests import differing, of_sentences
-    from trainers.results import config_digest
+    from trainers.results import config_digest, read_results
 
     path = Path(cfg.OUTPUT_DIR) / "metrics.json"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return False
-    record = read_json(path)
-    found, expected = record.get("hashes", {}), {"config": config_digest(cfg)}
+    record = read_results(path)
+    found, expected = record["hashes"], {"config": config_digest(cfg)}
     if found.get("config") == expected["config"]:
         dataset, digests = (read or data_of)(cfg)
-        count = record.get("sentences_per_class", 0)
-        expected |= digests | {"sentences": of_sentences(cfg, dataset, count), "learned": _learned(cfg, args, record)}
+        sentences = of_sentences(cfg, dataset, record["sentences_per_class"])
+        expected |= digests | {"sentences": sentences, "learned": _learned(cfg, args, record)}
     if different := differing(found, expected):
         raise UserError(
             f"Expected {path} to come from a run like this one, but its run had other {different}: choose another "

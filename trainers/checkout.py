@@ -59,7 +59,7 @@ class Checkout:
 
     def __str__(self) -> str:
         clashes = f"; ours stay for {', '.join(self.clashes)}, which it has too" if self.clashes else ""
-        return f"Trainers of {self.folder}: {', '.join(self.names) or 'none'}{clashes}"
+        return f"Running the code of {self.folder}, as you asked by --with; its trainers: {', '.join(self.names) or 'none'}{clashes}"
 
     # --------------------------------------------------------------------------------------------------- settings
 

@@ -117,3 +117,10 @@ def test_what_was_there_before_is_whole_if_writing_fails(tmp_path):
         file.flush()
         1 / 0  # noqa: B018
     assert read_json(tmp_path / "a.json") == [1] and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_folder_in_the_place_of_a_file_is_named(tmp_path):
+    (tmp_path / "metrics.json").mkdir()
+    with pytest.raises(UserError, match=r"the file .*metrics\.json, but there is a folder"):
+        write_json([1], tmp_path / "metrics.json")
+    assert not list((tmp_path / "metrics.json").iterdir()) and len(list(tmp_path.iterdir())) == 1
