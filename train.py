@@ -89,7 +89,7 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     args.trainer = trainer_name(args.trainer)
     if args.seed[:1] == ["default"]:
         args.seed[:1] = map(str, default_seeds(args.trainer))
-    lists = list(itertools.takewhile(re.compile(r"-?\d+(,-?\d+)*$").match, args.seed))  # 1 2 3, or 1,2,3
+    lists = list(itertools.takewhile(re.compile(r"-?\d+(,-?\d+)*,?$").match, args.seed))  # 1 2 3, or 1,2,3
     args.opts = [*args.seed[len(lists) :], *args.opts]
     args.seed = [int(n) for n in dict.fromkeys(",".join(lists).split(",")) if n] or [-1]
     if args.checkout:

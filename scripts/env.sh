@@ -39,11 +39,12 @@ split() {
     local lines word
     words=()
     [[ "${!1:-}" =~ [^[:space:]] ]] || return 0
-    lines="$(xargs printf '%s\n' <<< "${!1}" 2>/dev/null)" || {
+    lines="$(xargs printf '%s\n' <<< "${!1}" 2>/dev/null && echo .)" || { # . keeps an empty last word
         echo "Expected words in $1, each quote closed on its line, but got: ${!1}" >&2
         exit 2
     }
     while IFS= read -r word; do words+=("$word"); done <<< "$lines"
+    unset 'words[${#words[@]}-1]'
 }
 
 # ensure_env [EXTRA]: .venv with the dependencies, and those of an extra of setup.py ("test", which includes all others).
