@@ -15,12 +15,10 @@ folder="${KEEP:-$(mktemp -d)}"
 "${PYTHON:-python3}" -m venv "$folder/venv"
 export PATH="$folder/venv/bin:$PATH" PYTHONPATH="$PWD:$PWD/toolbox" NO_VENV=1
 unset DATA OPTS SEEDS
-# The lower bounds as pins, in a file of their own: name==version, one a line.
 python scripts/floors.py test > "$folder/lowest.txt"
-python -m pip install --quiet --disable-pip-version-check --no-compile -r "$folder/lowest.txt"
 python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[test]" -c "$folder/lowest.txt"
 python -m pip check
 
 VMFCOOP_CACHE="$folder/cache" OUTPUT="$folder/output" bash scripts/quickstart.sh
-[ $# -gt 0 ] || set -- tests/toolbox tests/test_supply.py tests/grid/test_grid_ray.py tests/trainers/test_coop.py
+[ $# -gt 0 ] || set -- tests/toolbox tests/test_supply.py tests/grid/test_grid_ray.py tests/trainers/test_vmfcoop.py
 CUDA_VISIBLE_DEVICES="" python -m pytest -q -m "" "$@"
