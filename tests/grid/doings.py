@@ -76,7 +76,7 @@ STRANGER = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False); print('
 
 
 def look_around(job: Job) -> list[Outcome]:
-    """Nothing, but write what this worker sees, and how processes fare that call its cluster with a token or without."""
+    """Nothing, but write what this worker sees, and whether others reach its cluster with and without a token."""
     import ray
 
     address = ray.get_runtime_context().gcs_address
@@ -84,7 +84,7 @@ def look_around(job: Job) -> list[Outcome]:
     without |= {
         "HOME": str(output(job)),
         "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    }  # no token there, and the right host
+    }  # no token there
     token = {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     line = [sys.executable, "-c", STRANGER, address]
     friend, stranger = (
