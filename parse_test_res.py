@@ -9,6 +9,7 @@ from pathlib import Path
 from statistics import fmean, pstdev
 from typing import NamedTuple
 
+import toolbox  # noqa: F401, its dassl comes first
 from dassl.errors import command
 from report.collect import Run, check_same_data, find_experiments, find_runs
 from report.tables import FORMATS, ci95, render

@@ -22,6 +22,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+import toolbox  # noqa: F401, its dassl comes first
 from dassl.errors import UserError, command, sentence
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -89,9 +90,9 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     args.trainer = trainer_name(args.trainer)
     if args.seed[:1] == ["default"]:
         args.seed[:1] = map(str, default_seeds(args.trainer))
-    numbers = list(itertools.takewhile(re.compile(r"-?\d+$").match, args.seed))
-    args.opts = [*args.seed[len(numbers) :], *args.opts]
-    args.seed = [int(n) for n in dict.fromkeys(numbers)] or [-1]
+    lists = list(itertools.takewhile(re.compile(r"-?\d+(,-?\d+)*,?$").match, args.seed))  # 1 2 3, or 1,2,3
+    args.opts = [*args.seed[len(lists) :], *args.opts]
+    args.seed = [int(n) for n in dict.fromkeys(",".join(lists).split(",")) if n] or [-1]
     if args.checkout:
         from trainers.checkout import checkout_at
 

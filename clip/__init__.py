@@ -1,5 +1,6 @@
 """Frozen vision-language backbones, and the store of their features."""
 
+import toolbox  # noqa: F401, its dassl comes first
 from clip.backbone import Backbone, Tokens
 from clip.build import build_backbone
 from clip.features import FeatureStore

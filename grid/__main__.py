@@ -27,7 +27,8 @@ from report.methods import METHODS
 
 RAY = (
     'a Ray cluster does the work, on all its GPUs or else CPU cores: HOST:PORT of its head, "auto", or "local" for a '
-    "new one; this folder, --root and --output must be on a file system that all nodes share"
+    "new one of this machine alone; this folder, --root and --output must be on a file system that all nodes share. "
+    "Whoever reaches a head runs code on its nodes and here: name only one that you trust"
 )
 KEY = re.compile(r"USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 

@@ -10,14 +10,16 @@ if [ $# -lt 3 ]; then
     sed -n '2,5s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
-dataset="$1" shots="$2"
+dataset="$1"
+read -r -a shots <<< "${2//,/ }"
 shift 2
+BACKBONE="$(named "${BACKBONE:-}")"
 [ "${DATA:=phantoms}" = phantoms ] && : "${BACKBONE:=PhantomCLIP}" || : "${BACKBONE:=BiomedCLIP}"
 export DATA OUTPUT="${OUTPUT:-output}"
 failed=0
 for method in "$@"; do
-    bash scripts/few_shot.sh "$method" "$dataset" "$shots" "$BACKBONE" || failed=1
+    bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
 done
-python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots $shots --backbone "$BACKBONE" \
-    --methods "$@" --png "$OUTPUT/$dataset/comparison_${shots// /_}.png" || failed=1
+python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
+    --backbone "$BACKBONE" --methods "$@" --png "$OUTPUT/$dataset/comparison_$(IFS=_; echo "${shots[*]}").png" || failed=1
 exit $failed

@@ -1,11 +1,12 @@
+# shellcheck shell=bash
 # Sourced by few_shot.sh, base2new.sh and scripts/<method>/*.sh: the loop over shots, on the one device; the seeds are
 # run together.
 #
 # From the environment:
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
-#   SEEDS   "1 2 3"; "1" for a method that draws no images and trains nothing
-#   OUTPUT  "output"
-#   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"
+#   SEEDS   "1 2 3" or "1,2,3"; "1" for a method that draws no images and trains nothing
+#   OUTPUT  "output" in the repository
+#   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
@@ -22,9 +23,11 @@ _usage() {
 
 # _each RUN METHOD DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
 _each() {
-    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone="${5:-}" shots failed=0
+    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone shots failed=0 words opts seeds
+    backbone="$(named "${5:-}")"
     [ -n "$all" ] && [ $# -le 5 ] || _usage
     [ "$all" = all ] && all="$ALL_SHOTS"
+    all="${all//,/ }"
     for shots in $all; do
         [[ "$shots" =~ ^[1-9][0-9]*$ ]] || { echo "Expected SHOTS such as 16, but got \"$shots\"." >&2; _usage; }
     done
@@ -35,23 +38,22 @@ _each() {
     if [ -z "$backbone" ]; then
         [ "$DATA" = phantoms ] && backbone=PhantomCLIP || backbone=BiomedCLIP
     fi
+    split SEEDS && seeds=("${words[@]}")
+    split OPTS && opts=("${words[@]}")
+    [ ${#seeds[@]} -gt 0 ] || seeds=(default)
     for shots in $all; do
-        # shellcheck disable=SC2086
         "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
-            --shots "$shots" --seed ${SEEDS:-default} --output "${OUTPUT:-output}" || failed=1
+            --shots "$shots" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || failed=1
     done
     return $failed
 }
 
-# OPTS is a list of words.
-# shellcheck disable=SC2086
-_few_shot() { python train.py "$@" ${OPTS:-}; }
+_few_shot() { python train.py "$@" "${opts[@]}"; }
 
 # Learn on the base classes and test on them, then test on the novel ones; print both and their harmonic mean.
-# shellcheck disable=SC2086
 _base2new() {
-    python train.py "$@" --setting base2new --subsample base ${OPTS:-} &&
-        python train.py "$@" --setting base2new --subsample new --eval-only ${OPTS:-} &&
+    python train.py "$@" --setting base2new --subsample base "${opts[@]}" &&
+        python train.py "$@" --setting base2new --subsample new --eval-only "${opts[@]}" &&
         python -m report.base2new "$@"
 }
 

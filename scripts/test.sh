@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks: lint, format, tests, and where there is a GPU those that need one. Makes .venv if needed.
+# All checks: lint, format, shell scripts, tests, and where there is a GPU those that need one. Makes .venv if needed.
 #
 #   bash scripts/test.sh              all tests but those marked slow, side by side on up to four cores
 #   bash scripts/test.sh --slow       all tests
@@ -9,6 +9,7 @@ ensure_env test
 set -e
 ruff check .
 ruff format --check .
+find scripts -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
 chosen=()
 if [ "${1:-}" = --slow ]; then
     chosen=(-m "")
@@ -18,6 +19,6 @@ if [ $# = 0 ]; then
     chosen+=(--numprocesses auto --maxprocesses 4 --dist loadfile)
     export OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}"
 fi
-CUDA_VISIBLE_DEVICES= python -m pytest -q "${chosen[@]}" "$@" # the same on every machine
+CUDA_VISIBLE_DEVICES="" python -m pytest -q "${chosen[@]}" "$@" # the same on every machine
 [ $# -eq 0 ] && nvidia-smi -L 2>/dev/null | grep -q '^GPU' || exit 0
 VMFCOOP_TEST_GPU=1 python -m pytest -q -m gpu tests/gpu

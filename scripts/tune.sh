@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by scripts/<method>/tune.sh: choose a method's settings on validation images (python -m tuning --help).
 #
 # From the environment:
@@ -10,14 +11,18 @@ source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
 python -c "import optuna" 2>/dev/null || ensure_env tune
 
-# tune TRAINER DATASETS SHOTS [BACKBONE]; OPTS, DATASETS and SHOTS are lists of words.
-# shellcheck disable=SC2086
+# tune TRAINER DATASETS SHOTS [BACKBONE]; DATASETS and SHOTS are lists of words.
 tune() {
     if [ $# -lt 3 ] || [ $# -gt 4 ]; then
         echo 'usage: bash scripts/<method>/tune.sh "DATASET ..." "SHOTS ..." [BACKBONE]' >&2
         exit 2
     fi
+    local words datasets shots backbone
     [ -n "${DATA:-}" ] || echo "DATA is not set: using the embedded phantoms (rendered, no medical data)."
-    python -m tuning --trainer "$1" --datasets $2 --shots $3 --root "${DATA:-phantoms}" ${4:+--backbone "$4"} \
-        --trials "${TRIALS:-40}" ${JOINT:+--joint} ${OPTS:-}
+    read -r -a datasets <<< "${2//,/ }"
+    read -r -a shots <<< "${3//,/ }"
+    backbone="$(named "${4:-}")"
+    split OPTS
+    python -m tuning --trainer "$1" --datasets "${datasets[@]}" --shots "${shots[@]}" --root "${DATA:-phantoms}" \
+        ${backbone:+--backbone "$backbone"} --trials "${TRIALS:-40}" ${JOINT:+--joint} "${words[@]}"
 }

@@ -5,6 +5,7 @@ import pkgutil
 
 from yacs.config import CfgNode
 
+import toolbox  # noqa: F401, its dassl comes first
 from dassl.engine import TRAINER_REGISTRY
 from trainers.feature_trainer import FeatureTrainer
 

@@ -26,7 +26,7 @@ INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DA
 INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 INCIDENTAL += ("INPUT.INTERPOLATION",)  # as the backbone says
 RESULTS_LIMIT = 16 * MB
-PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "dassl")
+PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "vmfcoop")
 
 
 def method_settings(cfg: CfgNode) -> CfgNode:

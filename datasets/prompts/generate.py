@@ -17,6 +17,7 @@ from datetime import date
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.console import without_password
 from dassl.errors import UserError, command
 from dassl.utils import read_json, write_json
 from datasets import prompts
@@ -79,6 +80,8 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
         )
     client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=5)
 
+    server = without_password(str(client.base_url))
+
     def ask(text: str) -> Answer:
         try:
             reply = client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}])
@@ -86,7 +89,7 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
             message = choice.message.content or getattr(choice.message, "refusal", "") or ""
         except openai.OpenAIError as error:
             raise UserError(
-                f"Expected an answer of {model} from {client.base_url}, but got {' '.join(str(error).split())}: look "
+                f"Expected an answer of {model} from {server}, but got {' '.join(str(error).split())}: look "
                 "to OPENAI_API_KEY, --model and --base-url, and run again; what was answered before is kept."
             ) from error
         except (AttributeError, IndexError, TypeError, ValueError):  # a page or a scrap in place of the API's JSON

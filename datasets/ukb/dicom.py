@@ -17,7 +17,7 @@ try:
     import pydicom
 except ImportError as error:
     raise UserError(
-        'Expected the package pydicom, which reads DICOM files, but it is not installed: pip install "pydicom>=2.4".'
+        'Expected the package pydicom, which reads DICOM files, but it is not installed: pip install "pydicom>=3.0.2".'
     ) from error
 
 APART = 0.5  # mm; images that are closer show the same slice

@@ -20,10 +20,10 @@ if [ "${1:-}" = --rows ]; then
 fi
 source "$(dirname "${BASH_SOURCE[0]}")/../run.sh"
 
-output="${OUTPUT:-output}" opts="${OPTS:-}" failed=0
+output="${OUTPUT:-output}" given="${OPTS:-}" failed=0
 while read -r terms off <&3; do
     [ -n "$off" ] && OUTPUT="$output/ablation/$terms" || OUTPUT="$output"
-    OPTS="$opts $off"
+    OPTS="$given $off"
     echo "== vMFCoOp with $terms, into $OUTPUT"
     few_shot vMFCoOp "$@" || failed=1
     base2new vMFCoOp "$1" 16 "${@:3}" || failed=1

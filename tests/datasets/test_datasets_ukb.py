@@ -949,7 +949,7 @@ def test_errors_are_one_sentence(biobank, monkeypatch):
     monkeypatch.delitem(sys.modules, "datasets.ukb.dicom")
     assert biobank.run(status=1) == (
         "error: Expected the package pydicom, which reads DICOM files, but it is not installed: "
-        'pip install "pydicom>=2.4".\n'
+        'pip install "pydicom>=3.0.2".\n'
     )
 
 

@@ -1,7 +1,12 @@
 """What workers are told to do with a job in the tests; a worker finds it by its name."""
 
+import json
 import os
 import signal
+import socket
+import stat
+import subprocess
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -65,3 +70,41 @@ def _mortal(died: Path):
     FeatureTrainer.after_epoch = after_epoch
     yield
     FeatureTrainer.after_epoch = real
+
+
+STRANGER = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False); print('came in')"
+
+
+def look_around(job: Job) -> list[Outcome]:
+    """Nothing, but write what this worker sees, and whether others reach its cluster with and without a token."""
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    without = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    without |= {
+        "HOME": str(output(job)),
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    }  # no token there
+    token = {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
+    line = [sys.executable, "-c", STRANGER, address]
+    friend, stranger = (
+        subprocess.run(line, env=env, capture_output=True, text=True, timeout=200) for env in (without | token, without)
+    )
+    seen = {"address": address, "outside": reached_from_outside(int(address.rpartition(":")[2]))}
+    seen |= {"friend": friend.stdout, "stranger": [stranger.stdout, stranger.stderr.splitlines()[-1]]}
+    folders = Path(ray._private.worker._global_node.get_session_dir_path()).parents
+    seen |= {"closed": any(stat.S_IMODE(folder.stat().st_mode) == 0o700 for folder in folders)}
+    (output(job) / "seen.json").write_text(json.dumps(seen))
+    return [Outcome(seed, DONE) for seed in job.seeds]
+
+
+def reached_from_outside(port: int) -> bool:
+    """Whether `port` answers at the address that other machines know this one by; False where there is none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))  # sends nothing
+        except OSError:
+            return False
+        own = probe.getsockname()[0]
+    with socket.socket() as caller:
+        return not own.startswith("127.") and caller.connect_ex((own, port)) == 0

@@ -1,8 +1,13 @@
 """The same grid on a Ray cluster of two nodes, which are processes of this machine."""
 
 import functools
+import json
+import os
 import re
+import stat
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -87,3 +92,90 @@ def test_without_ray_the_extra_is_named(line, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert command.main(line("coop", ray="auto")) == 1
     assert 'Ray for --ray, but it is not installed: pip install -e ".[ray]".' in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_our_own_cluster_obeys_this_process_alone(tmp_path):
+    """In a process of its own: Ray reads its token once."""
+    pytest.importorskip("ray", reason=NEEDS)
+    code = f"""
+from grid import cluster
+from grid.plan import Job
+from tests.grid import doings
+job = Job("CoOp", "btmri", 1, (1,), flags=("--output", {str(tmp_path)!r}))
+print(list(cluster.run([job], "local", 1, doings.look_around)))
+"""
+    env = os.environ | {"HF_TOKEN": "hf_of_the_user", "VMFCOOP_CACHE": str(tmp_path / "cache")}
+    done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=500)
+    assert "'done'" in done.stdout, done.stdout + done.stderr
+    assert "Ray listens on" not in done.stderr
+    seen = json.loads((tmp_path / "seen.json").read_text())
+    assert seen["address"].startswith("127.0.0.1:") and not seen["outside"] and seen["closed"]
+    out, last = seen["stranger"]
+    assert "came in" in seen["friend"]
+    assert "came in" not in out and "Failed to connect" in last
+
+
+@pytest.fixture
+def named(monkeypatch):
+    """named(NAME=value, ...): an environment of these variables of models, hubs and keys alone."""
+
+    def make(**values: str) -> None:
+        for name in list(os.environ):
+            if re.match(r"VMFCOOP_|HF_|HUGG|OPENAI|TRANSFORMERS|XDG_CACHE|RAY_", name):
+                monkeypatch.delenv(name)
+        for name, value in values.items():
+            monkeypatch.setenv(name, value)
+
+    return make
+
+
+def test_workers_get_where_models_lie_and_no_secret(named, capsys):
+    places = {
+        "HF_HOME": "/h",
+        "HF_HUB_CACHE": "/c",
+        "HF_HUB_OFFLINE": "1",
+        "VMFCOOP_CACHE": "/v",
+        "VMFCOOP_WEIGHTS": "/w",
+    }
+    places |= {"HF_ENDPOINT": "https://mirror/", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
+    secrets = ("HF_TOKEN", "OPENAI_API_KEY", "RAY_AUTH_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VMFCOOP_SALT")
+    named(**places, **dict.fromkeys(secrets, "secret"))
+    given = cluster._shared()
+    assert given.pop("PYTHONPATH").split(os.pathsep)[0] == str(cluster.ROOT)
+    assert given == places and capsys.readouterr().err == ""
+    named(HF_ENDPOINT="https://alice:pw@mirror/")
+    assert cluster._shared().keys() == {"PYTHONPATH"}
+    err = capsys.readouterr().err
+    assert err.startswith("HF_ENDPOINT stay here") and "pw" not in err
+
+
+@pytest.mark.parametrize("temporary", ["", "a" * 60])
+def test_a_cluster_of_our_own_leaves_the_environment_as_it_was(tmp_path, named, monkeypatch, temporary):
+    named(RAY_AUTH_MODE="disabled")
+    (tmp_path / temporary).mkdir(exist_ok=True)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / temporary) if temporary else None)
+    before, tokens = dict(os.environ), set()
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt), cluster._own() as options:
+            folder = Path(options["_temp_dir"]).parent
+            assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+            # what Ray puts below it: the longest name of a socket has 107 bytes
+            assert len(options["_temp_dir"] + "/session_2026-11-28_06-33-20_431936_1234567/sockets/plasma_store") <= 107
+            assert os.environ["RAY_AUTH_MODE"] == "token" and options["include_dashboard"] is False
+            tokens.add(os.environ["RAY_AUTH_TOKEN"])
+            raise KeyboardInterrupt
+        assert dict(os.environ) == before and not folder.exists()
+    assert len(tokens) == 2 and min(map(len, tokens)) >= 32
+
+
+def test_what_a_cluster_of_others_may_do_is_said(named, capsys):
+    named(HF_TOKEN="hf_of_the_user")
+    with cluster._foreign("head:6379") as options:
+        assert options == {}
+    said, token = capsys.readouterr().err.splitlines()
+    assert said.startswith("Ray at head:6379: whoever reaches it runs code on its nodes, and on this machine")
+    assert "RAY_AUTH_MODE=token" in said and token.startswith("HF_TOKEN stay here") and "hf_of" not in token
+    named(RAY_AUTH_MODE="token")
+    with cluster._foreign("auto"):
+        assert "RAY_AUTH_MODE" not in capsys.readouterr().err

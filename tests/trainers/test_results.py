@@ -281,7 +281,7 @@ def test_versions_are_those_installed():
         **{
             name: metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch", "transformers", "timm")
         },
-        "dassl": metadata.version("dassl"),
+        "vmfcoop": metadata.version("vmfcoop"),
     }
 
 

@@ -9,20 +9,33 @@ UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u
 UNSEEN += "\U000e0000-\U000e007f\ud800-\udfff"
 IN_TEXT = re.compile(f"[{UNSEEN}]")
 IN_NAME = re.compile(f"[{UNSEEN}\t\n]")
+USER = re.compile(r"(?<=://)[^/?#\s\"'<>]*@")
+KEY = re.compile(r"([?&][\w.-]*(?:token|key|secret|passw|signature|credential)[\w.-]*=)[^&#\s\"'<>]+", re.IGNORECASE)
 
 
 def printable(text: str) -> str:
     r"""Return `text` on one line, with what a terminal would obey or not show as `\x1b`, `\n` or `\u202e`.
 
+    Passwords and keys in URLs are left out, as by `without_password`.
+
     >>> printable("tumour\x1b[2J")
     'tumour\\x1b[2J'
     """
-    return IN_NAME.sub(_escape, text)
+    return IN_NAME.sub(_escape, without_password(text))
 
 
 def printable_text(text: str) -> str:
     """Return `text` as `printable` does, but with its line breaks and tabs."""
-    return IN_TEXT.sub(_escape, text)
+    return IN_TEXT.sub(_escape, without_password(text))
+
+
+def without_password(text: str) -> str:
+    """Return `text` with the names, passwords and keys in its URLs as `***`.
+
+    >>> without_password("from https://alice:secret@host/v1?api_key=abc")
+    'from https://***@host/v1?api_key=***'
+    """
+    return KEY.sub(r"\1***", USER.sub("***@", text)) if "://" in text else text
 
 
 def _escape(match: re.Match) -> str:

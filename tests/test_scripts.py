@@ -1,0 +1,181 @@
+"""The shell scripts: what they hand to the commands, from whichever folder they are called."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+SCRIPTS = [*sorted(ROOT.glob("scripts/**/*.sh")), ROOT / ".ci" / "run"]
+STUB = r"""#!/bin/sh
+{ printf '%s\000' "$@"; printf '\001'; } >> "$CALLS"
+"""
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """calls(script, *words, cwd=folder, NAME=value) -> the words of each call of `python`; none is carried out."""
+    stub, file = tmp_path / "bin" / "python", tmp_path / "calls"
+    stub.parent.mkdir()
+    stub.write_text(STUB)
+    stub.chmod(0o755)
+
+    def run(script: str, *words: str, cwd: Path = ROOT, code: int = 0, **environment: str) -> list[list[str]]:
+        env = {
+            "PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}",
+            "NO_VENV": "1",
+            "CALLS": str(file),
+        } | environment
+        file.write_text("")
+        line = ["bash", str(ROOT / "scripts" / script), *words]
+        done = subprocess.run(line, env=env, cwd=cwd, capture_output=True, text=True, timeout=120)
+        assert done.returncode == code, done.stderr
+        return [call.split("\0")[:-1] for call in file.read_text().split("\1")[:-1]]
+
+    return run
+
+
+def after(words: list[str], flag: str) -> str:
+    return words[words.index(flag) + 1]
+
+
+@pytest.mark.parametrize(
+    ("script", "words"),
+    [
+        ("coop/few_shot.sh", ("btmri", "1")),
+        ("coop/base2new.sh", ("btmri", "1")),
+        ("few_shot.sh", ("coop", "btmri", "1")),
+        ("compare.sh", ("btmri", "1", "coop", "kgcoop")),
+        ("vmfcoop/tune.sh", ("btmri", "1")),
+        ("vmfcoop/ablation.sh", ("btmri", "1")),
+    ],
+)
+def test_relative_paths_mean_the_callers_folder(calls, tmp_path, script, words):
+    found = calls(script, *words, cwd=tmp_path, DATA="my chest", OUTPUT="results")
+    roots = {after(call, "--root") for call in found if "--root" in call}
+    assert roots == {str(tmp_path / "my chest")}
+    outputs = {Path(after(call, "--output")) for call in found if "--output" in call}
+    assert all(output.is_relative_to(tmp_path / "results") for output in outputs) and (outputs or "tune" in script)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, ("phantoms", "output")),
+        ({"DATA": "phantoms"}, ("phantoms", "output")),
+        ({"DATA": "/data", "OUTPUT": "/results"}, ("/data", "/results")),
+    ],
+)
+def test_what_is_absolute_or_not_given_stays(calls, tmp_path, given, expected):
+    (call,) = calls("coop/few_shot.sh", "btmri", "1", cwd=tmp_path, **given)
+    assert (after(call, "--root"), after(call, "--output")) == expected
+
+
+def test_from_the_repository_paths_stay_as_they_are_written(calls):
+    (call,) = calls("coop/few_shot.sh", "btmri", "1", "local-dir:w", DATA="data", OUTPUT="o")
+    assert [after(call, flag) for flag in ("--root", "--output", "--backbone")] == ["data", "o", "local-dir:w"]
+
+
+@pytest.mark.parametrize("backbone", ["local-dir:w", "PhantomCLIP", "hf-hub:org/model", "local-dir:/w"])
+def test_a_backbones_folder_is_the_callers_too(calls, tmp_path, backbone):
+    expected = f"local-dir:{tmp_path / 'w'}" if backbone == "local-dir:w" else backbone
+    (call,) = calls("coop/few_shot.sh", "btmri", "1", backbone, cwd=tmp_path)
+    assert after(call, "--backbone") == expected
+    (*_, call) = calls("vmfcoop/tune.sh", "btmri", "1", backbone, cwd=tmp_path)
+    assert after(call, "--backbone") == expected
+
+
+def test_a_script_reads_images_and_writes_runs_where_it_is_called(tmp_path):
+    from PIL import Image
+
+    for number, name in enumerate(("normal", "tumour")):
+        (tmp_path / "my chest" / name).mkdir(parents=True)
+        for i in range(6):
+            Image.new("L", (32, 32), 40 * number + 5 * i).save(tmp_path / "my chest" / name / f"{i}.png")
+    env = os.environ | {"DATA": "my chest", "OUTPUT": "results", "NO_VENV": "1", "VMFCOOP_CACHE": "cache"}
+    env |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
+    line = ["bash", str(ROOT / "scripts/zeroshot/few_shot.sh"), "folder", "1", "PhantomCLIP"]
+    done = subprocess.run(line, env=env, cwd=tmp_path, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert len(list((tmp_path / "results").rglob("metrics.json"))) == 1 and any((tmp_path / "cache").iterdir())
+
+
+@pytest.mark.parametrize("seeds", ["1,2,3", "1 2 3", "1, 2, 3", " 1 2  3 "])
+def test_seeds_with_commas(calls, seeds):
+    import train
+
+    (call,) = calls("coop/few_shot.sh", "btmri", "1", SEEDS=seeds)
+    assert train.parse(call[1:]).seed == [1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "seeds", "opts"),
+    [
+        (["1,2,3"], [1, 2, 3], []),
+        (["1", "2,3", "OPTIM.LR", "1"], [1, 2, 3], ["OPTIM.LR", "1"]),
+        (["1", "INPUT.SIZE", "(1,2)"], [1], ["INPUT.SIZE", "(1,2)"]),
+        (["2,2,1"], [2, 1], []),
+        (["1,", "2"], [1, 2], []),
+        ([], [-1], []),
+    ],
+)
+def test_seeds_of_the_command(words, seeds, opts):
+    import train
+
+    args = train.parse(["--trainer", "CoOp", *(["--seed", *words] if words else [])])
+    assert (args.seed, args.opts) == (seeds, opts)
+
+
+@pytest.mark.parametrize(
+    ("opts", "words"),
+    [
+        ("", []),
+        ("   ", []),
+        ("A.B 1  C.D 2", ["A.B", "1", "C.D", "2"]),
+        ("A.B 'two words' C.D \"it's\"", ["A.B", "two words", "C.D", "it's"]),
+        ("A.B * C.D $(touch HERE) E.F `touch HERE` G.H $HOME I.J ~ K.L ;", None),  # as written
+        ("A.B two\\ words", ["A.B", "two words"]),
+        ("A.B ''", ["A.B", ""]),
+        ("A.B 1\nC.D 2", ["A.B", "1", "C.D", "2"]),
+    ],
+)
+@pytest.mark.parametrize("script", ["coop/few_shot.sh", "coop/base2new.sh", "vmfcoop/tune.sh"])
+def test_opts_are_words_and_nothing_in_them_is_run(calls, tmp_path, script, opts, words):
+    for call in calls(script, "btmri", "1", cwd=tmp_path, OPTS=opts):
+        words = opts.split() if words is None else words
+        if call[0] == "train.py" or "tuning" in call:
+            assert call[len(call) - len(words) :] == words and call[-len(words) - 1] not in words[:1]
+            assert any(call[-len(words) - 1 - back].startswith("--") for back in (0, 1))
+    assert not (tmp_path / "HERE").exists() and not (ROOT / "HERE").exists()
+
+
+@pytest.mark.parametrize("opts", ["A.B 'open", 'A.B "open'])
+def test_an_open_quote_is_told(calls, opts):
+    assert calls("coop/few_shot.sh", "btmri", "1", OPTS=opts, code=2) == []
+
+
+def test_our_toolbox_comes_before_another_dassl():
+    """With NO_VENV=1 in an environment that has one."""
+    code = f'source "{ROOT}/scripts/env.sh"; echo "$PYTHONPATH"'
+    found = subprocess.check_output(
+        ["bash", "-c", code], env={"PATH": os.environ["PATH"], "PYTHONPATH": "/theirs"}, text=True
+    )
+    assert found.strip().split(":") == [str(ROOT), str(ROOT / "toolbox"), "/theirs"]
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_shellcheck_finds_nothing(script):
+    shellcheck = shutil.which("shellcheck", path=f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}")
+    if not shellcheck:
+        pytest.skip('shellcheck is not installed (pip install -e ".[test]")')
+    done = subprocess.run([shellcheck, "-x", script], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: str(path.relative_to(ROOT)))
+def test_nothing_is_evaluated(script):
+    assert not re.search(r"^[^#]*\beval\b(?!-)", script.read_text(), re.MULTILINE)
