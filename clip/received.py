@@ -126,8 +126,8 @@ def _text_config(place: Folder, hf_name: str) -> dict:
     if not (isinstance(config, dict) and "model_type" in config):
         path = bundled if bundled.is_file() else place.need("config.json")
         config = read_json(path)
-    if not isinstance(config, dict) or config.get("model_type") not in arch_dict:
-        found = config.get("model_type") if isinstance(config, dict) else config
+    found = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(found, str) or found not in arch_dict:
         raise UserError(
             f"Expected model_type in {path} to be one of {', '.join(arch_dict)}, which open_clip builds, but got "
             f"{_short(found)}: copy the text tower's config.json, or choose another model."
