@@ -138,6 +138,7 @@ PREPROCESSING = {
 # Names that open_clip's configurations had before; some copies still have them.
 OLD_NAMES = {"proj": "hf_proj_type", "pooler_type": "hf_pooler_type", "hf_tokenizer_kwargs": "tokenizer_kwargs"}
 
+TEXT_TOWERS = ("roberta", "xlm-roberta", "mt5", "bert", "m2m_100")  # of transformers', that open_clip builds
 # Keys of a text tower's config.json that its shape and its numbers follow from, for the towers that open_clip reads.
 TEXT_TOWER = _words(
     "model_type vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act "

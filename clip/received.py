@@ -18,6 +18,7 @@ from clip.known_keys import (
     PREPROCESSING,
     TEXT,
     TEXT_TOWER,
+    TEXT_TOWERS,
     TOKENIZER_CLASS,
     TOKENIZER_CONFIG,
     TOKENIZER_KWARGS,
@@ -118,8 +119,6 @@ def _text_config(place: Folder, hf_name: str) -> dict:
     Raises:
         UserError: there is none; or it is of a kind that open_clip does not build.
     """
-    from open_clip.hf_configs import arch_dict
-
     bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
     path = place.find(["config.json"])
     config = read_json(path) if path else None
@@ -127,9 +126,9 @@ def _text_config(place: Folder, hf_name: str) -> dict:
         path = bundled if bundled.is_file() else place.need("config.json")
         config = read_json(path)
     found = config.get("model_type") if isinstance(config, dict) else None
-    if not isinstance(found, str) or found not in arch_dict:
+    if not isinstance(found, str) or found not in TEXT_TOWERS:
         raise UserError(
-            f"Expected model_type in {path} to be one of {', '.join(arch_dict)}, which open_clip builds, but got "
+            f"Expected model_type in {path} to be one of {', '.join(TEXT_TOWERS)}, which open_clip builds, but got "
             f"{_short(found)}: copy the text tower's config.json, or choose another model."
         )
     kept = _known(config, TEXT_TOWER, path)
