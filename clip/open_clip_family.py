@@ -1,6 +1,7 @@
 """Any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
 import tempfile
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -120,7 +121,8 @@ def check_tensors(path: Path) -> None:
     unpickle objects too.
     """
     try:
-        with _mapped(path):
+        with _mapped(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an archive of code, which is refused
             torch.load(path, map_location="cpu", weights_only=True)
     except FOUND_DAMAGED as error:
         raise unreadable(path, error) from error
