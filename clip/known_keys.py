@@ -118,7 +118,7 @@ TEXT = BLOCKS | {
     "hf_model_name": REPOSITORY,
     "hf_model_pretrained": YES_NO,
     "hf_proj_type": _one_of("", "linear", "mlp"),
-    "hf_pooler_type": _one_of("mean_pooler", "max_pooler", "cls_pooler", "cls_last_hidden_state_pooler"),
+    "hf_pooler_type": _one_of("mean_pooler", "cls_pooler", "cls_last_hidden_state_pooler"),
 }
 TOKENIZER_KWARGS = {
     "clean": _one_of("whitespace", "lower", "canonicalize"),
