@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import train
 from clip import build_backbone
 from clip.files import WEIGHTS
 from clip.hub import BIOMEDCLIP, standing_in
+from clip.known_keys import TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
+from clip.received import VOCABULARIES
 from dassl.errors import UserError
 from report import diagnose
 from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
@@ -181,6 +184,51 @@ def test_a_backbone(hostile):
     else:
         assert found.fingerprint() == good.fingerprint()
         assert torch.equal(found.encode_text(["a ring"]), good.encode_text(["a ring"]))
+
+
+def test_what_the_libraries_are_given(hostile, monkeypatch):
+    """Each guard for itself, although the others would still hold."""
+    import open_clip.model
+    import open_clip.tokenizer
+
+    calls, broken = [], []  # `build_backbone` turns what is raised there into a sentence of its own
+
+    def tokenizer(folder, **kwargs) -> None:
+        assert kwargs.pop("trust_remote_code") is False and kwargs.pop("local_files_only") is True
+        assert kwargs.keys() <= {*TOKENIZER_KWARGS, "context_length"}
+        assert {path.name for path in Path(folder).iterdir()} <= {*VOCABULARIES, "tokenizer_config.json", "config.json"}
+        for name, known in (("tokenizer_config.json", TOKENIZER_CONFIG), ("config.json", TEXT_TOWER)):
+            path = Path(folder) / name
+            assert not path.exists() or set(json.loads(path.read_text())) <= known
+
+    def model(**config) -> None:
+        vision_cfg, text_cfg = config["vision_cfg"], config["text_cfg"]
+        assert not vision_cfg.get("timm_model_pretrained") and text_cfg["hf_model_pretrained"] is False
+        assert ":" not in (vision_cfg.get("timm_model_name") or "")
+        assert "hf_model_name" not in text_cfg or Path(text_cfg["hf_model_name"]).parent == Path(tempfile.gettempdir())
+
+    def watched(real, check):
+        def call(*args, **kwargs):
+            calls.append(real)
+            try:
+                check(*args, **kwargs)
+            except AssertionError as error:
+                broken.append(error)
+            return real(*args, **kwargs)
+
+        return call
+
+    for module, name, check in (
+        (open_clip.tokenizer, "HFTokenizer", tokenizer),
+        (open_clip.model, "CustomTextCLIP", model),
+        (open_clip.model, "CLIP", model),
+    ):
+        monkeypatch.setattr(module, name, watched(getattr(module, name), check))
+    build_backbone("PhantomCLIP")
+    assert len(calls) == 2
+    with contextlib.suppress(UserError):
+        build_backbone(f"local-dir:{hostile}")
+    assert not broken
 
 
 def test_a_run(hostile, flags, tmp_path, capsys):  # noqa: F811
