@@ -176,6 +176,12 @@ def test_known_text_towers_are_those_of_open_clip():
         ({"embed_dim": 10**400}, r"model_cfg\.embed_dim"),
         ({"init_logit_bias": float("nan")}, r"init_logit_bias .* a number"),
         ({"vision_cfg": VISION_CFG | {"image_size": [32, 48]}}, r"image_size .* side of a square"),
+        ({"vision_cfg": {"timm_model_name": "hf-hub:org/model"}}, r"timm_model_name .* name of a model"),
+        ({"vision_cfg": {"timm_model_name": "local-dir:/model"}}, r"timm_model_name .* name of a model"),
+        ({"text_cfg": HF | {"hf_model_name": "../model"}}, r"hf_model_name .* a repository of the hub"),
+        ({"text_cfg": HF | {"hf_tokenizer_name": "/etc"}}, r"hf_tokenizer_name .* a repository of the hub"),
+        ({"text_cfg": HF | {"hf_tokenizer_name": "org/a--b"}}, r"hf_tokenizer_name .* a repository of the hub"),
+        ({"text_cfg": TEXT_CFG | {"tokenizer_kwargs": {"trust_remote_code": True}}}, r"but got \"trust_remote_code\""),
         ({"vision_cfg": {"timm_model_name": "no_such_model"}}, r"a model that timm .* builds"),
         (
             {"text_cfg": TEXT_CFG | {"tokenizer_kwargs": {"use_fast": False}}},
