@@ -47,6 +47,7 @@ class Backbone(nn.Module, ABC):
         mean, std: of the pixels, per channel, for normalisation.
         interpolation: "bicubic", "bilinear" or "nearest", by which images are scaled to `image_size`.
         logit_scale: factor of the cosines, exponentiated already.
+        revision: commit of the hub's repository that it was loaded from; None for a folder.
         precision: "fp32", "tf32" or "bf16", in which the towers compute; weights, and the features that leave, are
             float32.
     """
@@ -60,6 +61,7 @@ class Backbone(nn.Module, ABC):
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
     logit_scale: float
+    revision: str | None = None
     precision: str = "fp32"
 
     def freeze(self) -> "Backbone":

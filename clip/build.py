@@ -17,14 +17,15 @@ PHANTOM_MARK = "phantom.json"  # in the folder of weights that were trained on p
 
 
 def source_of(name: str) -> str:
-    """Where the backbone called `name` comes from, as `hf-hub:org/model` or `local-dir:/path`.
+    """Where the backbone called `name` comes from, as `hf-hub:org/model[@revision]` or `local-dir:/path`.
 
     Raises:
         UserError: an unknown name; lists what exists.
     """
     if not is_ours(name):
         raise UserError(
-            f'Expected a backbone of {", ".join(NAMES)}, hf-hub:org/model or local-dir:/path, but got "{name}".'
+            f"Expected a backbone of {', '.join(NAMES)}, hf-hub:org/model[@revision] or local-dir:/path, but got "
+            f'"{name}".'
         )
     return weights_folder(name) or NAMES[name] if name in NAMES else name
 
@@ -57,8 +58,9 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     """The frozen backbone called `name`.
 
     Args:
-        name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, or
-            `local-dir:/path`. For a short name the folder `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
+        name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, with
+            `@revision` behind it for a commit, tag or branch, or `local-dir:/path`. For a short name the folder
+            `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
         device: where to put it.
         precision: "fp32"; "bf16": matrix products in bfloat16, about twice as fast where the processor has them; or
             "tf32": products and convolutions of NVIDIA's tensor cores, which keep 10 bits of each factor.

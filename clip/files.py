@@ -2,17 +2,26 @@
 
 import contextlib
 import os
+import re
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 from dassl.errors import UserError
 
 WEIGHTS = ("open_clip_model.safetensors", "open_clip_pytorch_model.bin")
+REVISION = re.compile(r"[\w.-]+(/[\w.-]+)*", re.ASCII)
 TOKENIZER = ("tokenizer.json", "vocab.txt", "vocab.json")
 
 
 class Folder:
-    """A folder in the layout of a hub repository."""
+    """A folder in the layout of a hub repository.
+
+    Attributes:
+        revision: the commit of the hub's repository that files were taken from; None for a folder.
+    """
+
+    revision: str | None = None
 
     def __init__(self, path: str | Path):
         self.path = Path(path).expanduser()
@@ -47,30 +56,41 @@ class Folder:
 
 
 class HubRepo(Folder):
-    """A repository of the Hugging Face hub: its local cache first, the network only for what is missing."""
+    """A repository of the Hugging Face hub: its local cache first, the network only for what is missing.
+
+    Args:
+        repo: `org/model`, or `org/model@revision` of a commit, a tag or a branch. Once a file was found the others are
+            taken from the same commit.
+    """
 
     def __init__(self, repo: str):
-        self.repo = repo
+        self.repo, _, asked = repo.partition("@")
+        self.revision = asked or None
+        if asked and not (REVISION.fullmatch(asked) and ".." not in asked):
+            raise UserError(f'Expected a commit, tag or branch after the @ of a backbone, but got "{asked[:60]}".')
 
-    def find(self, names: Iterable[str]) -> Path | None:
+    def _fetch(self, name: str, **options: Any) -> Path:
         from huggingface_hub import hf_hub_download
 
+        path = Path(hf_hub_download(self.repo, name, revision=self.revision, **options))
+        self.revision = path.parent.name  # snapshots/<commit>/<name>
+        return path
+
+    def find(self, names: Iterable[str]) -> Path | None:
         names = list(names)
         if (found := self.find_here(names)) is not None:
             return found
         for name in names:
             try:
-                return Path(hf_hub_download(self.repo, name))
+                return self._fetch(name)
             except Exception as error:  # absent, offline, no such repository: all mean "not found"
                 self.reason = error
         return None
 
     def find_here(self, names: Iterable[str]) -> Path | None:
-        from huggingface_hub import hf_hub_download
-
         for name in names:
             with contextlib.suppress(Exception):
-                return Path(hf_hub_download(self.repo, name, local_files_only=True))
+                return self._fetch(name, local_files_only=True)
         return None
 
     def need(self, *names: str) -> Path:
@@ -79,17 +99,18 @@ class HubRepo(Folder):
         found = self.find(names)
         if found is None:
             folder = self.repo.rsplit("/", 1)[-1]
+            words = f"{self.repo} --revision {self.revision}" if self.revision else self.repo
             raise UserError(
                 f"Expected {' or '.join(names)} of {self.repo} in the cache {constants.HF_HUB_CACHE} or on the hub, "
                 f"but it could not be had ({type(self.reason).__name__}): on a machine with network run `hf download "
-                f"{self.repo} --local-dir {folder}`, copy the folder here, and give local-dir:/path/to/{folder} as the "
+                f"{words} --local-dir {folder}`, copy the folder here, and give local-dir:/path/to/{folder} as the "
                 "backbone."
             )
         return found
 
 
 def locate(name: str) -> Folder:
-    """The place that a backbone's name stands for: `local-dir:/path` or `hf-hub:org/model`."""
+    """The place that a backbone's name stands for: `local-dir:/path` or `hf-hub:org/model[@revision]`."""
     scheme, _, rest = name.partition(":")
     return Folder(rest) if scheme == "local-dir" else HubRepo(rest)
 

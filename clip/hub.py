@@ -1,6 +1,7 @@
 """A folder of weights posing as the Hugging Face hub, for code that knows BiomedCLIP by its address there alone."""
 
 import contextlib
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,10 +11,10 @@ import torch
 
 from clip.build import NAMES, is_ours, source_of
 from clip.files import WEIGHTS, Folder, locate
-from clip.open_clip_family import text_config
-from dassl.utils import read_json
+from clip.open_clip_family import check_tensors
+from clip.received import write_files
 
-BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:")
+BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:").partition("@")[0]
 REVISION = "0" * 40
 
 
@@ -40,23 +41,26 @@ def standing_in(backbone: str) -> Iterator[None]:
 
 
 def _lay_out(place: Folder, cache: Path) -> None:
-    """The files of `place` as the hub's repositories of BiomedCLIP and of its text tower."""
-    config = read_json(place.need("open_clip_config.json"))
-    text = config["model_cfg"]["text_cfg"]
-    name = text.get("hf_model_name")
-    for repo in {BIOMEDCLIP, name or BIOMEDCLIP, text.get("hf_tokenizer_name", BIOMEDCLIP)}:
-        root = cache / f"models--{repo.replace('/', '--')}"
-        files = {path.name: path.resolve() for path in place.path.iterdir() if path.is_file()}
-        if repo == name:
-            files["config.json"] = text_config(place, name).resolve()
-        for file in ("refs/main", *(f"snapshots/{REVISION}/{found}" for found in files)):
-            (root / file).parent.mkdir(parents=True, exist_ok=True)
-        (root / "refs/main").write_text(REVISION)
-        for found, path in files.items():
-            (root / f"snapshots/{REVISION}" / found).symlink_to(path)
+    """The model at `place` as the hub's repositories of BiomedCLIP and of its text tower.
+
+    What describes the model is written anew, so that code which obeys it cannot be led anywhere; weights are a link,
+    once they have been found to be tensors and nothing else.
+    """
     weights = place.need(*WEIGHTS)
-    pickled = cache / f"models--{BIOMEDCLIP.replace('/', '--')}" / "snapshots" / REVISION / WEIGHTS[1]
-    if not pickled.exists():  # open_clip before 2.30 asks for this file alone
+    described = cache / "described"
+    described.mkdir()
+    text = write_files(place, described)
+    names = {BIOMEDCLIP, text.get("hf_model_name") or BIOMEDCLIP, text.get("hf_tokenizer_name") or BIOMEDCLIP}
+    for repo in names:
+        root = cache / f"models--{repo.replace('/', '--')}"
+        (root / "refs").mkdir(parents=True)
+        (root / "refs/main").write_text(REVISION)
+        shutil.copytree(described, root / "snapshots" / REVISION)
+    snapshot = cache / f"models--{BIOMEDCLIP.replace('/', '--')}" / "snapshots" / REVISION
+    (snapshot / weights.name).symlink_to(weights.resolve())
+    if weights.name != WEIGHTS[1]:  # open_clip before 2.30 asks for this file alone
         from safetensors.torch import load_file
 
-        torch.save(load_file(weights), pickled)
+        torch.save(load_file(weights), snapshot / WEIGHTS[1])
+    else:
+        check_tensors(weights)

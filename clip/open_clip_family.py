@@ -1,29 +1,27 @@
 """Any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
-import re
-import shutil
 import tempfile
+import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
-from clip.files import TOKENIZER, WEIGHTS, Folder, HubRepo, locate
+from clip.files import WEIGHTS, locate
+from clip.received import model_config, write_text_files
 from clip.unwritten import Unwritten
 from dassl.errors import UserError
-from dassl.utils import read_json
-from dassl.utils.tensor_files import is_lfs_pointer, unreadable
+from dassl.reading import read_json
+from dassl.utils.tensor_files import unreadable
 
-# Text configurations that belong to well-known models, for folders that were copied without them.
-BUNDLED = Path(__file__).parent / "text_configs"
-TOKENIZER_SETTINGS = re.compile(r"(tokenizer_config|special_tokens_map|added_tokens)\.json|merges\.txt")
 # What reading a file of weights raises that is damaged, or that holds something else.
 FOUND_DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
 
@@ -33,55 +31,64 @@ def build(name: str, source: str) -> Backbone:
 
     Raises:
         UserError: names the missing file, where it was looked for, and how to bring it.
-        UserError: weights that do not fit the configuration.
+        UserError: weights that do not fit the configuration, or a configuration that is not read here.
     """
-    from open_clip.model import CLIP, CustomTextCLIP
-
     place = locate(source)
-    model_cfg, preprocess = _config(place.need("open_clip_config.json"))
+    path = place.need("open_clip_config.json")
+    model_cfg, preprocess = model_config(path)
     text_cfg = model_cfg["text_cfg"]
-    if "hf_model_name" in text_cfg:
-        text_place = _text_place(place, text_cfg["hf_model_name"])
-        tokenizer = _hf_tokenizer(place, text_place, text_cfg)
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copy(text_config(text_place, text_cfg["hf_model_name"]), Path(folder) / "config.json")
-            text_cfg |= {"hf_model_name": folder, "hf_model_pretrained": False}
-            model_cfg["vision_cfg"] |= (
-                {"timm_model_pretrained": False} if "timm_model_name" in model_cfg["vision_cfg"] else {}
-            )
-            model_cfg.pop("custom_text", None)
-            with Unwritten():
-                model = CustomTextCLIP(**model_cfg)
-        backbone: Backbone = HFTextBackbone(model, tokenizer)
-    else:
-        from open_clip import SimpleTokenizer
-
-        custom = model_cfg.pop("custom_text", False)
-        with Unwritten():
-            model = (CustomTextCLIP if custom else CLIP)(**model_cfg)
-        backbone = CausalTextBackbone(model, SimpleTokenizer(context_length=text_cfg.get("context_length", 77)))
+    if not text_cfg.get("hf_model_name"):
+        check_causal(text_cfg, path)
+    with tempfile.TemporaryDirectory() as folder:
+        files = write_text_files(place, text_cfg, Path(folder))
+        tokenizer = _tokenizer(folder, files, text_cfg)
+        model = _model(folder, model_cfg, path)
+    family = HFTextBackbone if text_cfg.get("hf_model_name") else CausalTextBackbone
+    backbone: Backbone = family(model, tokenizer)
+    check_words(backbone, path)
     _load(model, place.need(*WEIGHTS))
     model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU run several times as fast
     size = model.visual.image_size
     backbone.name = name
+    backbone.revision = place.revision
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.image_size = size[0] if isinstance(size, (tuple, list)) else size
-    backbone.mean = tuple(preprocess.get("mean", (0.48145466, 0.4578275, 0.40821073)))
-    backbone.std = tuple(preprocess.get("std", (0.26862954, 0.26130258, 0.27577711)))
-    backbone.interpolation = preprocess.get("interpolation", "bicubic")
+    backbone.mean = tuple(preprocess.get("mean") or (0.48145466, 0.4578275, 0.40821073))
+    backbone.std = tuple(preprocess.get("std") or (0.26862954, 0.26130258, 0.27577711))
+    backbone.interpolation = preprocess.get("interpolation") or "bicubic"
     backbone.logit_scale = model.logit_scale.exp().item()
     return backbone.freeze()
 
 
-def _config(path: Path) -> tuple[dict, dict]:
-    """The model's and the preprocessing's part of an open_clip_config.json."""
-    config = read_json(path)
+def _model(folder: str, model_cfg: Mapping[str, Any], path: Path) -> nn.Module:
+    """The model that `model_cfg`, read from `path`, and the text tower's config.json in `folder` describe; its
+    parameters are not filled.
+
+    Raises:
+        UserError: open_clip cannot build it; says why not.
+    """
+    from open_clip.model import CLIP, CustomTextCLIP
+
+    options = {key: value for key, value in model_cfg.items() if key != "custom_text"}
+    text_cfg = dict(model_cfg["text_cfg"], output_tokens=False)  # one feature for a text, not one for each token too
+    vision_cfg = dict(model_cfg["vision_cfg"], output_tokens=False)
+    if hugging_face := bool(text_cfg.get("hf_model_name")):
+        text_cfg["hf_model_name"] = folder
+    custom = hugging_face or model_cfg.get("custom_text")
     try:
-        return config["model_cfg"] | {"text_cfg": config["model_cfg"]["text_cfg"]}, config.get("preprocess_cfg", {})
-    except (KeyError, TypeError) as error:
+        with Unwritten():
+            return (CustomTextCLIP if custom else CLIP)(**options | {"text_cfg": text_cfg, "vision_cfg": vision_cfg})
+    except Exception as error:  # whatever numbers that do not go together lead to
+        words = _words(error)
         raise UserError(
-            f"Expected model_cfg and text_cfg in {path}, but it lacks one: copy it from the model's page on the hub."
+            f"Expected {path} to describe a model that open_clip builds, but: {words}: copy the file from the model's "
+            "page on the hub."
         ) from error
+
+
+def _words(error: Exception) -> str:
+    """What another library says, on one line."""
+    return " ".join(str(error).split())[:600].rstrip(". ") or type(error).__name__
 
 
 def _load(model: nn.Module, path: Path) -> None:
@@ -101,12 +108,24 @@ def _load(model: nn.Module, path: Path) -> None:
     except FOUND_DAMAGED as error:
         if "loading state_dict" in str(error):
             raise UserError(
-                f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {error}"
+                f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {_words(error)}."
             ) from error
         raise unreadable(path, error) from error
     finally:
         del model.load_state_dict
     model.float()  # some are stored in half precision
+
+
+def check_tensors(path: Path) -> None:
+    """Raise a UserError if a file of `torch.save` holds anything but tensors; it can then be read by code that would
+    unpickle objects too.
+    """
+    try:
+        with _mapped(path), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an archive of code, which is refused
+            torch.load(path, map_location="cpu", weights_only=True)
+    except FOUND_DAMAGED as error:
+        raise unreadable(path, error) from error
 
 
 def _mapped(path: Path) -> AbstractContextManager:
@@ -115,44 +134,22 @@ def _mapped(path: Path) -> AbstractContextManager:
     return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
 
 
-def _text_place(place: Folder, hf_name: str) -> Folder:
-    """Where the text tower's own repository is: for a folder, the folder itself."""
-    return HubRepo(hf_name) if isinstance(place, HubRepo) else place
-
-
-def text_config(place: Folder, hf_name: str) -> Path:
-    """The text tower's config.json: in its place, or bundled with us for models known to be copied without it."""
-    bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
-    found = place.find(["config.json"])
-    if found is not None and "model_type" in read_json(found):
-        return found
-    return bundled if bundled.is_file() else place.need("config.json")
-
-
-def _hf_tokenizer(place: Folder, text_place: Folder, text_cfg: dict):
-    """open_clip's wrapper of the tokenizer: beside the text tower's config, or beside the weights."""
+def _tokenizer(folder: str, files: Sequence[Path], text_cfg: Mapping[str, Any]) -> Callable:
+    """The tokenizer in `folder`, whose files came from `files`; or that of OpenAI's CLIP, where there are none."""
+    from open_clip import SimpleTokenizer
     from open_clip.tokenizer import HFTokenizer
 
-    found = place.find(TOKENIZER) if not isinstance(place, HubRepo) else None
-    found = found or text_place.find(TOKENIZER) or place.need(*TOKENIZER)
-    if isinstance(text_place, HubRepo):
-        text_place.find(["tokenizer_config.json"])  # brings it into the cache if there is network
-    with _tokenizer_of(found):
-        return HFTokenizer(
-            str(found.parent),
-            context_length=text_cfg.get("context_length", 77),
-            local_files_only=True,
-            **text_cfg.get("hf_tokenizer_kwargs", text_cfg.get("tokenizer_kwargs", {})),
-        )
+    length, asked = text_cfg.get("context_length") or 77, text_cfg.get("tokenizer_kwargs") or {}
+    if not files:
+        return SimpleTokenizer(context_length=length, **{key: asked[key] for key in asked if key == "clean"})
+    asked = {"tokenizer_mode": text_cfg.get("tokenizer_mode")} | asked
+    with _tokenizer_of(files):
+        return HFTokenizer(folder, context_length=length, local_files_only=True, trust_remote_code=False, **asked)
 
 
 @contextmanager
-def _tokenizer_of(found: Path) -> Iterator[None]:
-    """Name the file that is damaged if what is done within cannot read a tokenizer's folder."""
-    files = [path for path in found.parent.iterdir() if path.name in TOKENIZER or TOKENIZER_SETTINGS.match(path.name)]
-    for path in files:
-        if is_lfs_pointer(path):
-            raise unreadable(path, EOFError(), "a tokenizer")
+def _tokenizer_of(files: Sequence[Path]) -> Iterator[None]:
+    """Name the file that is damaged if what is done within cannot read a tokenizer that came from `files`."""
     try:
         yield
     except Exception as error:  # each tokenizer's own, often a bare Exception
@@ -160,9 +157,42 @@ def _tokenizer_of(found: Path) -> Iterator[None]:
             if path.suffix == ".json":
                 read_json(path)
         raise UserError(
-            f"Expected a tokenizer in {found.parent}, but {found.name} cannot be read ({error}): copy or download it "
-            "again."
+            f"Expected a tokenizer in {files[0].parent}, but {files[0].name} cannot be read "
+            f"({_words(error)}): copy or download it again."
         ) from error
+
+
+def check_causal(text_cfg: Mapping[str, Any], path: Path) -> None:
+    """Raise a UserError unless a text is read out at its end, and what stands behind that is never seen."""
+    pool = text_cfg.get("pool_type") or "argmax"
+    if pool not in ("argmax", "eos") or text_cfg.get("no_causal_mask") or text_cfg.get("embed_cls"):
+        raise UserError(
+            f'Expected a causal text tower that is read out at its end-of-text token ("argmax" or "eos") in {path}, '
+            f'but this one pools by "{pool}" or sees both ways: choose another model.'
+        )
+
+
+def check_words(backbone: "OpenCLIPBackbone", path: Path) -> None:
+    """Raise a UserError unless the tokenizer is that of the model: each word has an embedding, and a text one token
+    before it and one behind it, between which learned context goes.
+    """
+    known, embeddings = backbone.words(), backbone.embeddings.num_embeddings
+    if max(known) >= embeddings:
+        raise UserError(
+            f"Expected a tokenizer of at most {embeddings} words, as {path} describes the text tower, but it has "
+            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name."
+        )
+    tokens = backbone.tokenize([""])
+    if backbone.end_is_highest and tokens.ids[0, -1] != max(known):
+        raise UserError(
+            f"Expected the end-of-text token to have the highest id, as {path} asks for by pool_type, but it is "
+            f"{int(tokens.ids[0, -1])} of {max(known)}: give pool_type eos and eos_id there, if it was trained so."
+        )
+    if tokens.ids.shape != (1, 2) or not tokens.mask.all():
+        raise UserError(
+            f"Expected the tokenizer that {path} asks for to put one token before a text and one behind it, but of an "
+            f"empty text it makes {tokens.ids[0].tolist()[:8]}: prompts cannot be learned with it."
+        )
 
 
 class OpenCLIPBackbone(Backbone):
@@ -170,8 +200,24 @@ class OpenCLIPBackbone(Backbone):
 
     def __init__(self, model: nn.Module, tokenizer):
         super().__init__()
-        self.model, self.tokenizer = model, tokenizer
+        self.model, self.tokenizer, self.end_is_highest = model, tokenizer, False
         self.context_length = tokenizer.context_length
+
+    @property
+    def embeddings(self) -> nn.Embedding:
+        """One for each word of the vocabulary."""
+        raise NotImplementedError
+
+    def words(self) -> dict[int, str]:
+        """The vocabulary by its ids."""
+        inner = getattr(self.tokenizer, "tokenizer", None)
+        found = inner.get_vocab() if inner is not None else self.tokenizer.encoder
+        return {number: word for word, number in found.items()}
+
+    def special_ids(self) -> set[int]:
+        """Of what is no word: marks of beginning and end, padding, places that were never used."""
+        marks = getattr(self.tokenizer, "tokenizer", self.tokenizer).all_special_ids
+        return {*marks, *(number for number, word in self.words().items() if word.startswith("[unused"))}
 
     def pool_image(self, images: Tensor) -> Tensor:
         return self.model.encode_image(images.to(memory_format=torch.channels_last))
@@ -183,8 +229,12 @@ class HFTextBackbone(OpenCLIPBackbone):
     def __init__(self, model: nn.Module, tokenizer):
         super().__init__(model, tokenizer)
         self.text = model.text
-        self.token_dim = self.text.transformer.get_input_embeddings().embedding_dim
+        self.token_dim = self.embeddings.embedding_dim
         self.pad_id = self.text.config.pad_token_id
+
+    @property
+    def embeddings(self) -> nn.Embedding:
+        return self.text.transformer.get_input_embeddings()
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         ids = self.tokenizer(list(texts)).to(self.device)
@@ -193,7 +243,7 @@ class HFTextBackbone(OpenCLIPBackbone):
         return Tokens(ids[:, :length], mask[:, :length])
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self.text.transformer.get_input_embeddings()(ids)
+        return self.embeddings(ids)
 
     def pool_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
         mask = tokens.mask.long()
@@ -204,10 +254,7 @@ class HFTextBackbone(OpenCLIPBackbone):
         return self.text.proj(embeddings)
 
     def vocabulary_ids(self) -> Tensor:
-        tokenizer = self.tokenizer.tokenizer
-        left_out = set(tokenizer.all_special_ids)
-        left_out |= {i for word, i in tokenizer.get_vocab().items() if word.startswith("[unused")}
-        weight = self.text.transformer.get_input_embeddings().weight
+        left_out, weight = self.special_ids(), self.embeddings.weight
         trained = weight.any(dim=1).nonzero().flatten()  # zeros stand for a word piece that training never met
         return torch.tensor([i for i in trained.tolist() if i not in left_out])
 
@@ -218,22 +265,24 @@ class CausalTextBackbone(OpenCLIPBackbone):
     def __init__(self, model: nn.Module, tokenizer):
         super().__init__(model, tokenizer)
         self.text = getattr(model, "text", model)
+        self.token_dim = self.embeddings.embedding_dim
         pool = getattr(self.text, "text_pool_type", getattr(self.text, "pool_type", "argmax"))
-        if pool not in ("argmax", "eos") or self.text.attn_mask is None:
-            raise UserError(
-                f'Expected a causal text tower that is read out at its end-of-text token ("argmax" or "eos"), but this '
-                f'one pools by "{pool}".'
-            )
-        self.token_dim = self.text.token_embedding.embedding_dim
+        ends = getattr(self.text, "text_eos_id", getattr(self.text, "eos_id", None))
+        self.end_id, self.end_is_highest = (ends, False) if pool == "eos" else (None, True)
+
+    @property
+    def embeddings(self) -> nn.Embedding:
+        return self.text.token_embedding
 
     def tokenize(self, texts: Sequence[str]) -> Tokens:
         ids = self.tokenizer(list(texts)).to(self.device)
-        lengths = ids.argmax(dim=1) + 1  # the end-of-text token has the highest id
+        marks = ids if self.end_is_highest else (ids == self.end_id).int()
+        lengths = marks.argmax(dim=1) + 1
         ids = ids[:, : int(lengths.max())]
         return Tokens(ids, torch.arange(ids.shape[1], device=ids.device) < lengths[:, None])
 
     def embed(self, ids: Tensor) -> Tensor:
-        return self.text.token_embedding(ids)
+        return self.embeddings(ids)
 
     def pool_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
         length = embeddings.shape[1]
@@ -244,8 +293,10 @@ class CausalTextBackbone(OpenCLIPBackbone):
 
     def project(self, embeddings: Tensor) -> Tensor:
         projection = self.text.text_projection
+        if projection is None:
+            return embeddings
         return projection(embeddings) if isinstance(projection, nn.Module) else embeddings @ projection
 
     def vocabulary_ids(self) -> Tensor:
-        special = {self.tokenizer.sot_token_id, self.tokenizer.eot_token_id}
-        return torch.tensor([i for i in range(self.text.token_embedding.num_embeddings) if i not in special])
+        special = self.special_ids()
+        return torch.tensor([i for i in sorted(self.words()) if i not in special])

@@ -2,6 +2,10 @@
 
     python -m report.diagnose output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed1
 
+Of the run's config.yaml what decides its numbers is taken. Where models and data lie is for you to say, not for a
+folder that may have come from elsewhere: give --root and --backbone, unless it was made with phantoms or a short name
+such as BiomedCLIP.
+
 "before" is the first step with what a run starts from, "after" the last one with what it learned. Losses and gradients
 are those of the whole support set under that epoch's view, so that no choice of mini-batch is in them.
 """
@@ -10,20 +14,33 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
+from yacs.config import CfgNode
 
+from clip.build import NAMES
+from dassl.console import printable
 from dassl.errors import UserError, command
+from dassl.names import file_name
+from dassl.reading import read_yaml
+from datasets.base import PHANTOMS
 from report.ablation import METHOD
 from report.tables import FORMATS, GAP, render
 from trainers import vmf
 from trainers.llm import llm_features
 from trainers.losses import anchor_loss, reverse_cross_entropy
+
+# What decides a run's numbers. Its other settings name places, or say how much of a machine is used.
+TAKEN = ("SEED", "DETERMINISTIC", "INPUT", "OPTIM", "TRAIN", "TRAINER.NAME", f"TRAINER.{METHOD.upper()}", "PROMPTS.LLM")
+TAKEN += ("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES", "FEATURES.VIEWS", "TEST.SPLIT")
+TAKEN += ("DATALOADER.TRAIN_X", "DATALOADER.TEST")
 
 
 class Moment(NamedTuple):
@@ -48,27 +65,79 @@ class Moment(NamedTuple):
     bare: float | None = None
 
 
-def load(folder: Path):
+def load(folder: Path, backbone: str = "", root: str = ""):
     """The trainer of a run, as it was before the first step.
 
+    Args:
+        folder: of the run.
+        backbone: name of the backbone; that of the run by default, where it is one of ours.
+        root: folder of the data sets; "phantoms" by default, where the run was made with them.
+
     Raises:
-        UserError: no run lies in `folder`; or it is one of another method.
+        UserError: no run lies in `folder`; it is one of another method; or `backbone` or `root` has to be given.
     """
     from dassl.config import get_cfg_default
     from dassl.engine import build_trainer
+    from trainers import extend_cfg
+    from trainers.results import config_digest
+
+    found = recorded(folder)
+    if found.TRAINER.NAME != METHOD:
+        raise UserError(
+            f"Expected a run of {METHOD}, but {folder} is one of {found.TRAINER.NAME}: name another folder."
+        )
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    for key in TAKEN:
+        *nodes, name = key.split(".")
+        reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
+    cfg.MODEL.BACKBONE.NAME = backbone or ours(found.MODEL.BACKBONE.NAME, NAMES, "--backbone", folder)
+    cfg.DATASET.ROOT = root or ours(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
+    cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
+    cfg.OUTPUT_DIR = str(folder)
+    cfg.freeze()
+    trainer = build_trainer(cfg)
+    trainer.hashes["config"] = config_digest(found)  # the backbone may have another name here; its files are compared
+    return trainer
+
+
+def recorded(folder: Path) -> CfgNode:
+    """All settings of a run, as its config.yaml has them.
+
+    Raises:
+        UserError: there is no config.yaml; or it holds what is no setting of this program.
+    """
+    from dassl.config import get_cfg_default
+    from train import merging
     from trainers import extend_cfg
 
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
-    cfg = get_cfg_default()
+    values, cfg = read_yaml(path, links=False), get_cfg_default()
     extend_cfg(cfg)
-    cfg.merge_from_file(str(path))
-    if cfg.TRAINER.NAME != METHOD:
-        raise UserError(f"Expected a run of {METHOD}, but {folder} is one of {cfg.TRAINER.NAME}: name another folder.")
-    cfg.OUTPUT_DIR = str(folder)
-    cfg.freeze()
-    return build_trainer(cfg)
+    try:
+        with merging(str(path)):
+            cfg.merge_from_other_cfg(CfgNode(values))
+    except (RecursionError, MemoryError) as error:  # yacs reads a string such as "- - - 1" as an expression
+        raise UserError(f"Expected settings of this program in {path}, but one is nested too deep.") from error
+    if file_name(cfg.PROMPTS.LLM) != cfg.PROMPTS.LLM:
+        raise UserError(f"Expected PROMPTS.LLM in {path} to be a folder of datasets/prompts/, but it is a path.")
+    return cfg
+
+
+def ours(value: str, known: Collection[str], flag: str, folder: Path) -> str:
+    """Return `value`, read from a run, if it is one of the names that mean the same wherever a run was made.
+
+    Raises:
+        UserError: it is not; asks for `flag`.
+    """
+    if value in known:
+        return value
+    raise UserError(
+        f'Expected {flag}, because {folder} was made with "{printable(value)}", which need not be what lies there on '
+        f"this machine: give {flag} and the one that you trust."
+    )
 
 
 def moment(trainer, epoch: int, step: int) -> Moment:
@@ -162,14 +231,14 @@ def _share(values: Mapping[str, float]) -> float:
     return 100 * values["reverse"] / total if total else 0.0
 
 
-def tables(folder: Path) -> list[Table]:
-    """All tables of the run in `folder`.
+def tables(folder: Path, backbone: str = "", root: str = "") -> list[Table]:
+    """All tables of the run in `folder`; the arguments are those of `load`.
 
     Raises:
         UserError: it is of another method, or not finished.
     """
     with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):
-        trainer = load(folder)
+        trainer = load(folder, backbone, root)
         s = trainer.settings
         field, prototypes = vmf.fit(trainer.vocabulary(), s.KAPPA), vmf.fit(llm_features(trainer, s.N_PROMPTS), s.KAPPA)
         before = moment(trainer, 0, 0)
@@ -194,11 +263,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m report.diagnose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of vMFCoOp")
+    p.add_argument("--backbone", default="", help="what the runs were made with, unless it is one of ours")
+    p.add_argument("--root", default="", help="folder of the data sets that they were made with, unless phantoms")
     p.add_argument("--format", default="text", choices=FORMATS, help="of the tables")
     args = p.parse_args(argv)
     for folder in args.runs:
         print(f"{folder}\n")
-        for headers, rows in tables(folder):
+        for headers, rows in tables(folder, args.backbone, args.root):
             print(render(headers, rows, args.format), end="\n\n")
     return 0
 

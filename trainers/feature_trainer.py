@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
+from clip.revisions import note_revision
 from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
@@ -37,6 +38,7 @@ Step = tuple[Tensor, dict[str, Tensor]]  # logits [B, C], and the weighted loss 
 def frozen(name: str, device: str, precision: str, root: str, workers: int) -> tuple[Backbone, FeatureStore]:
     """Backbone and feature store: runs of one process share them."""
     backbone = build_backbone(name, device, precision)
+    note_revision(backbone, root or None)
     return backbone, FeatureStore(backbone, root or None, workers=workers)
 
 

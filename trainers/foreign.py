@@ -113,7 +113,8 @@ class Foreign(SimpleTrainer):
                 f"their order, but it gave {len(found)}, or other ones: its results are in log.txt alone."
             )
         logits, labels = map(torch.cat, zip(*self.tested, strict=True))
-        backbone = SimpleNamespace(name=self.given.MODEL.BACKBONE.NAME, precision=None, fingerprint=lambda: None)
+        name = self.given.MODEL.BACKBONE.NAME
+        backbone = SimpleNamespace(name=name, revision=None, precision=None, fingerprint=lambda: None)
         run = SimpleNamespace(
             cfg=self.given,
             dm=self.dm,

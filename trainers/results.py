@@ -105,6 +105,7 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
         "phantom_backbone": is_phantom(trainer.backbone.name),
         "trainer": cfg.TRAINER.NAME,
         "backbone": trainer.backbone.name,
+        "backbone_revision": trainer.backbone.revision,
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "subsample": cfg.DATASET.SUBSAMPLE_CLASSES,

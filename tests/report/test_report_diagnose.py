@@ -35,11 +35,11 @@ def folder(trained):
 
 
 @pytest.fixture(scope="module")
-def found(folder):
+def found(folder, data_root):  # noqa: F811
     """The tables as {first header: {first cell: {header: cell}}}."""
     return {
         headers[0]: {row[0]: dict(zip(headers[1:], row[1:], strict=True)) for row in rows}
-        for headers, rows in diagnose.tables(folder)
+        for headers, rows in diagnose.tables(folder, root=str(data_root))
     }
 
 
@@ -64,8 +64,8 @@ def test_offsets_start_at_nothing_and_take_what_they_take(folder, found):
     assert float(after["taken by offsets"].removesuffix(" %")) == pytest.approx(100 * (1 - kept / bare), abs=0.1)
 
 
-def test_terms_before_and_after_are_those_of_the_first_and_last_step(folder, found):
-    trainer, terms = diagnose.load(folder), found["loss term"]
+def test_terms_before_and_after_are_those_of_the_first_and_last_step(folder, found, data_root):  # noqa: F811
+    trainer, terms = diagnose.load(folder, root=str(data_root)), found["loss term"]
     assert list(terms) == ["ce", "reverse", "anc", "sc"]
     for when, temperature in (("before", 1.0), ("after", annealed_temperature(5, 6, 1.0, 10.0))):  # 3 epochs of 2 steps
         if when == "after":
@@ -76,9 +76,9 @@ def test_terms_before_and_after_are_those_of_the_first_and_last_step(folder, fou
     assert terms["ce"]["cosine with ce's before"] == terms["ce"]["cosine with ce's after"] == "+1.00"
 
 
-def test_gradients_are_those_of_the_whole_support_set(folder, found):
+def test_gradients_are_those_of_the_whole_support_set(folder, found, data_root):  # noqa: F811
     """A finite difference along the gradient of cross-entropy agrees with its norm."""
-    trainer = diagnose.load(folder)
+    trainer = diagnose.load(folder, root=str(data_root))
     start, ctx, step = diagnose.moment(trainer, 0, 0), trainer.prompt_learner.ctx, 1e-2
     gradient = start.gradients["ce"]
     values = []
@@ -101,19 +101,19 @@ def test_the_share_of_the_reverse_term(found):
     assert facts["LAMBDA_ANC, LAMBDA_SC, SCE_EPS"] == "1, 1, 0.01"
 
 
-def test_terms_that_are_off_are_not_shown(trained, capsys):
+def test_terms_that_are_off_are_not_shown(trained, capsys, data_root):  # noqa: F811
     off = ("TRAINER.VMFCOOP.SCE", False, "TRAINER.VMFCOOP.LAMBDA_ANC", 0.0, "TRAINER.VMFCOOP.LAMBDA_SC", 0.0)
     folder = trained("vMFCoOp", *off)
     capsys.readouterr()
-    assert diagnose.main([str(folder)]) == 0
+    assert diagnose.main([str(folder), "--root", str(data_root)]) == 0
     printed = capsys.readouterr().out
     assert "offsets" not in printed and "reverse" not in printed
     assert [line.split()[0] for line in printed.splitlines() if re.match(r"(ce|anc|sc)\s", line)] == ["ce"]
 
 
-def test_errors_are_a_sentence(trained, folder, tmp_path, capsys):
+def test_errors_are_a_sentence(trained, folder, tmp_path, capsys, data_root):  # noqa: F811
     def error(path) -> str:
-        assert diagnose.main([str(path)]) == 1
+        assert diagnose.main([str(path), "--root", str(data_root)]) == 1
         return capsys.readouterr().err
 
     assert f"Expected a run's config.yaml in {tmp_path}, but there is none" in error(tmp_path)

@@ -1,0 +1,172 @@
+"""The keys by which a model is described, and what each may hold: open_clip's own, a text tower's, a tokenizer's.
+
+What is not listed has not been looked at: it may name code, a path or an address.
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+REPO = re.compile(r"(?!.*(\.\.|--))(\w[\w.-]*/)?\w[\w.-]{0,95}", re.ASCII)
+
+
+class Kind(NamedTuple):
+    """What the value of a key has to be, in words and as a test."""
+
+    words: str
+    fits: Callable[[Any], bool]
+
+
+def _is_whole(value: Any, most: int) -> bool:
+    return type(value) is int and 0 <= value <= most
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -1e12 <= value <= 1e12  # neither is true of what is no number
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+def _whole(most: int) -> Kind:
+    return Kind(f"a whole number of at most {most:,}", lambda value: _is_whole(value, most))
+
+
+def _one_of(*words: str) -> Kind:
+    return Kind(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
+
+
+def _dictionary(**kinds: Kind) -> Kind:
+    return Kind(
+        f"a dictionary of {', '.join(kinds)}",
+        lambda value: isinstance(value, dict) and all(k in kinds and kinds[k].fits(v) for k, v in value.items()),
+    )
+
+
+LAYERS, SIZE, IDS = _whole(500), _whole(50_000), _whole(10_000_000)
+NUMBER, YES_NO = Kind("a number", _is_number), Kind("true or false", lambda value: isinstance(value, bool))
+PLAIN = Kind(
+    "a number, a word, true or false",
+    lambda v: isinstance(v, bool) or _is_number(v) or (isinstance(v, str) and bool(re.fullmatch(r"[\w-]{1,40}", v))),
+)
+PART = Kind("a dictionary", lambda value: isinstance(value, dict))
+THREE = Kind("three numbers", lambda v: isinstance(v, list) and len(v) == 3 and all(map(_is_number, v)))
+SQUARE = Kind(
+    "the side of a square image",
+    lambda v: _is_whole(v, 4096) or (isinstance(v, list) and len(v) == 2 and v[0] == v[1] and _is_whole(v[0], 4096)),
+)
+STAGES = Kind(
+    "a number of layers, or four of them",
+    lambda v: LAYERS.fits(v) or (isinstance(v, list) and len(v) == 4 and all(map(LAYERS.fits, v))),
+)
+REPOSITORY = Kind("a repository of the hub such as org/model", lambda v: isinstance(v, str) and bool(REPO.fullmatch(v)))
+TIMM = Kind(
+    "the name of a model that timm builds", lambda v: isinstance(v, str) and bool(re.fullmatch(r"\w+(\.\w+)?", v))
+)
+
+# What open_clip's models are described by. Its further options are left out on purpose: each is looked at first.
+BLOCKS = dict.fromkeys(("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn"), YES_NO)
+BLOCKS |= {"scale_fc": YES_NO, "block_type": _one_of("default", "custom"), "ls_init_value": NUMBER}
+BLOCKS |= {"act_kwargs": _dictionary(approximate=_one_of("none", "tanh")), "norm_kwargs": _dictionary(eps=NUMBER)}
+BLOCKS |= {"mlp_ratio": NUMBER, "width": SIZE, "output_tokens": YES_NO, "final_ln_after_pool": YES_NO}
+MODEL = {
+    "embed_dim": SIZE,
+    "vision_cfg": PART,
+    "text_cfg": PART,
+    "custom_text": YES_NO,
+    "quick_gelu": YES_NO,
+    "init_logit_scale": NUMBER,
+    "init_logit_bias": NUMBER,
+    "nonscalar_logit_scale": YES_NO,
+}
+VISION = BLOCKS | {
+    "layers": STAGES,
+    "head_width": SIZE,
+    "patch_size": SIZE,
+    "image_size": SQUARE,
+    "patch_dropout": NUMBER,
+    "attentional_pool": Kind("true, false, parallel or cascade", lambda v: v in (True, False, "parallel", "cascade")),
+    "attn_pooler_queries": SIZE,
+    "attn_pooler_heads": SIZE,
+    "no_ln_pre": YES_NO,
+    "pos_embed_type": _one_of("learnable", "sin_cos_2d"),
+    "pool_type": _one_of("tok", "avg", "none"),
+    "timm_model_name": TIMM,
+    "timm_model_pretrained": YES_NO,
+    "timm_pool": _one_of("", "avg", "avgmax", "max", "token", "map", "abs_attn", "rot_attn"),
+    "timm_proj": _one_of("", "linear", "mlp", "none"),
+    "timm_proj_bias": YES_NO,
+    "timm_drop": NUMBER,
+    "timm_drop_path": NUMBER,
+}
+TEXT = BLOCKS | {
+    "context_length": SIZE,
+    "vocab_size": IDS,
+    "hf_tokenizer_name": REPOSITORY,
+    "tokenizer_mode": _one_of("", "clips"),
+    "tokenizer_kwargs": PART,
+    "heads": SIZE,
+    "layers": LAYERS,
+    "embed_cls": YES_NO,
+    "pad_id": IDS,
+    "eos_id": IDS,
+    "no_causal_mask": YES_NO,
+    "pool_type": _one_of("first", "last", "argmax", "eos", "none"),
+    "proj_bias": YES_NO,
+    "proj_type": _one_of("linear", "none"),
+    "hf_model_name": REPOSITORY,
+    "hf_model_pretrained": YES_NO,
+    "hf_proj_type": _one_of("", "linear", "mlp"),
+    "hf_pooler_type": _one_of("mean_pooler", "cls_pooler", "cls_last_hidden_state_pooler"),
+}
+TOKENIZER_KWARGS = {
+    "clean": _one_of("whitespace", "lower", "canonicalize"),
+    "strip_sep_token": YES_NO,
+    "language": Kind("a language's code", lambda v: isinstance(v, str) and bool(re.fullmatch(r"\w{1,20}", v))),
+    "tokenizer_mode": TEXT["tokenizer_mode"],
+}
+PREPROCESSING = {
+    "size": SQUARE,
+    "mode": _one_of("RGB"),
+    "mean": THREE,
+    "std": Kind("three numbers above 0", lambda v: THREE.fits(v) and min(v) > 0),
+    "interpolation": _one_of("bicubic", "bilinear", "nearest"),
+    "resize_mode": _one_of("shortest"),
+    "fill_color": NUMBER,
+}
+# Names that open_clip's configurations had before; some copies still have them.
+OLD_NAMES = {"proj": "hf_proj_type", "pooler_type": "hf_pooler_type", "hf_tokenizer_kwargs": "tokenizer_kwargs"}
+
+TEXT_TOWERS = ("roberta", "xlm-roberta", "mt5", "bert", "m2m_100")  # of transformers', that open_clip builds
+# Keys of a text tower's config.json that its shape and its numbers follow from, for the towers that open_clip reads.
+TEXT_TOWER = _words(
+    "model_type vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act "
+    "hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range "
+    "layer_norm_eps pad_token_id bos_token_id eos_token_id position_embedding_type use_cache is_decoder "
+    "add_cross_attention classifier_dropout tie_word_embeddings is_encoder_decoder d_model d_kv d_ff num_layers "
+    "num_decoder_layers num_heads relative_attention_num_buckets relative_attention_max_distance dropout_rate "
+    "layer_norm_epsilon initializer_factor feed_forward_proj dense_act_fn is_gated_act decoder_start_token_id "
+    "encoder_layers encoder_ffn_dim encoder_attention_heads encoder_layerdrop decoder_layers decoder_ffn_dim "
+    "decoder_attention_heads decoder_layerdrop activation_function dropout attention_dropout activation_dropout "
+    "init_std scale_embedding tokenizer_class"
+)
+# Keys of a tokenizer_config.json that tokens follow from.
+TOKENIZER_CONFIG = _words(
+    "bos_token eos_token unk_token sep_token pad_token cls_token mask_token tokenizer_class do_lower_case "
+    "do_basic_tokenize never_split strip_accents tokenize_chinese_chars model_max_length add_prefix_space "
+    "trim_offsets errors clean_up_tokenization_spaces additional_special_tokens extra_special_tokens "
+    "added_tokens_decoder padding_side truncation_side model_input_names src_lang tgt_lang legacy_behaviour "
+    "keep_accents remove_space do_lowercase add_bos_token add_eos_token extra_ids split_special_tokens legacy "
+    "backend"
+)
+# What tells where files came from or how they were saved, and is left out without a word.
+ABOUT_FILES = _words(
+    "architectures transformers_version _name_or_path name_or_path torch_dtype dtype id2label label2id "
+    "chat_template special_tokens_map_file tokenizer_file processor_class gradient_checkpointing is_local"
+)
+# A class of transformers' that reads a vocabulary, with or without "Fast" behind it.
+TOKENIZER_CLASS = re.compile(
+    "((Albert|Bart|Bert|CLIP|Camembert|Deberta|DebertaV2|DistilBert|Electra|GPT2|Gemma|Llama|M2M100|MBart|MPNet|MT5|Nllb|"
+    "Roberta|T5|XLMRoberta|PreTrained)Tokenizer(Fast)?|TokenizersBackend)"
+)

@@ -1,0 +1,210 @@
+"""The files that describe a model, reduced to what describes it: nothing in them can name code, a path or an address.
+
+Weights come with configurations that the libraries obey: they import the Python file that one names, fetch what another
+names, or ask on the terminal. What reaches the libraries is therefore written anew from keys that are known here.
+"""
+
+import json
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+from clip.files import TOKENIZER, Folder, HubRepo
+from clip.known_keys import (
+    ABOUT_FILES,
+    MODEL,
+    OLD_NAMES,
+    PLAIN,
+    PREPROCESSING,
+    TEXT,
+    TEXT_TOWER,
+    TEXT_TOWERS,
+    TOKENIZER_CLASS,
+    TOKENIZER_CONFIG,
+    TOKENIZER_KWARGS,
+    VISION,
+    Kind,
+)
+from dassl.console import printable
+from dassl.errors import UserError
+from dassl.reading import MB, read_bytes, read_json
+from dassl.utils.tensor_files import is_lfs_pointer, unreadable
+
+# Text configurations that belong to well-known models, for folders that were copied without them.
+BUNDLED = Path(__file__).parent / "text_configs"
+VOCABULARY_LIMIT = 512 * MB  # of a file of a tokenizer; those of many languages hold a million words
+# Files of a tokenizer beside its configuration; what else lies there stays there.
+VOCABULARIES = (*TOKENIZER, "merges.txt", "special_tokens_map.json", "added_tokens.json")
+VOCABULARIES += ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
+
+
+def model_config(path: Path) -> tuple[dict, dict]:
+    """Return the model's and the preprocessing's part of an open_clip_config.json, of known keys and kinds alone.
+
+    Raises:
+        UserError: it lacks a part, or has something else in it; names file, key and value.
+    """
+    config = read_json(path)
+    try:
+        model = config["model_cfg"] | {name: dict(config["model_cfg"][name]) for name in ("text_cfg", "vision_cfg")}
+        preprocess = dict(config.get("preprocess_cfg") or {})
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(
+            f"Expected model_cfg with text_cfg and vision_cfg in {path}, but it lacks one: copy it from the model's "
+            "page on the hub."
+        ) from error
+    if "multimodal_cfg" in model:
+        raise UserError(
+            f"Expected a model of two towers in {path}, but it has multimodal_cfg, a CoCa that writes captions: choose "
+            "another model."
+        )
+    text = {new: model["text_cfg"].pop(old) for old, new in OLD_NAMES.items() if old in model["text_cfg"]}
+    model["text_cfg"] = text | model["text_cfg"]
+    _check(model, MODEL, path, "model_cfg")
+    _check(model["vision_cfg"], VISION, path, "vision_cfg")
+    _check(model["text_cfg"], TEXT, path, "text_cfg")
+    _check(model["text_cfg"].get("tokenizer_kwargs") or {}, TOKENIZER_KWARGS, path, "tokenizer_kwargs")
+    preprocess = _known(preprocess, PREPROCESSING, path)
+    _check(preprocess, PREPROCESSING, path, "preprocess_cfg")
+    if name := model["vision_cfg"].get("timm_model_name"):
+        _check_timm(name, path)
+        model["vision_cfg"]["timm_model_pretrained"] = False
+    model["text_cfg"]["hf_model_pretrained"] = False
+    return model, preprocess
+
+
+def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
+    """Raise a UserError for the first key that is not known, or whose value is of another kind."""
+    for key, value in values.items():
+        if key not in kinds:
+            raise UserError(
+                f"Expected {where} of {path} to have no keys but {', '.join(kinds)}, but got {_short(key)}: choose "
+                "another model, as what that key does is not known here."
+            )
+        if value is not None and not kinds[key].fits(value):
+            raise UserError(
+                f"Expected {where}.{key} of {path} to be {kinds[key].words}, but got {_short(value)}: copy the file "
+                "from the model's page on the hub, or choose another model."
+            )
+
+
+def _check_timm(name: str, path: Path) -> None:
+    import timm
+
+    if not timm.is_model(name):
+        raise UserError(
+            f"Expected vision_cfg.timm_model_name of {path} to be a model that timm {timm.__version__} builds, but got "
+            f"{_short(name)}: upgrade timm, or choose another model."
+        )
+
+
+def _known(values: Mapping[str, Any], known: Collection[str], path: Path) -> dict:
+    """Keep the known keys; one line names the others, unless they only tell about the files."""
+    if others := [key for key in values if key not in known and key not in ABOUT_FILES]:
+        print(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
+    return {key: value for key, value in values.items() if key in known}
+
+
+def _short(value: Any) -> str:
+    text = printable(value if isinstance(value, str) else repr(value))
+    return f'"{text[:60]}..."' if len(text) > 60 else f'"{text}"'
+
+
+# ---------------------------------------------------------------------------------------------------------- text tower
+
+
+def _text_config(place: Folder, hf_name: str) -> dict:
+    """Return a text tower's config.json of known keys alone: from its place, or bundled with us for known models.
+
+    Raises:
+        UserError: there is none; or it is of a kind that open_clip does not build.
+    """
+    bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
+    path = place.find(["config.json"])
+    config = read_json(path) if path else None
+    if not (isinstance(config, dict) and "model_type" in config):
+        path = bundled if bundled.is_file() else place.need("config.json")
+        config = read_json(path)
+    found = config.get("model_type") if isinstance(config, dict) else None
+    if not isinstance(found, str) or found not in TEXT_TOWERS:
+        raise UserError(
+            f"Expected model_type in {path} to be one of {', '.join(TEXT_TOWERS)}, which open_clip builds, but got "
+            f"{_short(found)}: copy the text tower's config.json, or choose another model."
+        )
+    kept = _known(config, TEXT_TOWER, path)
+    _check(kept, dict.fromkeys(kept, PLAIN), path, "the configuration")
+    _check_class(kept, path)
+    return kept
+
+
+def _check_class(config: Mapping[str, Any], path: Path) -> None:
+    """Raise a UserError if a tokenizer of another kind than those known here is asked for."""
+    name = config.get("tokenizer_class")
+    if name is not None and not TOKENIZER_CLASS.fullmatch(str(name)):
+        raise UserError(
+            f"Expected tokenizer_class in {path} to be one of transformers' such as BertTokenizer, but got "
+            f"{_short(name)}: a tokenizer that is not known here is not read."
+        )
+
+
+def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
+    """Where a tokenizer lies: in a folder beside the weights, on the hub in its own repository or beside them too."""
+    if isinstance(place, HubRepo):
+        for key in ("hf_tokenizer_name", "hf_model_name"):
+            if text_cfg.get(key) and (repo := HubRepo(text_cfg[key])).find(TOKENIZER):
+                return repo
+    return place
+
+
+def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write the files of a model's tokenizer into `folder`, and return where they came from, the vocabulary first.
+
+    Raises:
+        UserError: there is none, it names code of its own, or a file is damaged; names it.
+    """
+    there = _tokenizer_place(place, text_cfg)
+    vocabulary = there.need(*TOKENIZER)
+    needed = ["tokenizer_config.json", *(["merges.txt"] if vocabulary.name == "vocab.json" else [])]
+    found = [vocabulary, *(there.find([name]) for name in needed), *(there.find_here([name]) for name in VOCABULARIES)]
+    files = list(dict.fromkeys(path for path in found if path))
+    for path in files:
+        if is_lfs_pointer(path):
+            raise unreadable(path, EOFError(), "a tokenizer")
+    for path in files:
+        if path.name == "tokenizer_config.json":
+            (folder / path.name).write_text(json.dumps(_tokenizer_config(path)), encoding="utf-8")
+        else:
+            (folder / path.name).write_bytes(read_bytes(path, VOCABULARY_LIMIT))
+    return files
+
+
+def _tokenizer_config(path: Path) -> dict:
+    config = read_json(path)
+    if not isinstance(config, dict):
+        raise UserError(f"Expected a dictionary in {path}, but got {_short(config)}: copy it from the hub.")
+    kept = _known(config, TOKENIZER_CONFIG, path)
+    _check_class(kept, path)
+    return kept
+
+
+def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
+    """Write what a text tower is built from into `folder`: its config.json, and the files of its tokenizer.
+
+    Returns where the tokenizer's files came from, the vocabulary first; none for the tokenizer of OpenAI's CLIP.
+    """
+    name = text_cfg.get("hf_model_name")
+    if name:
+        config = _text_config(HubRepo(name) if isinstance(place, HubRepo) else place, name)
+        (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    return _write_tokenizer(place, text_cfg, folder) if name or text_cfg.get("hf_tokenizer_name") else []
+
+
+def write_files(place: Folder, folder: Path) -> dict:
+    """Write all that describes the model at `place` into `folder`, as a repository of the hub has it, and return its
+    text_cfg; its weights are not written.
+    """
+    model, preprocess = model_config(place.need("open_clip_config.json"))
+    config = {"model_cfg": model, "preprocess_cfg": preprocess}
+    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    write_text_files(place, model["text_cfg"], folder)
+    return model["text_cfg"]

@@ -1,0 +1,92 @@
+"""Which commit of a repository of the hub a backbone comes from: chosen, recorded, and told when it has changed."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+import train
+from clip import build_backbone
+from clip.build import NAMES
+from clip.files import locate
+from clip.revisions import note_revision
+from dassl.errors import UserError
+from tests.runs import record
+from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
+
+PHANTOMCLIP = NAMES["PhantomCLIP"].removeprefix("local-dir:")
+OLD, NEW = "a" * 40, "b" * 40
+NAME = "hf-hub:org/model"
+
+
+@pytest.fixture
+def hub(tmp_path, monkeypatch):
+    """`hub(commit)` puts the main branch of org/model there, in a cache of the hub that has two commits of it."""
+    from huggingface_hub import constants
+
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
+    for repo in ("org--model", "clip--phantomclip"):  # the second is what the configuration calls the text tower's
+        for commit in (OLD, NEW):
+            shutil.copytree(PHANTOMCLIP, tmp_path / f"hub/models--{repo}/snapshots/{commit}")
+        (tmp_path / f"hub/models--{repo}/refs").mkdir()
+        (tmp_path / f"hub/models--{repo}/refs/main").write_text(OLD)
+
+    def move(commit: str) -> None:
+        (tmp_path / "hub/models--org--model/refs/main").write_text(commit)
+
+    return move
+
+
+def test_a_revision_is_chosen_by_name(hub, tmp_path):
+    (tmp_path / "hub/models--org--model/refs/v1").write_text(NEW)
+    assert build_backbone(NAME).revision == OLD
+    assert build_backbone(f"{NAME}@{NEW}").revision == build_backbone(f"{NAME}@v1").revision == NEW
+    assert build_backbone("PhantomCLIP").revision is None
+    with pytest.raises(UserError, match=rf"of org/model .* --revision {'c' * 40} --local-dir model"):
+        build_backbone(f"{NAME}@{'c' * 40}")
+
+
+@pytest.mark.parametrize("revision", ["../../x", "/etc", "a b", "a@b", "é"])
+def test_a_revision_is_no_path(hub, revision):
+    with pytest.raises(UserError, match="a commit, tag or branch after the @"):
+        build_backbone(f"{NAME}@{revision}")
+
+
+def test_all_files_are_of_one_commit(hub, tmp_path):
+    place = locate(NAME)
+    assert OLD in str(place.need("open_clip_config.json"))
+    hub(NEW)
+    assert OLD in str(place.need("config.json")) and NEW in str(locate(NAME).need("config.json"))
+
+
+def test_a_change_since_the_first_use_is_one_line(hub, tmp_path, capsys):
+    note_revision(build_backbone(NAME), tmp_path)
+    note_revision(build_backbone(NAME), tmp_path)
+    note_revision(build_backbone("PhantomCLIP"), tmp_path)
+    assert capsys.readouterr().out == ""
+    hub(NEW)
+    for _ in range(2):
+        note_revision(build_backbone(NAME), tmp_path)
+        said = capsys.readouterr().out
+        assert said.count("\n") == 1 and f"it was at {OLD} when it was used first, and is at {NEW} now" in said
+    note_revision(build_backbone(f"{NAME}@{NEW}"), tmp_path)
+    assert capsys.readouterr().out == ""
+    hub(OLD)
+    note_revision(build_backbone(NAME), tmp_path)
+    assert capsys.readouterr().out == ""
+
+
+def of_run(output: Path) -> dict:
+    (path,) = output.rglob("metrics.json")
+    return record(path.parent)
+
+
+def test_a_run_records_what_it_used(hub, flags, tmp_path):  # noqa: F811
+    more = ("OPTIM.MAX_EPOCH", 0, "FEATURES.ROOT", tmp_path / "store")
+    assert train.main(flags("ZeroshotCLIP", *more, backbone=f"{NAME}@{NEW}", output=tmp_path / "hub-run")) == 0
+    assert of_run(tmp_path / "hub-run")["backbone_revision"] == NEW
+    assert not (tmp_path / "store/revisions.json").exists()
+    assert train.main(flags("ZeroshotCLIP", *more, backbone=NAME, output=tmp_path / "main-run")) == 0
+    assert of_run(tmp_path / "main-run")["backbone_revision"] == OLD
+    assert OLD in (tmp_path / "store/revisions.json").read_text()
