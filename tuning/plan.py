@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 
 import train
 from dassl.errors import UserError
+from dassl.names import shared_name
 from tuning.space import options, space
 from tuning.study import Search, Settings
 
@@ -60,7 +61,7 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
     data = [training_data(cfg) for cfg in cfgs]
     about = {
         "trainer": args.trainer,
-        "backbone": args.backbone,
+        "backbone": shared_name(args.backbone),
         "phantom": any(phantom for phantom, _ in data),
         "datasets": list(datasets),
         "shots": list(args.shots),
