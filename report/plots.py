@@ -116,6 +116,7 @@ def _spread(row: int, n: int) -> list[float]:
 def short(name: str) -> str:
     """Return a name as it stands in a picture: on one line, and cut where it would leave no room for the figures."""
     name = printable(name)
+    name = f" {name}" if name.startswith("_") else name  # Matplotlib leaves such names out of a legend
     return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
 
 

@@ -48,11 +48,12 @@ def read_bytes(
     except OSError as error:
         words = "is a symbolic link" if Path(path).is_symlink() and not links else f"gives: {error.strerror}"
         raise UserError(f"Expected a readable file at {path}, but it {words}: put the file itself there.") from error
+    status = os.fstat(number)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(number)  # a folder cannot even be made a file of Python's
+        kind = KINDS.get(stat.S_IFMT(status.st_mode), "a device")
+        raise UserError(f"Expected a file at {path}, but it is {kind}: put the file itself there.")
     with os.fdopen(number, "rb") as file:
-        status = os.fstat(number)
-        if not stat.S_ISREG(status.st_mode):
-            kind = KINDS.get(stat.S_IFMT(status.st_mode), "a device")
-            raise UserError(f"Expected a file at {path}, but it is {kind}: put the file itself there.")
         if last and status.st_size > limit:
             file.seek(-limit, os.SEEK_END)
         content = file.read(limit + 1)
