@@ -12,6 +12,7 @@ epoch; a finished one is left alone.
 import argparse
 import contextlib
 import itertools
+import os
 import re
 import sys
 import traceback
@@ -105,7 +106,7 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
         UserError: a yaml file or a KEY VALUE pair that cannot be merged, or a run that is not told in full.
     """
     import datasets  # noqa: F401, registers the data sets
-    from dassl.config import get_cfg_default
+    from dassl.config import get_cfg_default, merge_file, merge_pairs
     from trainers import extend_cfg
 
     cfg = get_cfg_default()
@@ -113,8 +114,7 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
     if args.checkout:
         args.checkout.extend_cfg(cfg, args.trainer)
     for file in config_files(args):
-        with merging(str(file)):
-            cfg.merge_from_file(str(file))
+        merge_file(cfg, file)
     cfg.DATASET.ROOT = args.root or cfg.DATASET.ROOT
     cfg.TRAINER.NAME = args.trainer or cfg.TRAINER.NAME
     cfg.MODEL.BACKBONE.NAME = args.backbone or cfg.MODEL.BACKBONE.NAME
@@ -123,24 +123,11 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
     cfg.RESUME = args.resume or cfg.RESUME
     if seed >= 0:
         cfg.SEED = seed
-    with merging(f"the settings {' '.join(args.opts)}"):
-        cfg.merge_from_list(args.opts)
+    merge_pairs(cfg, args.opts)
     check_complete(cfg)
     cfg.OUTPUT_DIR = args.output_dir or str(run_folder(cfg, args, cfg.DATASET.SUBSAMPLE_CLASSES))
     cfg.freeze()
     return cfg
-
-
-@contextlib.contextmanager
-def merging(source: str) -> Iterator[None]:
-    """Turn what yacs and yaml raise while they merge `source` into a UserError that names it."""
-    from yaml import YAMLError
-
-    try:
-        yield
-    except (AssertionError, AttributeError, KeyError, TypeError, ValueError, YAMLError, OSError) as error:
-        words = str(error.args[0] if isinstance(error, KeyError) else error).rstrip(".")
-        raise UserError(f"Expected settings of this program in {source}, but: {' '.join(words.split())}.") from error
 
 
 def check_complete(cfg) -> None:
@@ -166,16 +153,19 @@ def check_complete(cfg) -> None:
 
 def run_folder(cfg, args: argparse.Namespace, subsample: str) -> Path:
     """`<output>/<dataset>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1`, below `base2new/...` if so."""
+    from dassl.names import file_name
     from report.methods import data_name, seeds_folder
 
     method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
     context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
-    root = Path(args.output) / cfg.get("CHECKOUT", "").partition("@")[0]  # another's BiomedCoOp beside ours
+    root = Path(args.output)
+    if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
+        root = root / file_name(checkout)
     if args.setting == "base2new":
         root = root / "base2new" / ("test_new" if subsample == "new" else "train_base")
-    dataset = data_name(args.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.ROOT)
-    shots, setting = cfg.DATASET.NUM_SHOTS, "nctx{}_csc{}_ctp{}"
-    folder = seeds_folder(root, dataset, shots, cfg.TRAINER.NAME, cfg.MODEL.BACKBONE.NAME, setting.format(*context))
+    dataset = file_name(data_name(args.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.ROOT))
+    shots, setting = cfg.DATASET.NUM_SHOTS, file_name("nctx{}_csc{}_ctp{}".format(*context))
+    folder = seeds_folder(root, dataset, shots, cfg.TRAINER.NAME, cfg.MODEL.BACKBONE.NAME, setting)
     return folder / f"seed{cfg.SEED}"
 
 
@@ -190,19 +180,18 @@ def finished(cfg, args: argparse.Namespace, read: Callable[[Any], tuple] | None 
     Raises:
         UserError: the folder holds results of other settings, images, sentences or weights; names which.
     """
-    from dassl.utils import read_json
     from trainers.digests import differing, of_sentences
-    from trainers.results import config_digest
+    from trainers.results import config_digest, read_results
 
     path = Path(cfg.OUTPUT_DIR) / "metrics.json"
-    if not path.is_file():
+    if not os.path.lexists(path):
         return False
-    record = read_json(path)
-    found, expected = record.get("hashes", {}), {"config": config_digest(cfg)}
+    record = read_results(path)
+    found, expected = record["hashes"], {"config": config_digest(cfg)}
     if found.get("config") == expected["config"]:
         dataset, digests = (read or data_of)(cfg)
-        count = record.get("sentences_per_class", 0)
-        expected |= digests | {"sentences": of_sentences(cfg, dataset, count), "learned": _learned(cfg, args, record)}
+        sentences = of_sentences(cfg, dataset, record["sentences_per_class"])
+        expected |= digests | {"sentences": sentences, "learned": _learned(cfg, args, record)}
     if different := differing(found, expected):
         raise UserError(
             f"Expected {path} to come from a run like this one, but its run had other {different}: choose another "

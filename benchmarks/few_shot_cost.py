@@ -24,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+from dassl.writing import atomic_write, write_json  # noqa: E402
+
 EPOCHS, BATCH, TEST_IMAGES, TOGETHER = 100, 4, 1717, 3  # BTMRI's test set
 WORDS = ["bright", "dark", "normal", "brain", "lung", "kidney", "glioma", "meningioma", "pituitary", "mass", "tumor"]
 PEAK = "what arithmetic alone would take"
@@ -60,7 +62,7 @@ def write_images(root: Path, count: int) -> Path:
         for i in range(4):
             Image.fromarray(rng.integers(0, 256, (256, 256, 3), dtype=np.uint8)).save(folder / f"{i}.png")
         sentences[name] = [f"an image showing {'the ' * (i % 25)}{name} of {i}" for i in range(50)]
-    (root / "prompts.json").write_text(json.dumps({"prompts": sentences}))
+    write_json({"prompts": sentences}, root / "prompts.json")
     return root
 
 
@@ -204,7 +206,8 @@ def picture(results: dict, path: Path) -> None:
     )
     axes.legend(frameon=False, fontsize=8)
     axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=150)
+    with atomic_write(path, "wb") as file:
+        figure.savefig(file, format="png", dpi=150)
 
 
 def main() -> None:
@@ -242,7 +245,7 @@ def main() -> None:
             results["runs"].append(
                 {"classes": count, "shots": shots, "seconds": totals(found, results["vocabulary"], count, shots)}
             )
-        (args.out / "few_shot_cost.json").write_text(json.dumps(results, indent=1) + "\n")
+        write_json(results, args.out / "few_shot_cost.json")
     print(f"{machine}, {pace(results):.0f} GFLOP/s in a float32 matrix product")
     print(f"vocabulary field, once for a backbone: {results['vocabulary']:.0f} s\n")
     report(results, print)

@@ -1,6 +1,7 @@
 """The digests by which contents are known, and a memo of them, so that a file is read once and not at every run."""
 
 import os
+import re
 import time
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -10,15 +11,26 @@ from typing import ClassVar
 from platformdirs import user_cache_dir
 
 from dassl.errors import UserError
-from dassl.utils import writing
+from dassl.writing import open_to_append, writing
 
 FRESH = 2 * 10**9  # nanoseconds; no file system's clock is coarser
 LINES_AT_ONCE = 1000  # a killed run loses no more
+BLOCK = 1024 * 1024  # bytes that are read at once
+LINE = re.compile(rb"([0-9a-f]{32})\t([0-9a-f]{32})")
 
 
 def content_digest(content: bytes) -> bytes:
     """Return the 16 bytes by which a content is known."""
     return blake2b(content, digest_size=16).digest()
+
+
+def file_digest(path: str) -> bytes:
+    """Return `content_digest` of a file, which is not held in memory as a whole."""
+    found = blake2b(digest_size=16)
+    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a name that is not UTF-8 too
+        while block := file.read(BLOCK):
+            found.update(block)
+    return found.digest()
 
 
 def store_root(root: str | Path | None = None) -> Path:
@@ -33,7 +45,9 @@ class Digests:
     programs can set back the first time, not the second. As in git, a file that changed less than two seconds ago is
     not remembered, because it could change once more without another time.
 
-    The memo is a text file that only grows, a line per file: several processes may append to it at once.
+    The memo is a text file that only grows, a line per file: several processes may append to it at once. It tells no
+    name of a file, since a line is two digests of 32 hex digits: of the content, and of path, size, times and inode.
+    Who may write to it decides which features a file is taken to have, so a store is for people who trust each other.
 
     Args:
         root: folder of the memo, as `store_root` has it.
@@ -76,35 +90,28 @@ class Digests:
             stat = os.stat(name)  # noqa: PTH116 - several times as fast as a Path's, for many files
             key = b"%d %d %d %d " % (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
             key += os.fsencode(os.path.abspath(name))  # noqa: PTH100 - bytes, since not every name is UTF-8
+            key = content_digest(key)
             if key in self.memo:
                 return self.memo[key]
-            digest = content_digest(Path(name).read_bytes())
+            digest = file_digest(name)
         except OSError as error:
             raise UserError(
                 f"Expected a readable file at {name}, but got: {error.strerror or error}: check the data folder."
             ) from error
-        if now - stat.st_ctime_ns > FRESH and b"\n" not in key:
+        if now - stat.st_ctime_ns > FRESH:
             self.memo[key] = digest
-            lines.append(digest.hex().encode() + b"\t" + key + b"\n")
+            lines.append(f"{digest.hex()}\t{key.hex()}\n".encode())
         return digest
 
     def _read(self) -> dict[bytes, bytes]:
         lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
-        pairs = (line.partition(b"\t") for line in lines)
-        memo = {}
-        for value, _, key in pairs:
-            if len(value) == 32 and key:
-                try:
-                    memo[key] = bytes.fromhex(value.decode())
-                except ValueError:  # two processes wrote at once where appending is not atomic: read that file again
-                    continue
-        return memo
+        # Others are left out: of two processes that wrote at once where appending is not atomic, or of older memos.
+        whole = filter(None, map(LINE.fullmatch, lines))
+        return {bytes.fromhex(line[2].decode()): bytes.fromhex(line[1].decode()) for line in whole}
 
     def _append(self, lines: list[bytes]) -> None:
         """Write and forget `lines`: at the end, in one piece, whoever else writes."""
         if lines:
-            with writing(self.path):
-                self.path.parent.mkdir(parents=True, exist_ok=True)
-                with self.path.open("ab", buffering=0) as file:
-                    file.write(b"".join(lines))
+            with open_to_append(self.path, private=True) as file, writing(self.path):
+                file.write(b"".join(lines))
             lines.clear()

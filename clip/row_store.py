@@ -14,7 +14,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from dassl.errors import UserError
-from dassl.utils import atomic_write
+from dassl.writing import atomic_write
 
 MERGE_ABOVE = 64  # small files in a folder
 SMALL = 100_000  # rows; a larger file is left as it is, or every merge would copy the whole table
@@ -30,7 +30,8 @@ class RowStore:
     another machine removes from a network disk ends the process.)
 
     Each `put` writes a file of its own that appears whole or not at all, so that writers never meet. Many small files
-    are merged now and then. A key that is in two files has the same row in both.
+    are merged now and then. A key that is in two files has the same row in both. Only the owner may read them, since
+    they follow from patients' images.
     """
 
     def __init__(self, folder: str | Path):
@@ -71,7 +72,7 @@ class RowStore:
         """
         packed = _packed(keys)
         order = np.argsort(packed)
-        with atomic_write(self._new(), "wb") as file:
+        with atomic_write(self._new(), "wb", private=True) as file:
             _write_head(file, packed[order], rows.shape[1])
             file.write(np.ascontiguousarray(rows[order], dtype=np.float32))
         self._refresh()
@@ -122,7 +123,7 @@ class RowStore:
         keys, first = np.unique(np.concatenate([file.keys for file in files]), return_index=True)
         ends = np.cumsum([len(file.keys) for file in files])
         origin = np.searchsorted(ends, first, side="right")  # the file of each row
-        with atomic_write(self._new(), "wb") as target:
+        with atomic_write(self._new(), "wb", private=True) as target:
             _write_head(target, keys, files[0].width)
             for start in range(0, len(keys), ROWS_AT_ONCE):
                 places, origins = first[start : start + ROWS_AT_ONCE], origin[start : start + ROWS_AT_ONCE]

@@ -59,7 +59,8 @@ class Checkout:
 
     def __str__(self) -> str:
         clashes = f"; ours stay for {', '.join(self.clashes)}, which it has too" if self.clashes else ""
-        return f"Trainers of {self.folder}: {', '.join(self.names) or 'none'}{clashes}"
+        names = ", ".join(self.names) or "none"
+        return f"Running the code of {self.folder}, as --with asks; its trainers: {names}{clashes}"
 
     # --------------------------------------------------------------------------------------------------- settings
 

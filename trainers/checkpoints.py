@@ -4,7 +4,11 @@ import contextlib
 import hashlib
 import io
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from torch import Tensor
 
 from dassl.errors import UserError
 from dassl.utils import load_checkpoint, save_checkpoint
@@ -18,7 +22,7 @@ def save(state: dict, folder: Path, quiet: bool = False) -> None:
 
 def epochs(folder: Path) -> set[int]:
     """The epochs that `folder` holds a checkpoint of."""
-    found = (re.fullmatch(r"model\.pth\.tar-(\d+)", path.name) for path in folder.glob("model.pth.tar-*"))
+    found = (re.fullmatch(r"model\.pth\.tar-(\d{1,9})", path.name) for path in folder.glob("model.pth.tar-*"))
     return {int(match[1]) for match in found if match}
 
 
@@ -52,7 +56,7 @@ def load(folder: Path, epoch: int) -> dict:
     """The checkpoint of `epoch`.
 
     Raises:
-        UserError: it is not there; says which epochs are.
+        UserError: it is not there, and says which epochs are; or it is damaged, or no checkpoint of a run.
     """
     path = folder / f"model.pth.tar-{epoch}"
     if not path.is_file():
@@ -61,4 +65,38 @@ def load(folder: Path, epoch: int) -> dict:
             f"Expected the checkpoint {path}, but {f'only epochs {found} are there' if found else 'there is none'}: "
             "train first, or name another --model-dir or --load-epoch."
         )
-    return load_checkpoint(str(path))
+    state = load_checkpoint(path)
+    if problem := _problem(state):
+        raise UserError(f"Expected what a run has learned in {path}, but {problem}: train again.")
+    return state
+
+
+def _problem(state: Any) -> str | None:
+    """What is wrong with the content of a checkpoint; None if nothing is."""
+    if not isinstance(state, dict):
+        return f"it holds a {type(state).__name__}"
+    kinds = {"state_dict": dict, "epoch": int, "classnames": list, "backbone": str, "hashes": dict}
+    for key, kind in kinds.items():
+        if not isinstance(state.get(key, kind()), kind) or (key not in state and key != "hashes"):
+            return f'its "{key}" is no {kind.__name__}'
+    tensors = state["state_dict"].values()
+    return None if all(isinstance(value, Tensor) for value in tensors) else 'its "state_dict" holds other than tensors'
+
+
+@contextlib.contextmanager
+def fitting(folder: Path) -> Iterator[None]:
+    """Name `folder` if what it holds does not fit what it is loaded into.
+
+    Raises:
+        UserError: names, shapes or kinds of tensors differ.
+    """
+    try:
+        yield
+    except (RuntimeError, KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        if isinstance(error, UserError):
+            raise
+        words = " ".join(str(error).split())[:300]
+        raise UserError(
+            f"Expected the state of a run like this one in {folder}, but it does not fit ({words}): remove the folder "
+            "to begin again."
+        ) from error

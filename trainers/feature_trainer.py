@@ -299,10 +299,11 @@ class FeatureTrainer(TrainerX):
                     f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                     "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
                 )
-            self._models[name].load_state_dict(state["state_dict"])
-            if "optimizer" in state:
-                self._optims[name].load_state_dict(state["optimizer"])
-                self._scheds[name].load_state_dict(state["scheduler"])
+            with checkpoints.fitting(Path(directory) / name):
+                self._models[name].load_state_dict(state["state_dict"])
+                if "optimizer" in state:
+                    self._optims[name].load_state_dict(state["optimizer"])
+                    self._scheds[name].load_state_dict(state["scheduler"])
         print(f"Resuming from epoch {epoch} of {self.max_epoch} in {directory}")
         return epoch
 

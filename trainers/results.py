@@ -5,6 +5,7 @@ import json
 import platform
 from importlib import metadata
 from pathlib import Path, PurePath
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -12,16 +13,20 @@ from yacs.config import CfgNode
 
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.errors import UserError
 from dassl.evaluation import metrics
 from dassl.names import shared_name
+from dassl.reading import MB, read_json
 from dassl.sheet import csv_lines
-from dassl.utils import atomic_write, device_name, write_json
+from dassl.utils import device_name
+from dassl.writing import atomic_write, write_json
 from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
 INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
 INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 INCIDENTAL += ("INPUT.INTERPOLATION",)  # as the backbone says
+RESULTS_LIMIT = 16 * MB
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "dassl")
 
 
@@ -70,6 +75,21 @@ def device_record(trainer) -> dict[str, str | None]:
         "precision": trainer.backbone.precision,
         "cuda": torch.version.cuda if gpu else None,
     }
+
+
+def read_results(path: Path) -> dict[str, Any]:
+    """Return what `write_results` left in a run's metrics.json.
+
+    Raises:
+        UserError: it is no file of its own, too large, or holds something else.
+    """
+    record = read_json(path, RESULTS_LIMIT, links=False)
+    if isinstance(record, dict):
+        record = {"hashes": {}, "sentences_per_class": 0, "loaded": False} | record  # of earlier versions
+        counted = isinstance(record["sentences_per_class"], int) and 0 <= record["sentences_per_class"] < 10**6
+        if counted and isinstance(record["hashes"], dict):
+            return record
+    raise UserError(f"Expected the results of a run in {path}, but it holds something else: remove it to run again.")
 
 
 def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: dict[str, float]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import multiprocessing
+import secrets
 import shutil
 import sys
 from collections.abc import Iterator
@@ -17,10 +18,13 @@ from PIL import Image
 from tqdm import tqdm
 
 from dassl.errors import UserError
+from dassl.reading import read_json
+from dassl.writing import atomic_write, write_json, writing
 
 from . import registry
 
 MARKER = "phantom.json"
+MARKER_LIMIT = 10_000  # bytes
 README = """These are phantoms, not medical images.
 
 Every picture in this folder was drawn by a program (datasets/phantoms, renderer version {version}) from random
@@ -54,7 +58,7 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
     phantom = registry.find(name)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
-    target, partial_, old = root / phantom.name, root / f".{phantom.name}.partial", root / f".{phantom.name}.old"
+    target, old = root / phantom.name, root / f".{phantom.name}.old"
     wanted = {"phantom": phantom.name, "version": registry.VERSION, "counts": asdict(counts)}
     if _marker(target) == wanted:
         return
@@ -66,12 +70,13 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
                 f"Expected a phantom folder or nothing at {target}, found a folder without {MARKER}: "
                 "move it away, or choose another root for the phantoms."
             )
-        shutil.rmtree(partial_, ignore_errors=True)  # what a killed process left
-        from dassl.utils import writing  # loads torch, which the processes that draw do without
-
+        for left in root.glob(f".{phantom.name}.partial*"):  # by a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         with writing(target):
+            partial_ = root / f".{phantom.name}.partial-{secrets.token_hex(8)}"
+            partial_.mkdir()
             _render(phantom.name, partial_, counts, progress)
-            (partial_ / MARKER).write_text(json.dumps(wanted, indent=1) + "\n")
+            write_json(wanted, partial_ / MARKER)
         shutil.rmtree(old, ignore_errors=True)
         if target.exists():
             target.rename(old)
@@ -89,8 +94,8 @@ def is_marked(folder: str | Path) -> bool:
 def _marker(folder: Path) -> dict | None:
     """What the marker of a rendered folder says; None where there is none that can be read."""
     try:
-        found = json.loads((folder / MARKER).read_text())
-    except (OSError, ValueError):
+        found = read_json(folder / MARKER, limit=MARKER_LIMIT)
+    except (OSError, UserError):
         return None
     return found if isinstance(found, dict) else None
 
@@ -116,8 +121,12 @@ def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
         )
         for _ in bar:
             pass
-    (folder / f"split_{name}.json").write_text(json.dumps(split))
-    (folder / "README.txt").write_text(README.format(name=name, version=registry.VERSION))
+    for file, text in (
+        (f"split_{name}.json", json.dumps(split)),
+        ("README.txt", README.format(name=name, version=registry.VERSION)),
+    ):
+        with atomic_write(folder / file) as stream:
+            stream.write(text)
 
 
 def _draw(name: str, folder: Path, job: tuple[str, str, tuple[int, int]]) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
+from dassl.writing import atomic_write
+
 from .canvas import SIZE
 from .registry import PHANTOMS, sample
 from .spec import Phantom
@@ -33,9 +35,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("build/phantoms"), help="folder of the sheets")
     parser.add_argument("--columns", type=int, default=8, help="pictures per class and style")
     args = parser.parse_args()
-    args.out.mkdir(parents=True, exist_ok=True)
     for key, phantom in PHANTOMS.items():
-        contact_sheet(phantom, args.columns).save(args.out / f"{key}.png")
+        with atomic_write(args.out / f"{key}.png", "wb") as file:
+            contact_sheet(phantom, args.columns).save(file, "PNG")
         print(args.out / f"{key}.png")
 
 

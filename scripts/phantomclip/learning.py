@@ -13,6 +13,8 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from tqdm import tqdm
 
+from dassl.writing import atomic_write, open_to_append
+
 WARM_UP = 100  # steps
 
 
@@ -52,14 +54,13 @@ class Learning:
                 part.load_state_dict(state[name])
         for epoch in range(first, self.epochs):
             loss = train_epoch(epoch)
-            fresh = self.checkpoint.with_suffix(".partial")
-            torch.save({"epoch": epoch, **{name: part.state_dict() for name, part in self.parts.items()}}, fresh)
-            fresh.replace(self.checkpoint)
+            with atomic_write(self.checkpoint, "wb") as file:
+                torch.save({"epoch": epoch, **{name: part.state_dict() for name, part in self.parts.items()}}, file)
             say(self.log, f"{self.stage}, epoch {epoch}: loss {loss:.4f}, {time.time() - self.started:.0f} s")
 
 
 def say(log: Path, line: str) -> None:
     """One line on the console and in the log."""
     tqdm.write(line)
-    with log.open("a") as file:
-        file.write(line + "\n")
+    with open_to_append(log) as file:
+        file.write(f"{line}\n".encode())

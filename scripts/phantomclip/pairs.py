@@ -12,6 +12,7 @@ from zlib import crc32
 import numpy as np
 from tqdm import tqdm
 
+from dassl.writing import atomic_write
 from datasets.phantoms import PHANTOMS, VERSION, caption, sample
 from datasets.phantoms.canvas import SIZE
 
@@ -30,11 +31,9 @@ class Pairs:
         content = crc32(json.dumps(self.cases).encode())
         file = cache / f"pairs_v{VERSION}_{content:08x}.npz"
         if not file.is_file():
-            cache.mkdir(parents=True, exist_ok=True)
             images, attributes = self._render(workers)
-            fresh = file.with_suffix(".partial.npz")
-            np.savez(fresh, images=images, attributes=json.dumps(attributes))
-            fresh.replace(file)
+            with atomic_write(file, "wb") as target:
+                np.savez(target, images=images, attributes=json.dumps(attributes))
         with np.load(file) as stored:
             self.images: np.ndarray = stored["images"]
             self.attributes: list[list[str]] = json.loads(str(stored["attributes"]))

@@ -6,13 +6,14 @@ Two small towers that open_clip builds by itself: its modified ResNet for small 
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import open_clip
 import torch
-from safetensors.torch import save_file
+from safetensors import torch as tensors
 from transformers import BertConfig
+
+from dassl.writing import atomic_write
 
 FOLDER, WEIGHTS = Path("clip/phantomclip"), "open_clip_model.safetensors"
 IMAGE_SIZE, CONTEXT_LENGTH = 96, 77
@@ -46,7 +47,8 @@ def write_configs(folder: Path, vocab_size: int) -> None:
     config = json.loads(json.dumps(OPEN_CLIP_CONFIG))
     for key in ("hf_model_name", "hf_tokenizer_name"):
         config["model_cfg"]["text_cfg"][key] = folder.as_posix()
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    with atomic_write(folder / "open_clip_config.json") as file:
+        file.write(json.dumps(config, indent=2) + "\n")
     BertConfig(
         vocab_size=vocab_size,
         hidden_size=192,
@@ -68,18 +70,14 @@ def new_model(folder: Path) -> torch.nn.Module:
 
 def install(work: Path, folder: Path) -> None:
     """Bring a trained model from the folder it was built in to the folder it is used from, weights last."""
-    folder.mkdir(parents=True, exist_ok=True)
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", WEIGHTS):
-        fresh = folder / f"{name}.partial"
-        shutil.copyfile(work / name, fresh)
-        fresh.replace(folder / name)
+        with atomic_write(folder / name, "wb") as file:
+            file.write((work / name).read_bytes())
     write_configs(folder, json.loads((work / "config.json").read_text())["vocab_size"])
 
 
 def save_weights(folder: Path, model: torch.nn.Module) -> None:
     """Write the weights as fp16, whole or not at all."""
     half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
-    fresh = folder / f"{WEIGHTS}.partial"
-    save_file(half, fresh, metadata={"format": "pt"})
-    fresh.chmod(0o644)
-    fresh.replace(folder / WEIGHTS)
+    with atomic_write(folder / WEIGHTS, "wb") as file:
+        file.write(tensors.save(half, metadata={"format": "pt"}))

@@ -67,7 +67,7 @@ def main() -> None:
         words = choose_words(args.new_vocabulary, args.datasets)
         tower.write_configs(work, len(words))
         vocabulary.write_tokenizer(work, words)
-        args.log.write_text("")
+        args.log.unlink(missing_ok=True)
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     model = tower.new_model(work).to(memory_format=torch.channels_last)
     with torch.no_grad():  # a word without a meaning stays without an embedding

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from dassl.writing import atomic_write
 from datasets.phantoms import PHANTOMS
 from datasets.phantoms.captions import JOINTS, NAMINGS, OPENINGS
 
@@ -70,15 +71,19 @@ def _most_common(counts: Counter[str]) -> list[str]:
 def write_tokenizer(folder: Path, vocabulary: list[str]) -> None:
     """Write the tokenizer's files as transformers reads them."""
     ids = {token: i for i, token in enumerate(vocabulary)}
-    _tokenizer(ids).save(str(folder / "tokenizer.json"))
-    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     settings = {
         "tokenizer_class": "BertTokenizer",
         "do_lower_case": True,
         "model_max_length": CONTEXT_LENGTH,
         **{f"{name}_token": f"[{name.upper()}]" for name in ("pad", "unk", "cls", "sep", "mask")},
     }
-    (folder / "tokenizer_config.json").write_text(json.dumps(settings, indent=2) + "\n")
+    for name, text in (
+        ("tokenizer.json", _tokenizer(ids).to_str(pretty=True)),
+        ("vocab.txt", "\n".join(vocabulary) + "\n"),
+        ("tokenizer_config.json", json.dumps(settings, indent=2) + "\n"),
+    ):
+        with atomic_write(folder / name) as file:
+            file.write(text)
 
 
 def _tokenizer(ids: dict[str, int]) -> Tokenizer:

@@ -1,6 +1,7 @@
 """Digests of files: remembered, and never those of what a file held before."""
 
 import os
+import re
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,14 +16,13 @@ from dassl.errors import UserError
 @pytest.fixture
 def reads(monkeypatch) -> list[Path]:
     """The files that were read to be digested, in order."""
-    found, real = [], Path.read_bytes
+    found, real = [], digests.file_digest
 
-    def read_bytes(path: Path) -> bytes:
-        if path.name != "digests.tsv":
-            found.append(path)
+    def file_digest(path: str) -> bytes:
+        found.append(Path(path))
         return real(path)
 
-    monkeypatch.setattr(Path, "read_bytes", read_bytes)
+    monkeypatch.setattr(digests, "file_digest", file_digest)
     return found
 
 
@@ -124,7 +124,31 @@ def test_any_name_of_a_file_will_do(tmp_path, reads, later, name):
     for _ in range(2):
         another_process()
         assert Digests(tmp_path).of(path) == content_digest(b"picture")
-    assert len(reads) == (2 if b"\n" in name else 1)
+    assert len(reads) == 1
+
+
+def test_a_name_forges_no_line_and_is_not_told(tmp_path, later):
+    """A folder called "class, line break, digest, tab, state and path of another file" gave that file its digest."""
+    victim = tmp_path / "victim.png"
+    victim.write_bytes(b"picture")
+    root, stat = tmp_path / "store", victim.stat()
+    state = f"{stat.st_size} {stat.st_mtime_ns} {stat.st_ctime_ns} {stat.st_ino} "
+    keys = [f"{state}{victim}", content_digest(f"{state}{victim}".encode()).hex()]
+    for number, key in enumerate(keys):
+        folder = Path(f"{tmp_path}/class{number}\n{'0' * 32}\t{key}\n")
+        folder.mkdir(parents=True)
+        (folder / "DOE_John.png").write_bytes(b"other")
+        Digests(root).of(folder / "DOE_John.png")
+    another_process()
+    assert Digests(root).of(victim) == content_digest(b"picture")
+    memo = (root / "digests.tsv").read_bytes()
+    assert b"DOE" not in memo and b"victim" not in memo and re.fullmatch(rb"([0-9a-f]{32}\t[0-9a-f]{32}\n){3}", memo)
+    assert stat_of(root / "digests.tsv") == 0o600 and stat_of(root) == 0o700
+
+
+def stat_of(path: Path) -> int:
+    """The rights to a file."""
+    return path.stat().st_mode & 0o777
 
 
 def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
@@ -140,9 +164,10 @@ def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
-def test_a_memo_without_room_is_named(tmp_path, later):
+def test_a_memo_without_room_is_named(tmp_path, later, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"picture")
-    (tmp_path / "digests.tsv").symlink_to("/dev/full")
+    full = open("/dev/full", "ab", buffering=0)  # noqa: PTH123, SIM115
+    monkeypatch.setattr(digests, "open_to_append", lambda *_, **__: full)
     with pytest.raises(UserError, match=r"Expected to write .*digests\.tsv, but got: No space left on device"):
         Digests(tmp_path).of(tmp_path / "a.png")
 

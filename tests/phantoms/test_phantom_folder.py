@@ -87,11 +87,12 @@ def test_what_a_killed_process_left_is_not_taken_for_finished(tmp_path, monkeypa
     with pytest.raises(KeyboardInterrupt):
         prepare("btmri", tmp_path, progress=False, counts=FEW)
     monkeypatch.undo()
-    assert (tmp_path / ".BTMRI.partial").is_dir() and not (tmp_path / "BTMRI").exists()
-    (tmp_path / ".BTMRI.partial" / "rubbish.png").write_text("")
+    (left,) = tmp_path.glob(".BTMRI.partial-*")
+    assert not (tmp_path / "BTMRI").exists()
+    (left / "rubbish.png").write_text("")
     prepare("btmri", tmp_path, progress=False, counts=FEW)
     assert (tmp_path / "BTMRI" / MARKER).is_file()
-    assert not (tmp_path / "BTMRI" / "rubbish.png").exists() and not (tmp_path / ".BTMRI.partial").exists()
+    assert not (tmp_path / "BTMRI" / "rubbish.png").exists() and not left.exists()
 
 
 def test_two_processes_at_once_make_one_folder(tmp_path):

@@ -78,8 +78,8 @@ def test_numbers_of_shots_are_any_and_no_others(flags, tmp_path, capsys):
         ("OPTIM:\n\tLR: 0.1\n", "cannot start any token"),
         ("OPTIM:\n  LRR: 0.1\n", "OPTIM.LRR"),
         ("OPTIM:\n  LR: fast\n", "OPTIM.LR"),
-        ("- OPTIM\n", "list"),
-        (None, "No such file"),
+        ("- OPTIM\n", "it holds ['OPTIM']"),
+        (None, "there is none"),
     ],
 )
 def test_a_config_file_that_cannot_be_merged_is_named(flags, tmp_path, capsys, text, words):
@@ -88,14 +88,14 @@ def test_a_config_file_that_cannot_be_merged_is_named(flags, tmp_path, capsys, t
         path.write_text(text)
     assert train.main(flags("CoOp", more=("--config-file", path))) == 1
     err = capsys.readouterr().err
-    assert f"Expected settings of this program in {path}, but: " in err and words in err and err.count("\n") == 1
+    assert str(path) in err and words in err and err.count("\n") == 1
 
 
 @pytest.mark.parametrize("opts", [("OPTIM.LRR", 1), ("OPTIM.LR",), ("OPTIM.LR", "fast"), ("OPTIM.LR.X", 3)])
 def test_a_setting_that_does_not_exist_is_named(flags, capsys, opts):
     assert train.main(flags("CoOp", *opts)) == 1
     err = capsys.readouterr().err
-    assert "Expected settings of this program in the settings " in err and "OPTIM.LR" in err and err.count("\n") == 1
+    assert "in the settings of the command line" in err and "OPTIM.LR" in err and err.count("\n") == 1
 
 
 def test_sentence_tells_users_mistakes_from_bugs():

@@ -133,7 +133,7 @@ def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
             [word for name in SPACE["BiomedCoOp"] for word in (f"TRAINER.BIOMEDCOOP.{name}", "2.0")],
             "fixes all of them: leave out one of SCCM_LAMBDA, KDSP_LAMBDA, TAU.",
         ),
-        ("vMFCoOp", ("TRAINER.VMFCOOP.LAMBDA", "1"), "Non-existent key"),
+        ("vMFCoOp", ("TRAINER.VMFCOOP.LAMBDA", "1"), "there is no key TRAINER.VMFCOOP.LAMBDA"),
     ],
 )
 def test_errors_are_a_sentence(flags, capsys, trainer, opts, sentence):

@@ -36,9 +36,10 @@ def sentence(error: BaseException) -> str | None:
     """
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in SURROUNDINGS:
+    if isinstance(error, OSError) and error.errno in {*SURROUNDINGS, errno.ELOOP}:
         where = f" {error.filename}" if error.filename else ""
-        return f"Expected to read or write{where}, but got: {error.strerror}: make room, or choose another folder."
+        remedy = "remove the link" if error.errno == errno.ELOOP else "make room"
+        return f"Expected to read or write{where}, but got: {error.strerror}: {remedy}, or choose another folder."
     return None
 
 

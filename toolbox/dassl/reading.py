@@ -50,7 +50,7 @@ def read_bytes(
         raise UserError(f"Expected a readable file at {path}, but it {words}: put the file itself there.") from error
     status = os.fstat(number)
     if not stat.S_ISREG(status.st_mode):
-        os.close(number)  # a folder cannot even be made a file of Python's
+        os.close(number)
         kind = KINDS.get(stat.S_IFMT(status.st_mode), "a device")
         raise UserError(f"Expected a file at {path}, but it is {kind}: put the file itself there.")
     with os.fdopen(number, "rb") as file:

@@ -66,11 +66,13 @@ def atomic_write(
         private: only the owner may read it, and the folders that are made for it.
 
     Raises:
-        UserError: the disk is full, read-only or forbidden, or a folder is a link; names `path`.
+        UserError: the disk is full, read-only or forbidden, a folder has this name or is a link; names `path`.
     """
     path = Path(path)
     if within is not None:
         check_within(path, within)
+    if path.is_dir() and not path.is_symlink():
+        raise UserError(f"Expected to write the file {path}, but there is a folder of that name: move it away.")
     # In the same folder, since a rename is atomic only within one file system.
     temporary = path.with_name(f".{secrets.token_hex(8)}.tmp")
     with writing(path):

@@ -3,6 +3,7 @@
 from yacs.config import CfgNode
 
 from .defaults import DEFAULTS
+from .merge import merge_file, merge_pairs
 
 
 def get_cfg_default() -> CfgNode:
@@ -17,4 +18,4 @@ def clean_cfg(cfg: CfgNode, trainer: str) -> None:
             cfg.TRAINER.pop(key)
 
 
-__all__ = ["clean_cfg", "get_cfg_default"]
+__all__ = ["clean_cfg", "get_cfg_default", "merge_file", "merge_pairs"]

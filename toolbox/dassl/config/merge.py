@@ -1,0 +1,110 @@
+"""Merge yaml files and KEY VALUE pairs into a configuration: each value becomes what its default is, or is refused."""
+
+from ast import literal_eval
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from dassl.console import printable
+from dassl.errors import UserError
+from dassl.reading import read_yaml
+
+LONGEST = 10_000  # characters of a value on a command line
+BOOLEANS = {"true": True, "false": False}
+
+
+def merge_file(cfg: CfgNode, path: str | Path) -> None:
+    """Merge a yaml file into `cfg`.
+
+    yacs itself would run a file that ends in .py, take the folder 2024 for a number, and refuse 1 for 1.0.
+
+    Raises:
+        UserError: the file is not there, is no yaml, or holds what is no setting; names file and key.
+    """
+    if Path(path).suffix not in (".yaml", ".yml"):
+        raise UserError(f"Expected a file of settings that ends in .yaml or .yml, but got {path}: give it that name.")
+    try:
+        values = read_yaml(path)
+    except FileNotFoundError as error:
+        raise UserError(f"Expected a file of settings at {path}, but there is none: correct the path.") from error
+    _merge(cfg, {} if values is None else values, str(path))
+
+
+def merge_pairs(cfg: CfgNode, words: Sequence[str]) -> None:
+    """Merge KEY VALUE KEY VALUE ... as a command line has them into `cfg`.
+
+    Raises:
+        UserError: a key without a value, or what is no setting; names the key.
+    """
+    where = "the settings of the command line"
+    if len(words) % 2:
+        raise UserError(f"Expected a value after each key in {where}, but {printable(words[-1])} has none.")
+    for key, value in zip(words[::2], words[1::2], strict=True):
+        nested: Any = value
+        for part in reversed(key.split(".")):
+            nested = {part: nested}
+        _merge(cfg, nested, where)
+
+
+def _merge(cfg: CfgNode, values: Any, where: str, prefix: str = "") -> None:
+    if not isinstance(values, Mapping):
+        raise UserError(f"Expected settings in {where}, but {prefix.rstrip('.') or 'it'} holds {_shown(values)}.")
+    for key, value in values.items():
+        name = f"{prefix}{key}"
+        if key in cfg and isinstance(cfg[key], CfgNode):
+            _merge(cfg[key], value, where, f"{name}.")
+        elif key in cfg:
+            cfg[key] = _like(value, cfg[key], name, where)
+        elif isinstance(key, str) and cfg.is_new_allowed():
+            cfg[key] = CfgNode(dict(value), new_allowed=True) if isinstance(value, Mapping) else value
+        else:
+            raise UserError(
+                f"Expected settings of this program in {where}, but there is no key {printable(name)}: correct it; the "
+                "config.yaml of a run lists all keys."
+            )
+
+
+def _like(value: Any, default: Any, name: str, where: str) -> Any:
+    """Return `value` as what `default` is.
+
+    Raises:
+        UserError: it is none of that kind.
+    """
+    if isinstance(default, str):
+        found = _literal(value)
+        if isinstance(found, str):
+            return found
+        if isinstance(value, (str, bool, int, float)):
+            return str(value)
+    found = _literal(value)
+    kind = type(default)
+    if default is None or found is None or type(found) is kind:
+        return found
+    if isinstance(default, bool):
+        if isinstance(found, str) and found.lower() in BOOLEANS:
+            return BOOLEANS[found.lower()]
+    elif isinstance(default, float) and type(found) is int:
+        return float(found)
+    elif isinstance(default, int) and isinstance(found, float) and found.is_integer():
+        return int(found)
+    elif isinstance(default, (list, tuple)) and isinstance(found, (list, tuple)):
+        return kind(found)
+    raise UserError(
+        f"Expected a {kind.__name__} such as {default!r} for {name} in {where}, but got {_shown(value)}: correct it."
+    )
+
+
+def _literal(value: Any) -> Any:
+    """What a text stands for, as Python writes numbers, lists, texts and so on; else the text."""
+    if not isinstance(value, str) or len(value) > LONGEST:
+        return value
+    try:
+        return literal_eval(value)
+    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        return value
+
+
+def _shown(value: Any) -> str:
+    return printable(repr(value)[:100])
