@@ -3,7 +3,10 @@
 import re
 from pathlib import Path
 
+from dassl.names import OWN_FOLDER, file_name
 from report.page import Section
+
+AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
 
 
 def shared(found: Section, output: str | Path) -> Section:
@@ -15,9 +18,12 @@ def shared(found: Section, output: str | Path) -> Section:
 def relative(text: str, output: str | Path) -> str:
     """Return `text` with the paths below `output` that it names made relative to it.
 
+    A run's folder that is called after the whole path of a backbone is called so no longer.
+
     >>> relative("/home/alice/runs/btmri/seed1 is unfinished.", "/home/alice/runs")
     'btmri/seed1 is unfinished.'
     """
+    text = AFTER_FOLDER.sub("<folder>", text)
     if Path(output) == Path():
         return text
     place = re.escape(str(Path(output)))

@@ -10,7 +10,6 @@ from report.collect import Run
 from report.methods import SEEDLESS, in_order
 from report.scores import Grid
 
-
 MOST = 200_000  # points of a grid; the paper's Table 1 has 3,780
 
 

@@ -11,7 +11,6 @@ import yaml
 from dassl.console import printable
 from dassl.names import file_name
 from dassl.writing import atomic_write, write_json
-from report.sharing import without_places
 from report.tables import GAP, render
 from tuning.study import Settings, Study
 
@@ -56,7 +55,7 @@ def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
         "seeds": about["seeds"],
         "validation": about["validation"],
         "images": study.about(study.best()).images,
-        "with": without_places(about["settings"]),
+        "with": about["settings"],
         "trials": len(study.trials()),
         "study": study.file.name,
         "date": datetime.date.today().isoformat(),

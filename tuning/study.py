@@ -14,6 +14,7 @@ from dassl.console import printable
 from dassl.errors import DivergedError, UserError
 from dassl.names import shared_name
 from dassl.writing import check_within, make_folder, writing
+from report.sharing import without_places
 from tuning.space import Range, checked
 
 SQLITE = ("-journal", "-wal", "-shm")  # files that SQLite writes beside its own
@@ -123,8 +124,8 @@ class Study:
     def _check(self, found: Any) -> None:
         for name, wanted in self.search.identity.items():
             known = found.get(name) if isinstance(found, dict) else None
-            if name == "backbone" and isinstance(known, str):  # earlier studies have the folder, not its last part
-                known = shared_name(known)
+            with contextlib.suppress(AttributeError, TypeError):  # earlier studies name folders of their machine
+                known = {"backbone": shared_name, "settings": without_places}.get(name, lambda same: same)(known)
             if known != wanted:
                 raise UserError(
                     f"Expected {self.file} to be a study of {name} {wanted}, but it is one of "
