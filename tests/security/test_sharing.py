@@ -27,7 +27,7 @@ SHARED = (".html", ".md", ".tex", ".csv", ".svg", ".png", ".json", ".yaml", ".db
 
 @pytest.fixture
 def home(data_root, tmp_path):  # noqa: F811
-    """A user's folder with images of patients and a model; its path, and files named after persons, are to stay here."""
+    """A user's folder with images of patients and a model; its path and the names of its images are to stay there."""
     home = tmp_path / HOME
     data = shutil.copytree(data_root, home / "data") / "BTMRI"
     for path in list((data / "BTMRI").rglob("*.png")):
@@ -74,8 +74,7 @@ def test_a_run_and_its_report_tell_neither_the_place_nor_the_persons(home, monke
     printed = capsys.readouterr().out
     assert f"DATA={home / 'data'}" in printed and f"OUTPUT={output}" in printed  # on one's own terminal, to be pasted
 
-    pages = [path for path in telling(output, HOME) if "/index.html" in path]
-    assert pages == [] and telling(output, HOME) == []
+    assert telling(output, HOME) == []
     assert set(telling(output, NAME)) == {f"{run.relative_to(output)}/predictions.csv" for run in (first, second)}
     page = (output / "report" / "index.html").read_text()
     assert "local-dir:weights on real images" in page and "Report of 3 runs" in page
@@ -106,7 +105,6 @@ def test_a_study_and_what_it_chose_tell_no_place(home):
     line = ["--trainer", "vMFCoOp", "--datasets", "btmri", "--trials", 1, "--seeds", 101, "--to", home / "configs"]
     words = [str(word) for word in line] + words_of(home)
     assert tuning.main(words) == 0
-    assert telling(home / "configs", HOME, NAME) == [] if len(files(home / "configs")) > 3 else True
     found = files(home / "configs") | files(home / "output")
     assert {Path(path).suffix for path in found} >= {".yaml", ".json", ".csv", ".db"}
     assert [path for path, data in found.items() if HOME.encode() in data or NAME.encode() in data] == []
@@ -193,6 +191,7 @@ def test_shared_names(name, shown):
         ("/home/a/output/x", "/home/a/out", "/home/a/output/x"),
         ("foo/bar o/x", "o", "foo/bar x"),
         ("btmri/seed1. It", ".", "btmri/seed1. It"),
+        ("/o/b/CoOp_local-dir--home-alice-x/n/seed1 is it.", "/o", "b/CoOp_local-dir-<folder>/n/seed1 is it."),
     ],
 )
 def test_paths_relative_to_the_folder_of_runs(text, output, shown):

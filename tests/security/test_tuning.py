@@ -10,9 +10,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dassl.errors import UserError
+from dassl.errors import DivergedError, UserError
 from report import results
 from report.results_document import _chosen
+from report.tables import render
 from tests.security.received import HOSTILE, UNSEEN, bounded
 from tuning import study as studies
 from tuning.outcome import choose, keep, trials_table, yaml_text
@@ -159,15 +160,11 @@ def test_what_is_chosen_is_written_through_no_link_and_below_its_folder(tmp_path
 
 
 def test_reasons_of_failed_trials_are_no_formulas(tmp_path):
-    from dassl.errors import DivergedError
-
     def diverge(drawn):
         raise DivergedError("=cmd|' /C calc'!A0\n\x1b[2J")
 
     found = begun(tmp_path)
     found.run(diverge, lambda trial: None)
-    from report.tables import render
-
     rows = list(csv.reader(render(*trials_table(found), "csv").splitlines()))
     assert [row[-1] for row in rows[1:]] == ["'=cmd|' /C calc'!A0\\n\\x1b[2J"] * 2
 
@@ -177,7 +174,7 @@ def test_reasons_of_failed_trials_are_no_formulas(tmp_path):
 def test_a_tuned_file_holds_the_settings_alone(lines, value):
     text = yaml_text("vMFCoOp", {"TAU_0": value, "LAMBDA_SC": 1.0}, lines)
     assert yaml.safe_load(text) == {"TRAINER": {"VMFCOOP": {"TAU_0": value, "LAMBDA_SC": 1.0}}}
-    assert [line for line in text.splitlines() if not line.startswith("#")][0] == "TRAINER:"
+    assert next(line for line in text.splitlines() if not line.startswith("#")) == "TRAINER:"
 
 
 @pytest.mark.parametrize(
@@ -241,6 +238,6 @@ def test_a_strange_summary_of_a_study_is_a_line_and_the_others_are_shown(tmp_pat
     (tmp_path / "none" / "btmri.json").symlink_to("/dev/zero")
     with bounded():
         (table,), problems = _chosen(tmp_path)
-    assert len(table.splitlines()) == 3 and "TAU\\_0 2" in table.replace("TAU_0", "TAU\\_0")
+    assert len(table.splitlines()) == 3 and "TAU_0 2" in table
     assert len(problems) == 2 and any("strange/btmri.json" in line for line in problems)
     assert str(tmp_path) not in "".join(problems)
