@@ -115,6 +115,21 @@ def link_of_json(path: Path) -> None:
     path.symlink_to(path.parent.with_name("seed1") / path.name)
 
 
+def link_of_settings(path: Path) -> None:
+    put_beside(path, "TRAINER: {VMFCOOP: {SCE: true, LAMBDA_ANC: 1.0, LAMBDA_SC: 1.0}}")
+
+
+def link_of_log(path: Path) -> None:
+    put_beside(path, f"{END}* accuracy: 99.0%\n")
+
+
+def put_beside(path: Path, content: str) -> None:
+    """A link to a file that would do."""
+    elsewhere = path.with_name("elsewhere")
+    elsewhere.write_text(content)
+    path.symlink_to(elsewhere)
+
+
 END = "Finish training\n=> result\n"
 DAMAGE = {
     "metrics: pipe": other("metrics.json", os.mkfifo),
@@ -157,6 +172,7 @@ DAMAGE = {
     "seconds: number": record(seconds=3),
     "config: pipe": other("config.yaml", os.mkfifo),
     "config: zeros": other("config.yaml", zeros),
+    "config: link": other("config.yaml", link_of_settings),
     "config: folder": other("config.yaml", Path.mkdir),
     "config: large": other("config.yaml", large),
     "config: deep": text("config.yaml", "[" * 100_000),
@@ -166,6 +182,7 @@ DAMAGE = {
     "config: object": text("config.yaml", "!!python/object/apply:os.system ['touch PWNED']"),
     "log: pipe": other("log.txt", os.mkfifo, log=True),
     "log: zeros": other("log.txt", zeros, log=True),
+    "log: link": other("log.txt", link_of_log, log=True),
     "log: folder": other("log.txt", Path.mkdir, log=True),
     "log: large": other("log.txt", large, log=True),
     "log: digits": text("log.txt", f"{END}* accuracy: {'1' * 100_000}", log=True),
@@ -217,10 +234,17 @@ def test_a_bad_run_that_no_table_has_a_place_for_is_named_too(output, undrawn):
     for i, more in enumerate(({"trainer": 3}, {"dataset": "W" * 300}, {})):
         put(output / f"strange{i}" / "seed1", document(**more) if more else 3)
     (output / "elsewhere").symlink_to("/")
+    Path(os.fsdecode(b"%s/d\xff/shots_16/CoOp_X/nctx4_cscFalse_ctpend/seed1" % os.fsencode(output))).mkdir(parents=True)
     with bounded():
         assert main([str(output)]) == 0
     page = (output / "report" / "index.html").read_text(encoding="utf-8")
-    for name in ("strange0/seed1", "strange1/seed1", "strange2/seed1", "elsewhere is a symbolic link"):
+    for name in (
+        "strange0/seed1",
+        "strange1/seed1",
+        "strange2/seed1",
+        "elsewhere is a symbolic link",
+        r"d\udcff/shots",
+    ):
         assert name in page
 
 
