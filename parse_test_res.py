@@ -91,7 +91,9 @@ def main(argv: list[str] | None = None) -> int:
     if (args.positional is None) == (args.directory is None):
         cli.error("expected one directory, either alone or after --directory")
     directory = Path(args.positional or args.directory)
-    folders = find_experiments(directory) if args.multi_exp else [directory]
+    folders, left_out = find_experiments(directory) if args.multi_exp else ([directory], [])
+    for run in left_out:
+        print(f"Not counted: {run.problem}", file=sys.stderr)
     summaries = [summary for folder in folders if (summary := summarise(folder, args))]
     if not summaries:
         if not folders:

@@ -55,6 +55,7 @@ setup(
         "test": [
             "pytest>=8",
             "hypothesis>=6.100",
+            "markdown-it-py>=3.0",
             "mpmath>=1.3",
             "nilearn>=0.10.4",
             "openai>=1.30",

@@ -4,19 +4,26 @@ python -m report output
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 
-from dassl.errors import UserError
+from dassl.console import printable
+from dassl.errors import command
+from dassl.names import check_name
+from dassl.writing import atomic_write
 from report import paper
 from report.collect import check_same_data, find_all
+from report.escaping import latex_comment, markdown
 from report.groups import split, usable
 from report.methods import METHODS, SETTING, trainer_name, with_setting
 from report.page import Section, html
 from report.section import Request, section
+from report.sharing import relative, shared
 from report.spans import Wanted
-from report.tables import FORMATS, Table, render
+from report.tables import FORMATS, Table, file_names, render
 
+PAGE = "index.html"
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
 
 
@@ -37,11 +44,18 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--keyword", default="accuracy", help="metric (default: accuracy); the paper's is accuracy")
     parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
     parser.add_argument("--format", default="text", choices=FORMATS, help="of what is printed; files come in all")
+    parser.add_argument(
+        "--with-paths", action="store_true", help="name folders of this machine in the page, which is then not to share"
+    )
     return parser
 
 
 def request(args: argparse.Namespace) -> Request:
-    """The command line, with `--full` filled in; what is named explicitly wins over it."""
+    """Return what the command line asks for, `--full` filled in; what is named explicitly wins over it."""
+    for flag in ("methods", "datasets", "against", "keyword", "setting"):
+        named = getattr(args, flag) or []
+        for word in [named] if isinstance(named, str) else named:
+            check_name(word, flag, f"--{flag}")
     methods = args.methods and [trainer_name(method) for method in args.methods]
     shots, seeds, datasets, novel_shots, ablated = args.shots, args.seeds, args.datasets, None, None
     novel_methods = methods
@@ -51,8 +65,10 @@ def request(args: argparse.Namespace) -> Request:
         methods, novel_shots = methods or list(METHODS.values()), [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
         shots = shots or paper.TABLE1["shots"]
+    output = Path(args.output)
     return Request(
-        output=Path(args.output),
+        output=output,
+        within=_within(Path(args.to or output / "report"), output),
         metric=args.keyword,
         subject=trainer_name(args.against),
         few_shot=Wanted(methods, datasets, shots, seeds),
@@ -61,25 +77,25 @@ def request(args: argparse.Namespace) -> Request:
     )
 
 
-def write(path: Path, text: str) -> None:
-    """A file in one step: what lay there is whole until the new one is."""
-    partial = path.with_name(path.name + ".part")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
-
-
-def write_tables(found: Section, folder: Path) -> None:
-    """Each table as Markdown, LaTeX and CSV; the first two name it and say how to read it."""
+def write_tables(found: Section, folder: Path, within: Path) -> None:
+    """Write each table as Markdown, LaTeX and CSV; the first two name it and say how to read it."""
     for table in (part for part in found.parts if isinstance(part, Table)):
         for style, suffix in SUFFIXES.items():
-            write(folder / f"{table.name}.{suffix}", _document(table, style))
+            write(folder / f"{table.name}.{suffix}", _document(table, style), within)
+
+
+def write(path: Path, text: str, within: Path) -> None:
+    with atomic_write(path, within=within) as file:
+        file.write(text)
 
 
 def _document(table: Table, style: str) -> str:
     body = render(table.headers, table.rows, style)
+    if style == "csv":
+        return f"{body}\n"
     if style == "latex":
-        return f"% {table.title}\n% {table.note}\n{body}\n"
-    return f"{body}\n" if style == "csv" else f"## {table.title}\n\n{body}\n\n{table.note}\n"
+        return f"{latex_comment(table.title)}\n{latex_comment(table.note)}\n{body}\n"
+    return f"## {markdown(table.title)}\n\n{body}\n\n{markdown(table.note, begins=True)}\n"
 
 
 def print_section(found: Section, style: str) -> None:
@@ -93,14 +109,22 @@ def print_section(found: Section, style: str) -> None:
     print()
 
 
+def _within(to: Path, output: Path) -> Path:
+    """The folder that nothing is written outside of: of a report below the runs, theirs, which others may have made."""
+    inner, outer = (Path(os.path.abspath(path)) for path in (to, output))  # noqa: PTH100 - links are not followed
+    return output if outer in inner.parents else to
+
+
+@command
 def main(argv: list[str] | None = None) -> int:
-    """Prints the tables, writes all files and says where; returns 1 where no run has finished."""
+    """Print the tables, write all files and say where; return 1 where no run has finished."""
     args = parser().parse_args(argv)
-    to = Path(args.to or Path(args.output) / "report")
-    runs, remarks = usable(find_all(args.output), args.setting)
+    asked = request(args)
+    to = Path(args.to or asked.output / "report")
+    runs, remarks = usable(find_all(asked.output), args.setting)
     groups, known = split(runs), {name for run in runs for name in run.metrics if "/" not in name}
     for remark in remarks:
-        print(remark, file=sys.stderr)
+        print(printable(remark), file=sys.stderr)
     if not groups:
         expected = "the run folders that scripts/<method>/few_shot.sh and base2new.sh leave"
         print(f"No runs in {args.output}: expected {expected}.", file=sys.stderr)
@@ -108,20 +132,20 @@ def main(argv: list[str] | None = None) -> int:
     if known and args.keyword not in known:
         print(f"No run has {args.keyword!r}: expected one of {', '.join(sorted(known))}.", file=sys.stderr)
         return 1
-    sections = []
-    try:
-        for group in groups:
-            check_same_data(group.runs)
-            folder = to / group.folder
-            folder.mkdir(parents=True, exist_ok=True)
-            sections.append(section(group, request(args), folder))
-            write_tables(sections[-1], folder)
-            print_section(sections[-1], args.format)
-    except UserError as error:  # two runs claim one place in a table, or are of different data
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    write(to / "index.html", html(f"Runs in {args.output}", sections, remarks))
-    print(f"Page: {to / 'index.html'}; tables and pictures: {', '.join(str(to / group.folder) for group in groups)}")
+    sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
+    for group, folder in zip(groups, folders, strict=True):
+        check_same_data(group.runs)
+        sections.append(section(group, asked, folder))
+        write_tables(sections[-1], folder, asked.within)
+        print_section(sections[-1], args.format)
+    title = f"Report of {len(runs)} runs"
+    if args.with_paths:
+        title = f"Runs in {args.output}"
+    else:
+        sections = [shared(each, asked.output) for each in sections]
+        remarks = [relative(remark, asked.output) for remark in remarks]
+    write(to / PAGE, html(title, sections, remarks), asked.within)
+    print(f"Page: {to / PAGE}; tables and pictures: {', '.join(map(str, folders))}")
     return int(not known)
 
 

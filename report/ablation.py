@@ -4,6 +4,7 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.errors import UserError
 from report.collect import Run
 
 METHOD = "vMFCoOp"
@@ -25,20 +26,28 @@ FULL = Terms(True, True, True)
 
 
 def terms(run: Run) -> Terms | None:
-    """Terms that the settings in a run's config.yaml switch on; None where they are needed and not recorded.
+    """Return the terms that the settings in a run's config.yaml switch on; None where they are needed and not recorded.
 
     All methods but vMFCoOp have nothing to switch off, and count as full; so does a run of vMFCoOp that left no
     settings, as those of other code bases do, unless it lies where ablations do.
     """
-    return _recorded(run.path) if run.trainer == METHOD else FULL
+    return _recorded(run.path)[0] if run.trainer == METHOD else FULL
+
+
+def problem(run: Run) -> str:
+    """Return why a run's config.yaml cannot be read; "" where it can, is not there, or is not needed."""
+    return _recorded(run.path)[1] if run.trainer == METHOD else ""
 
 
 @cache
-def _recorded(folder: Path) -> Terms | None:
-    import yaml
+def _recorded(folder: Path) -> tuple[Terms | None, str]:
+    from dassl.reading import read_yaml
 
+    unknown = None if FOLDER in folder.absolute().parts else FULL
     try:
-        settings = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))["TRAINER"][METHOD.upper()]
-        return Terms(bool(settings["SCE"]), bool(settings["LAMBDA_ANC"]), bool(settings["LAMBDA_SC"]))
-    except (OSError, yaml.YAMLError, KeyError, TypeError):
-        return None if FOLDER in folder.resolve().parts else FULL
+        settings = read_yaml(folder / "config.yaml", links=False)["TRAINER"][METHOD.upper()]
+        return Terms(bool(settings["SCE"]), bool(settings["LAMBDA_ANC"]), bool(settings["LAMBDA_SC"])), ""
+    except UserError as error:
+        return unknown, str(error)
+    except (FileNotFoundError, KeyError, TypeError):
+        return unknown, ""

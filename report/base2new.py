@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dassl.errors import command
 from report.collect import Run, check_same_data, find_runs
+from report.compare import NUMBER
 from report.methods import OWN, data_name, default_seeds, seeds_folder
 from report.table3 import AVERAGE_OF_HMS, HM_OF_AVERAGES
 from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, mean_std, render
@@ -77,7 +78,7 @@ def main(argv: list[str] | None = None) -> int:
     args = cli.parse_args(argv)
     if args.seed:
         words = default_seeds(args.trainer) if args.seed == ["default"] else args.seed
-        if not all(str(word).isdigit() for word in words):
+        if not all(NUMBER.fullmatch(str(word)) for word in words):
             cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
         args.seed = [int(word) for word in words]
     if args.dataset == OWN and not args.root:

@@ -1,7 +1,6 @@
 """Run folders to records: metrics.json in full precision, else the log that Dassl prints."""
 
-import json
-import math
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,17 +8,24 @@ from pathlib import Path
 from typing import Any
 
 from dassl.errors import UserError
+from dassl.names import LONGEST, OWN_FOLDER, check_name, file_name
+from dassl.reading import MB, read_text
 from report.methods import SEEDLESS
+from report.record import LARGEST, read_record, whole
+from report.tree import SEED, is_run_file, look, natural
 
 TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
 TESTED = re.compile(r"=> result")
 EPOCH = re.compile(r"\bepoch \[\d+/\d+\]")
-PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+\.?\d*(?:[eE][-+]?\d+)?) *%")
+# Each part is one that no other part can match, so that the time a line takes grows no faster than its length.
+PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?) *%")
 LAYOUT = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
-SEED = re.compile(r"seed_?(\d+)$")
 PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
 ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
+LOGS = 20  # of one run, the newest
+LINE = 500  # characters of a log's line that are looked at
+PLACE = f"{OWN_FOLDER}<folder>"  # a backbone of which only the run's folder tells, in a name made from a path
 WORDS = {
     "test": "test images",
     "support": "training images",
@@ -36,7 +42,8 @@ class Run:
     """One run folder; `metrics` are in percent and empty unless the run finished, `problem` says why it did not.
 
     `rendered`: its images are phantoms; `phantom`: they are, or its backbone was trained on phantoms. `hashes` are the
-    digests of its images and weights, as far as it left any.
+    digests of its images and weights, `versions` those of packages, as far as it left any. `named_after` is the part of
+    its path that stands for the backbone: it tells apart two folders that bear one name.
     """
 
     path: Path
@@ -52,6 +59,8 @@ class Run:
     seconds: float | None = None
     problem: str = ""
     hashes: Mapping[str, str | None] = field(default_factory=dict)
+    versions: Mapping[str, str | None] = field(default_factory=dict)
+    named_after: str = ""
 
     @property
     def finished(self) -> bool:
@@ -71,25 +80,49 @@ def parse_log(text: str, test_log: bool = False) -> dict[str, float]:
 
 
 def read_run(folder: str | Path, test_log: bool = False) -> Run:
-    """Record of one run folder; what is missing, half-written or unfinished becomes a record with a `problem`."""
+    """Record of one run folder; what is missing, half-written, unfinished or strange makes it one with a `problem`."""
     folder = Path(folder)
-    found = _from_path(folder)
-    document = folder / "metrics.json"
-    if document.is_file():
-        return Run(folder, **_from_document(document, found))
-    logs = sorted(folder.glob("log.txt*"), reverse=True)  # Dassl appends the time to the name of a second log
+    found: dict[str, Any] = {}
+    try:
+        found = _from_path(folder)
+        names = [path.name for path in folder.iterdir()]
+        if "metrics.json" in names:
+            return Run(folder, **found | _from_record(folder / "metrics.json", found))
+        return _from_logs(folder, found, sorted(filter(is_run_file, names), reverse=True), test_log)
+    except UserError as error:
+        return Run(folder, **found, problem=str(error))
+    except OSError as error:
+        return Run(folder, **found, problem=f"{folder} cannot be read ({error.strerror}): change its rights.")
+
+
+def _from_logs(folder: Path, found: dict[str, Any], logs: list[str], test_log: bool) -> Run:
+    """The newest log that shows a result; raises a UserError where none can be read."""
     if not logs:
         problem = f"{folder} holds neither metrics.json nor log.txt: run its script again to fill it."
         return Run(folder, **found, problem=problem)
-    for log in logs:
-        text = log.read_text(encoding="utf-8", errors="replace")
+    problem = ""
+    for log in (folder / name for name in logs[:LOGS]):
+        try:
+            text = read_log(log)
+        except UserError as error:
+            problem = problem or str(error)
+            continue
         if ROOT.search(text) or PHANTOMS.search(text):
             found["rendered"] = bool(PHANTOMS.search(text))
         found["phantom"] = found["rendered"] or found["backbone"] == PHANTOM_BACKBONE
         if metrics := parse_log(text, test_log):
             return Run(folder, **found, metrics=metrics)
-    hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
-    return Run(folder, **found, problem=f"{log} does not reach the result that ends a run: {hint}.")
+        hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
+        problem = problem or f"{log} does not reach the result that ends a run: {hint}."
+    return Run(folder, **found, problem=problem)
+
+
+def read_log(path: Path) -> str:
+    """The first and the last megabyte of a log, and the first characters of each line: where marks and results are."""
+    text = read_text(path, MB, links=False, strict=False, last=True)
+    if path.stat().st_size > MB:
+        text = f"{read_text(path, MB, links=False, strict=False, first=True)}\n{text}"
+    return "\n".join(line[:LINE] for line in text.splitlines())
 
 
 def find_runs(directory: str | Path, test_log: bool = False) -> list[Run]:
@@ -97,24 +130,52 @@ def find_runs(directory: str | Path, test_log: bool = False) -> list[Run]:
     directory = Path(directory)
     if _holds_run(directory):
         return [read_run(directory, test_log)]
-    folders = [folder for folder in _subfolders(directory) if _holds_run(folder) or SEED.search(folder.name)]
-    return [read_run(folder, test_log) for folder in folders]
+    return [
+        _link(folder) if folder.is_symlink() else read_run(folder, test_log)
+        for folder in _subfolders(directory)
+        if folder.is_symlink() or _holds_run(folder) or SEED.search(folder.name)
+    ]
 
 
 def find_all(directory: str | Path) -> list[Run]:
-    """Records of all run folders below `directory`; logs that only test count, since zero-shot has no others."""
-    experiments = find_experiments(directory)
-    return [run for folder in experiments for run in find_runs(folder, test_log=True)]
+    """Records of all run folders below `directory`, and of what could not be looked into, which has a `problem`.
+
+    Logs that only test count, since zero-shot has no others.
+    """
+    experiments, left_out = find_experiments(directory)
+    runs = [run for folder in experiments for run in find_runs(folder, test_log=True)]
+    known = {run.path for run in runs}
+    return runs + [run for run in left_out if run.path not in known]
 
 
-def find_experiments(directory: str | Path) -> list[Path]:
-    """Folders below `directory`, at any depth, that hold run folders; a sub-folder without any is listed itself."""
-    experiments = []
-    for folder in _subfolders(Path(directory)):
-        runs = {file.parent for name in ("metrics.json", "log.txt*") for file in folder.rglob(name)}
-        runs |= {seed for seed in folder.rglob("seed*") if seed.is_dir() and SEED.search(seed.name)}
-        experiments += sorted({run.parent for run in runs if run != folder}, key=_natural) or [folder]
-    return experiments
+def find_experiments(directory: str | Path) -> tuple[list[Path], list[Run]]:
+    """Folders below `directory`, at any depth, that hold run folders, and what could not be looked into.
+
+    A sub-folder without any is listed itself. The second is a list of records with a `problem`: links, which are not
+    followed, and folders that are too deep, too many or may not be read.
+    """
+    directory = Path(directory)
+    tree = look(directory)
+    parents: dict[str, set[Path]] = {folder.name: set() for folder in _subfolders(directory) if not folder.is_symlink()}
+    for run in tree.runs:
+        top, *below = run.relative_to(directory).parts or [""]
+        if below:
+            parents[top].add(run.parent)
+    experiments = [folder for top, each in parents.items() for folder in sorted(each or [directory / top], key=natural)]
+    left_out = [_link(path) for path in sorted(tree.links, key=natural)]
+    left_out += [Run(path, problem=f"{path} cannot be looked into: too deep, or no right to.") for path in tree.unread]
+    if tree.cut:
+        words = "holds more files and folders than are looked at: only some of its runs are here; name a folder in it"
+        left_out.append(Run(directory, problem=f"{directory} {words}."))
+    return experiments, left_out if directory.is_dir() else []
+
+
+def _link(path: Path) -> Run:
+    problem = f"{path} is a symbolic link, which is not followed: put the folder itself there, or report on that one."
+    try:
+        return Run(path, **_from_path(path), problem=problem)
+    except UserError:
+        return Run(path, problem=problem)
 
 
 def check_same_data(runs: Iterable[Run]) -> None:
@@ -147,60 +208,52 @@ def check_same_data(runs: Iterable[Run]) -> None:
 
 
 def _from_path(folder: Path) -> dict[str, Any]:
-    text = folder.resolve().as_posix()
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
+    text, where = path.as_posix(), str(folder)
     found = match.groupdict() if (match := LAYOUT.search(text)) else {}
-    seed = SEED.search(folder.resolve().name)
-    backbone = found.get("backbone") or ""
+    for key in ("dataset", "trainer", "backbone"):
+        if found.get(key):
+            check_name(found[key], key, f"the path {where}")
+    seed = SEED.search(path.name)
+    named_after = found.get("backbone") or ""
+    backbone = PLACE if named_after.startswith(file_name(OWN_FOLDER)) else named_after
     return {
         "dataset": found.get("dataset", ""),
         "trainer": found.get("trainer", ""),
         "backbone": backbone,
-        "shots": int(found["shots"]) if found else None,
-        "seed": int(seed[1]) if seed else None,
+        "shots": whole(int(found["shots"]), "shots", where) if found else None,
+        "seed": whole(int(seed[1]), "the seed", where) if seed else None,
         "subsample": next((kind for part, kind in SUBSAMPLES.items() if f"/{part}/" in text), "all"),
         "phantom": backbone == PHANTOM_BACKBONE,
         "rendered": backbone == PHANTOM_BACKBONE,  # a guess, until a log or a document tells
+        "named_after": named_after,
     }
 
 
-def _from_document(path: Path, found: dict[str, Any]) -> dict[str, Any]:
-    try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-        metrics, hashes = _finite(_flatten(document["metrics"])), dict(document.get("hashes", {}))
-        seconds = sum(document.get("seconds", {}).values()) or None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        problem = f"{path} is half-written or no result of a run: delete it and run its script again."
-        return found | {"problem": problem}
-    given = {key: document[key] for key in found if document.get(key) is not None}
+def _from_record(path: Path, found: dict[str, Any]) -> dict[str, Any]:
+    record = read_record(path)
     # where a run lies says what it is compared with; the document has the registry's name ("COVID_19" in covid/)
-    given |= {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
-    rendered = bool(document.get("phantom"))
-    named = given.get("backbone", found["backbone"]) == PHANTOM_BACKBONE
-    given |= {"rendered": rendered, "phantom": rendered or bool(document.get("phantom_backbone", named))}
-    return found | given | {"metrics": metrics, "seconds": seconds, "hashes": hashes}
-
-
-def _flatten(metrics: dict[str, Any]) -> Iterable[tuple[str, float]]:
-    for name, value in metrics.items():
-        if isinstance(value, dict):
-            yield from ((f"{name}/{key}", number) for key, number in _flatten(value))
-        elif value is not None:
-            yield name, float(value)
+    given = record.names | {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
+    phantom = record.phantom_backbone
+    if phantom is None:
+        phantom = given.get("backbone", found["backbone"]) == PHANTOM_BACKBONE
+    given |= {"rendered": record.rendered, "phantom": record.rendered or phantom}
+    return given | {key: getattr(record, key) for key in ("metrics", "seconds", "hashes", "versions")}
 
 
 def _finite(metrics: Iterable[tuple[str, float]]) -> dict[str, float]:
-    return {name: value for name, value in metrics if math.isfinite(value)}
+    return {name: value for name, value in metrics if abs(value) <= LARGEST and len(name) <= LONGEST}
 
 
 def _holds_run(folder: Path) -> bool:
-    return (folder / "metrics.json").is_file() or any(folder.glob("log.txt*"))
+    try:
+        return any(is_run_file(path.name) for path in folder.iterdir())
+    except OSError:
+        return False
 
 
 def _subfolders(directory: Path) -> list[Path]:
-    if not directory.is_dir():
+    try:
+        return sorted((p for p in directory.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural)
+    except OSError:
         return []
-    return sorted((p for p in directory.iterdir() if p.is_dir() and not p.name.startswith(".")), key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", path.as_posix())]

@@ -5,12 +5,14 @@ python -m report.compare --dataset btmri --shots 16 --backbone PhantomCLIP --met
 
 import argparse
 import os
+import re
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
 from dassl.errors import UserError, command
+from dassl.names import check_name, file_name, shared_name
 from report.collect import PHANTOM_BACKBONE, Run, check_same_data, find_runs
 from report.methods import (
     METHODS,
@@ -20,12 +22,12 @@ from report.methods import (
     ZERO_SHOT,
     data_name,
     fill_command,
-    folder_name,
     seeds_folder,
     trainer_name,
 )
 from report.tables import GAP, Key, by_key, by_shots, mean_std, method_by_shots, paired_difference, render
 
+NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 COLUMNS = {
     "accuracy": "accuracy",
     "macro_f1": "macro-F1",
@@ -70,7 +72,7 @@ def parse_shots(words: list[str], folder: Path) -> list[int]:
     words = " ".join(words).split()
     if words == ["all"]:
         words = [path.name.removeprefix("shots_") for path in folder.glob("shots_*")]
-    if not words or not all(word.isdigit() and int(word) for word in words):
+    if not words or not all(NUMBER.fullmatch(word) and int(word) for word in words):
         found = " ".join(words) or f"no shots_<K>/ in {folder}"
         raise UserError(f"--shots expects numbers such as 1 2 4 8 16, or all; found {found}.")
     return sorted({int(word) for word in words})
@@ -149,19 +151,19 @@ def _first_header(comparison: Comparison) -> str:
 
 
 def picture(args: argparse.Namespace, shots: list[int], values: dict[str, dict[Key, float]], title: str) -> Path:
-    """Writes the PNG of the comparison and returns its path."""
+    """Write the PNG of the comparison and return its path."""
     from report.plots import plot_curves, plot_methods
 
-    name = f"comparison_{folder_name(args.backbone)}.png"
-    folder = Path(args.output) / args.dataset / (f"shots_{shots[0]}" if len(shots) == 1 else "")
-    path = Path(args.png or folder / name)
+    name = f"comparison_{file_name(args.backbone)}.png"
+    folder = Path(args.output) / file_name(args.dataset) / (f"shots_{shots[0]}" if len(shots) == 1 else "")
+    path, within = (Path(args.png), None) if args.png else (folder / name, args.output)
     metric = COLUMNS.get(args.keyword, args.keyword)
     if len(shots) == 1:
         dots = {trainer_name(method): list(each.values()) for method, each in values.items()}
-        plot_methods(dots, path, title, metric, ZERO_SHOT)
+        plot_methods(dots, path, title, metric, ZERO_SHOT, within=within)
     else:
         curves = {trainer_name(method): by_shots(each) for method, each in values.items()}
-        plot_curves(curves, path, title, metric, ZERO_SHOT)
+        plot_curves(curves, path, title, metric, ZERO_SHOT, within=within)
     return path
 
 
@@ -171,6 +173,8 @@ def main(argv: list[str] | None = None) -> int:
     cli = parser()
     args = cli.parse_args(argv)
     args.methods = list(dict.fromkeys(args.methods))
+    for word, flag in [*((method, "methods") for method in args.methods), (args.dataset, "dataset")]:
+        check_name(word, flag, f"--{flag}")
     if args.dataset == OWN and not args.root:
         cli.error("--dataset folder needs --root, the folder of the images, whose name its runs bear")
     args.dataset = data_name(args.dataset, args.root or "")
@@ -182,14 +186,14 @@ def main(argv: list[str] | None = None) -> int:
     if args.reference == subject:
         cli.error(f"--reference {subject} is the method that is compared itself: name another one with --against")
     try:
-        shots = parse_shots(args.shots, Path(args.output) / args.dataset)
+        shots = parse_shots(args.shots, Path(args.output) / file_name(args.dataset))
     except UserError as error:
         cli.error(str(error))
 
     comparison = gather(args, shots)
     values = {method: by_key(runs, args.keyword) for method, runs in comparison.runs.items()}
     if any(values.values()):
-        title = f"{args.dataset}, K = {', '.join(map(str, shots))}, {args.backbone}"
+        title = f"{args.dataset}, K = {', '.join(map(str, shots))}, {shared_name(args.backbone)}"
         title += " (phantom)" if comparison.phantom else ""
         print(f"{title}: mean ± std over seeds, in percent\n")
         if len(shots) == 1:

@@ -10,12 +10,18 @@ from report.methods import fill_command, short_name
 from report.scores import Grid, Scores
 from report.table2 import Ablation
 
+DEFAULT = "output"  # folder of all runs, unless OUTPUT= names another
+
 
 class Gap(NamedTuple):
-    """Missing runs in words, and the command that makes them; finished ones are not run again."""
+    """Missing runs in words, and the command that makes them; finished ones are not run again.
+
+    `shared` is the command with `<folder>` and `<output>` in place of paths of this machine.
+    """
 
     what: str
     command: str
+    shared: str
 
 
 def method_gaps(scores: Sequence[dict[str, Scores]], grid: Grid, group: Group, output: Path, script: str) -> list[Gap]:
@@ -61,8 +67,22 @@ def _gap(
     output: Path,
     script: str,
 ) -> Gap:
-    data = "phantoms" if group.rendered else os.environ.get("DATA", "<folder>")
-    command = fill_command(folder, dataset, shots, group.backbone, data=data, output=output, seeds=seeds, script=script)
+    places = [(os.environ.get("DATA", "<folder>"), str(output)), ("<folder>", DEFAULT)]
+    if output != Path(DEFAULT):
+        places[1] = "<folder>", "<output>"
+    commands = [
+        fill_command(
+            folder,
+            dataset,
+            shots,
+            group.backbone,
+            data="phantoms" if group.rendered else data,
+            output=where,
+            seeds=seeds,
+            script=script,
+        )
+        for data, where in places
+    ]
     kind = {"few_shot": "few-shot", "base2new": "base to novel", "ablation": "of vMFCoOp"}[script]
     seed = f", seed {' '.join(map(str, seeds))}" if seeds else ""
-    return Gap(f"{what} {kind} on {dataset} at K = {' '.join(map(str, shots))}{seed}", command)
+    return Gap(f"{what} {kind} on {dataset} at K = {' '.join(map(str, shots))}{seed}", *commands)

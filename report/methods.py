@@ -5,13 +5,14 @@ wait for PyTorch.
 """
 
 import ast
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.console import IN_NAME
 from dassl.errors import UserError
+from dassl.names import OWN_FOLDER, file_name
 from report import paper
 
 SETTING = "nctx4_cscFalse_ctpend"
@@ -110,22 +111,18 @@ def in_order(trainers: Iterable[str]) -> list[str]:
     return known + sorted(names - set(known))
 
 
-def folder_name(text: str) -> str:
-    """`text` as one safe folder name: `hf-hub:org/model` becomes `hf-hub-org-model`."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
-
-
 def data_name(dataset: str, root: str | Path) -> str:
     """The name under which runs of a data set are kept: that of a user's own images bears their folder's name."""
-    return f"{OWN}-{folder_name(Path(root).expanduser().resolve().name)}" if dataset == OWN else dataset
+    return f"{OWN}-{file_name(Path(root).expanduser().resolve().name)}" if dataset == OWN else dataset
 
 
 def seeds_folder(
     output: str | Path, dataset: str, shots: int, method: str, backbone: str, setting: str = SETTING
 ) -> Path:
     """Folder that holds seed1/, seed2/, ... of one method; names that already end in the backbone are kept."""
-    name, suffix = trainer_name(method), "_" + folder_name(backbone)
-    return Path(output) / dataset / f"shots_{shots}" / (name.removesuffix(suffix) + suffix) / setting
+    name, suffix = file_name(trainer_name(method)), "_" + file_name(backbone)
+    parts = file_name(dataset), f"shots_{shots}", file_name(name.removesuffix(suffix) + suffix), file_name(setting)
+    return Path(output).joinpath(*parts)
 
 
 def fill_command(
@@ -139,9 +136,12 @@ def fill_command(
     seeds: Sequence[int] = (),
     script: str = "few_shot",
 ) -> str:
-    """Shell line that makes the runs of a gap, or a sentence where the method is none of trainers/."""
+    """Shell line that makes the runs of a gap, or a sentence where there is none.
+
+    A backbone of which only the folder's last part is known has `<folder>` before it.
+    """
     if method not in METHODS:
-        return f"train {method} (its runs are read, but trainers/ has no such method)"
+        return f"train {shlex.quote(method)} (its runs are read, but trainers/ has no such method)"
     output = Path(output)
     if output.parent.name == "base2new":  # .../base2new/train_base and test_new come from one script
         output, script = output.parent.parent, "base2new"
@@ -154,6 +154,10 @@ def fill_command(
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
     dataset = OWN if dataset.startswith(f"{OWN}-") else dataset
     file = f"scripts/{method}/{script}.sh"
-    words += ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
-    words += [dataset, shlex.quote(several), shlex.quote(backbone)]
-    return " ".join(words)
+    call = ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
+    if backbone.startswith(OWN_FOLDER) and "/" not in backbone and "<" not in backbone:
+        backbone = f"{OWN_FOLDER}<folder>/{backbone.removeprefix(OWN_FOLDER)}"
+    line = " ".join([*words, shlex.join([*call, dataset, several, backbone])])
+    if IN_NAME.search(line):  # a shell may obey it while it is pasted, whatever stands around it
+        return "no command: a name in it has control characters"
+    return line

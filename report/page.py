@@ -2,14 +2,16 @@
 
 import base64
 from collections.abc import Iterable, Sequence
-from html import escape
+from html import escape as escape_marks
 from pathlib import Path
 from typing import NamedTuple
 
+from dassl.console import printable
 from report import paper
 from report.gaps import Gap
 from report.tables import Table
 
+POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # nothing is fetched, nothing is run
 STYLE = Path(__file__).with_name("page.css")
 
 
@@ -30,6 +32,11 @@ class Section(NamedTuple):
     unfinished: Sequence[str]
 
 
+def escape(text: str) -> str:
+    """Return `text` as HTML that shows it, on one line."""
+    return escape_marks(printable(text))
+
+
 def html(title: str, sections: Sequence[Section], remarks: Iterable[str]) -> str:
     """The page; `remarks` stand above all sections."""
     links = "".join(f'<li><a href="#{_anchor(i)}">{escape(s.title)}</a></li>' for i, s in enumerate(sections))
@@ -39,6 +46,7 @@ def html(title: str, sections: Sequence[Section], remarks: Iterable[str]) -> str
 <html lang="en">
 <head>
 <meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{POLICY}">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
 <title>{escape(title)}</title>

@@ -4,11 +4,14 @@ Each is written as a PNG, and with `svg` as an SVG beside it.
 """
 
 import math
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING
 
+from dassl.console import printable
+from dassl.writing import atomic_write
 from report.tables import mean_std
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "^", "v", "P", "X", "D"]
 GREY = "#555555"
+LONGEST_LABEL = 40
 
 
 def plot_methods(
@@ -28,6 +32,7 @@ def plot_methods(
     metric: str,
     reference: str | None = None,
     svg: bool = False,
+    within: str | Path | None = None,
 ) -> None:
     """Writes a PNG with one row per method: seeds as dots, the mean as a bar; `reference` also as a vertical line."""
     drawn = {name: values for name, values in methods.items() if values}
@@ -40,12 +45,12 @@ def plot_methods(
         axes.scatter(values, _spread(row, len(values)), color=colour, edgecolor="white", s=55, zorder=3)
         label = axes.annotate(mean_std(values), (1.02, row), xycoords=("axes fraction", "data"), va="center")
         label.set_fontfamily("monospace")
-    axes.set_yticks(range(len(drawn)), list(drawn))
+    axes.set_yticks(range(len(drawn)), list(map(short, drawn)))
     axes.set_ylim(len(drawn) - 0.5, -0.5)
     axes.margins(x=0.08)
     axes.set_xlabel(f"{metric} (%): each dot is a seed, each bar their mean")
     axes.grid(axis="x", alpha=0.3)
-    save(figure, axes, path, title, svg)
+    save(figure, axes, path, title, svg, within)
 
 
 def plot_curves(
@@ -55,6 +60,7 @@ def plot_curves(
     metric: str,
     reference: str | None = None,
     svg: bool = False,
+    within: str | Path | None = None,
 ) -> None:
     """Writes a PNG of few-shot curves: a line through each method's means, its seeds as faint dots.
 
@@ -70,12 +76,12 @@ def plot_curves(
         colour, marker = _style(row)
         nudge = 2 ** (step * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
         means = [fmean(values) if values else math.nan for values in curve.values()]
-        axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=name)
+        axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=short(name))
         dots = [(k * nudge, value) for k, values in curve.items() for value in values]
         if dots:
             axes.scatter(*zip(*dots, strict=True), color=colour, s=14, alpha=0.45, linewidths=0)
     if values := [value for each in methods.get(reference, {}).values() for value in each]:
-        axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=reference, zorder=0)
+        axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=short(reference), zorder=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(shots, [str(k) for k in shots])
     axes.minorticks_off()
@@ -83,7 +89,7 @@ def plot_curves(
     axes.set_ylabel(f"{metric} (%): lines are means, dots seeds")
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
-    save(figure, axes, path, title, svg)
+    save(figure, axes, path, title, svg, within)
 
 
 def canvas(height: float) -> tuple["Figure", "Axes"]:
@@ -107,15 +113,44 @@ def _spread(row: int, n: int) -> list[float]:
     return [row + 0.3 * (i / (n - 1) - 0.5) for i in range(n)] if n > 1 else [float(row)]
 
 
-def save(figure: "Figure", axes: "Axes", path: str | Path, title: str, svg: bool) -> None:
-    """Writes a picture as the PNG `path`, and with `svg` as an SVG beside it."""
-    from matplotlib import rc_context
+def short(name: str) -> str:
+    """Return a name as it stands in a picture: on one line, and cut where it would leave no room for the figures."""
+    name = printable(name)
+    name = f" {name}" if name.startswith("_") else name  # Matplotlib leaves such names out of a legend
+    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
 
-    axes.set_title(title, loc="left")
+
+def save(
+    figure: "Figure",
+    axes: "Axes",
+    path: str | Path,
+    title: str,
+    svg: bool = False,
+    within: str | Path | None = None,
+) -> None:
+    """Write a picture as the PNG `path`, and with `svg` as an SVG beside it.
+
+    Args:
+        figure, axes: what is drawn.
+        path: the PNG.
+        title: above the picture; like every text in it, it is drawn as it is written, with no mathematics in it.
+        svg: write an SVG as well.
+        within: folder that both must lie in, as for `atomic_write`.
+    """
+    from matplotlib import rc_context
+    from matplotlib.text import Text
+
+    axes.set_title(printable(title), loc="left")
     axes.spines[["top", "right"]].set_visible(False)
+    for text in figure.findobj(Text):
+        text.set_parse_math(False)
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=150, format="png")
+    files = {path: {"format": "png", "dpi": 150}}
     if svg:
-        with rc_context({"svg.hashsalt": path.name}):  # the same figure gives the same file
-            figure.savefig(path.with_suffix(".svg"), format="svg", metadata={"Date": None})
+        files[path.with_suffix(".svg")] = {"format": "svg", "metadata": {"Date": None}}
+    # The salt: the same figure gives the same file. The rest is of texts that are made while it is drawn.
+    with rc_context({"svg.hashsalt": path.name, "text.parse_math": False}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the tables have the name
+        for file_path, options in files.items():
+            with atomic_write(file_path, "wb", within=within) as file:
+                figure.savefig(file, **options)

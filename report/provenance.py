@@ -1,7 +1,6 @@
 """Where figures come from: dates, commits, versions, machine."""
 
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -9,7 +8,11 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from dassl.errors import UserError
+from dassl.names import check_name
+from dassl.reading import MB, read_json
+from dassl.writing import write_json
 from report.collect import Run, find_all
+from report.record import whole
 from report.tables import render
 
 BEGUN = "begun.json"  # in a folder of runs: the commits that they were begun at, and the versions of their phantoms
@@ -32,16 +35,31 @@ def commit() -> str:
 def begun(folder: Path) -> dict:
     """The "commits" that runs below `folder` were begun at, with their first dates, and the versions of "phantoms"."""
     path = folder / BEGUN
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"commits": {}, "phantoms": []}
+    try:
+        found = read_json(path, MB, links=False)
+    except FileNotFoundError:
+        return {"commits": {}, "phantoms": []}
+    try:
+        commits = {
+            check_name(k, "commit", str(path)): check_name(v, "date", str(path)) for k, v in found["commits"].items()
+        }
+        return {
+            "commits": commits,
+            "phantoms": [whole(version, "a version", str(path)) for version in found["phantoms"]],
+        }
+    except (KeyError, TypeError, AttributeError) as error:
+        raise UserError(
+            f"Expected commits and versions of phantoms in {path}, but got {error!r}: remove it."
+        ) from error
 
 
 def note(folder: Path, phantoms: Iterable[int]) -> None:
     """Remember that runs are made below `folder` now, of these versions of the phantoms."""
-    from dassl.utils import write_json
-
     before = begun(folder)
     versions = sorted({*before["phantoms"], *phantoms})
-    write_json({"commits": {commit(): today(), **before["commits"]}, "phantoms": versions}, folder / BEGUN)
+    write_json(
+        {"commits": {commit(): today(), **before["commits"]}, "phantoms": versions}, folder / BEGUN, within=folder
+    )
 
 
 def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
@@ -51,7 +69,7 @@ def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
     from datasets.phantoms.folder import MARKER
 
     paths = [PHANTOM_ROOT / PHANTOMS[name].name / MARKER for name in datasets if name in PHANTOMS]
-    found = {json.loads(path.read_text(encoding="utf-8"))["version"] for path in paths if path.is_file()}
+    found = {whole(read_json(path, MB)["version"], "the version", str(path)) for path in paths if path.is_file()}
     return {version for version in found if version > VERSION}
 
 
@@ -61,20 +79,13 @@ def check(folder: Path) -> None:
     A run's own hashes do not tell: that of its split is of paths, and in that of its settings the phantoms' version is
     one of many.
     """
-    weights = {fingerprint for run in find_all(folder) if (fingerprint := _document(run)["hashes"].get("backbone"))}
+    weights = {fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.hashes.get("backbone"))}
     for what, found in (("versions of the phantoms", begun(folder)["phantoms"]), ("weights", sorted(weights))):
         if len(found) > 1:
             raise UserError(
                 f"Expected all runs in {folder} to have the same {what}, but they have {', '.join(map(str, found))}: "
                 "something was changed while or since they ran; run them again with another --output."
             )
-
-
-def _document(run: Run) -> dict:
-    """A run's metrics.json, with its hashes and versions, empty where it has none."""
-    path = run.path / "metrics.json"
-    document = json.loads(path.read_text(encoding="utf-8")) if run.finished and path.is_file() else {}
-    return {"hashes": {}, "versions": {}} | document
 
 
 def today() -> str:
@@ -104,6 +115,6 @@ def versions(runs: Iterable[Run]) -> str:
     """Versions of the packages that the runs used, all where they differ."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
-        for name, version in _document(run)["versions"].items():
+        for name, version in run.versions.items():
             found.setdefault(name, {})[version] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

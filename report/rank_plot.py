@@ -2,13 +2,15 @@
 
 from pathlib import Path
 
-from report.plots import GREY, canvas, save
+from report.plots import GREY, canvas, save, short
 from report.ranks import Ranking
 
 ROW, BAR = 0.55, 0.3  # heights of a name and of a bar, where a rank is 1 wide
 
 
-def plot_ranks(ranking: Ranking, path: str | Path, title: str, svg: bool = False) -> None:
+def plot_ranks(
+    ranking: Ranking, path: str | Path, title: str, svg: bool = False, within: str | Path | None = None
+) -> None:
     """Writes a PNG: average ranks on a line, bars below it that join methods which are not told apart."""
     k, levels = len(ranking.ranks), _levels(ranking)
     names_top = -ROW - BAR * max(levels, default=0)
@@ -21,6 +23,7 @@ def plot_ranks(ranking: Ranking, path: str | Path, title: str, svg: bool = False
 
     margin = 0.06 * (k - 1)
     for i, (name, rank) in enumerate(ranking.ranks.items()):
+        name = short(name)
         left = i < (k + 1) // 2  # the better half on the left, the best and the worst on top
         y = names_top - ROW * (i if left else k - 1 - i)
         end = 1 - margin if left else k + margin
@@ -42,7 +45,7 @@ def plot_ranks(ranking: Ranking, path: str | Path, title: str, svg: bool = False
     axes.set_xlim(1 - 8 * margin, k + 8 * margin)
     axes.set_ylim(bottom, 1.8)
     axes.axis("off")
-    save(figure, axes, path, title, svg)
+    save(figure, axes, path, title, svg, within)
 
 
 def _levels(ranking: Ranking) -> list[int]:

@@ -18,19 +18,20 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-import yaml
-
 import train
 from dassl.errors import command
+from dassl.names import file_name
+from dassl.reading import read_text, read_yaml
+from dassl.writing import atomic_write
 from grid.__main__ import KEY
 from grid.__main__ import main as grid
 from report import paper
-from report.__main__ import write
 from report.ablation import FOLDER, METHOD
-from report.methods import METHODS, folder_name, short_name, trainer_name, with_setting
+from report.methods import METHODS, short_name, trainer_name, with_setting
 from report.provenance import check, drawn_meanwhile, note
 from report.results_document import text
-from tuning.space import SPACE, options
+from report.sharing import without_places
+from tuning.space import SPACE, checked, options
 
 ROOT = Path(__file__).parents[1]
 BACKBONE = "PhantomCLIP"
@@ -61,7 +62,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     """The flags, the first KEY ends them; and what follows from them: folders, methods and data sets of each table."""
     flags = list(itertools.takewhile(lambda word: not KEY.fullmatch(word), argv))
     args = parser().parse_args(flags)
-    args.opts, args.command = list(argv[len(flags) :]), shlex.join(["bash", "scripts/results.sh", *argv])
+    args.opts, args.command = (
+        list(argv[len(flags) :]),
+        shlex.join(["bash", "scripts/results.sh", *without_places(argv)]),
+    )
     args.default, args.tuned = (Path(args.output) / name for name in ("default", "tuned"))
     args.methods = [short_name(trainer_name(method)) for method in args.methods]
     args.with_novel = [method for method in with_setting("base2new") if method in args.methods]
@@ -72,13 +76,20 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def tuned_file(args: argparse.Namespace, method: str, dataset: str) -> Path:
-    return Path(args.configs) / trainer_name(method) / "tuned" / folder_name(BACKBONE) / f"{dataset}.yaml"
+    folder = Path(args.configs) / file_name(trainer_name(method)) / "tuned" / file_name(BACKBONE)
+    return folder / f"{file_name(dataset)}.yaml"
 
 
-def tuned_settings(path: Path) -> list[str]:
-    """The settings of a config file as KEY VALUE words."""
-    methods = yaml.safe_load(path.read_text(encoding="utf-8"))["TRAINER"]
-    return [word for method, settings in methods.items() for word in options(method, settings)]
+def tuned_settings(path: Path, trainer: str) -> list[str]:
+    """Return the settings of a trainer in a config file as KEY VALUE words.
+
+    Raises:
+        UserError: it holds anything else than numbers of the method's search space.
+    """
+    found = read_yaml(path)
+    for key in ("TRAINER", trainer.upper()):
+        found = found[key] if isinstance(found, dict) and list(found) == [key] else None
+    return options(trainer, checked(found, SPACE[trainer], str(path), every=False))
 
 
 def ablation_rows() -> list[list[str]]:
@@ -108,8 +119,9 @@ def grids(args: argparse.Namespace) -> Iterator[list[str]]:
         if args.novel:
             yield grid_of(output, method, *novel, *off, setting="base2new")
     for method, dataset in itertools.product(args.pair, args.chosen):
-        if (path := tuned_file(args, method, dataset)).is_file():
-            yield grid_of(args.tuned, [method], [dataset], args.shots, args.paired_seeds, *tuned_settings(path))
+        if (path := tuned_file(args, method, dataset)).exists():
+            settings = tuned_settings(path, trainer_name(method))
+            yield grid_of(args.tuned, [method], [dataset], args.shots, args.paired_seeds, *settings)
 
 
 def run(args: argparse.Namespace) -> bool:
@@ -135,7 +147,7 @@ def run(args: argparse.Namespace) -> bool:
 
 def kept(document: Path) -> str:
     """What stands above the written part."""
-    return document.read_text(encoding="utf-8").partition(MARK)[0] if document.is_file() else FIRST
+    return read_text(document).partition(MARK)[0] if document.exists() else FIRST
 
 
 @command
@@ -150,8 +162,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     blocks, missing = text(args)
     document = Path(args.to)
-    document.parent.mkdir(parents=True, exist_ok=True)
-    write(document, kept(document) + "\n\n".join([MARK, *blocks]) + "\n")
+    words = kept(document) + "\n\n".join([MARK, *blocks]) + "\n"
+    with atomic_write(document) as file:
+        file.write(words)
     for line in missing:
         print(f"missing: {line}")
     print(f"Written: {document}; pictures: {Path(args.output) / 'report'}")

@@ -1,21 +1,27 @@
 """The text of docs/RESULTS.md: tables of the runs with default and with tuned settings."""
 
 import argparse
-import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from dassl.errors import UserError
+from dassl.names import check_name
+from dassl.reading import MB, read_json
 from report import paper
 from report.ablation import METHOD
 from report.collect import find_all
+from report.escaping import markdown
 from report.gaps import Gap
 from report.groups import Group, split, usable
 from report.methods import SETTING, trainer_name
 from report.page import Figure
 from report.provenance import facts
+from report.record import number, whole
 from report.section import Request, few_shot, section
+from report.sharing import relative
 from report.spans import Wanted
 from report.tables import GAP, Table, render
+from tuning.space import SPACE, checked
 
 WARNING = (
     "**These are phantom results.** The images are drawings, and the backbone is a PhantomCLIP of 3 million parameters "
@@ -35,7 +41,8 @@ def text(args: argparse.Namespace) -> Shown:
         against = f"{' and '.join(map(trainer_name, args.pair))}, {len(args.paired_seeds)} seeds"
         blocks, lines = _pair(args, "tuned", args.chosen)
         parts[f"{against}, with the settings of configs/"] = _pair(args, "default", args.datasets)
-        parts[f"{against}, with settings chosen on validation images"] = [*_chosen(Path(args.tuning)), *blocks], lines
+        chosen, problems = _chosen(Path(args.tuning))
+        parts[f"{against}, with settings chosen on validation images"] = [*chosen, *blocks], [*problems, *lines]
     missing = list(dict.fromkeys(line for _, lines in parts.values() for line in lines))
     text = [WARNING, facts(Path(args.output), finished, args.command)]
     for title, (blocks, _) in parts.items():
@@ -50,15 +57,14 @@ def _tables(args: argparse.Namespace) -> Shown:
     trainers = [trainer_name(method) for method in args.methods]
     novel = Wanted([trainer_name(m) for m in args.with_novel], args.novel, [paper.NOVEL_SHOTS], args.seeds)
     ablation = Wanted(None, args.datasets, args.ablation_shots if METHOD in trainers else None, args.seeds)
-    asked = Request(
-        args.default, "accuracy", METHOD, Wanted(trainers, args.datasets, args.shots, args.seeds), novel, ablation
-    )
+    spanned = Wanted(trainers, args.datasets, args.shots, args.seeds), novel, ablation
+    asked = Request(args.default, Path(args.output), "accuracy", METHOD, *spanned)
     blocks, missing = [], []
     for group in _groups(args.default):
         found = section(group, asked, _pictures(args, "tables", group))
         blocks += _markdown(found.parts)
-        missing += [*_lines(found.gaps), *found.unfinished]
-    return (blocks, missing) if blocks else ([NOTHING], [f"all runs of {args.default}"])
+        missing += [*_lines(found.gaps), *(markdown(relative(line, args.output)) for line in found.unfinished)]
+    return (blocks, missing) if blocks else ([NOTHING], [_all_runs("default")])
 
 
 def _pair(args: argparse.Namespace, name: str, datasets: Sequence[str]) -> Shown:
@@ -67,15 +73,19 @@ def _pair(args: argparse.Namespace, name: str, datasets: Sequence[str]) -> Shown
     wanted = Wanted([trainer_name(method) for method in args.pair], datasets, args.shots, args.paired_seeds)
     blocks, missing = [], []
     for group in _groups(folder) if datasets else ():
-        asked = Request(folder, "accuracy", METHOD, wanted, nothing, nothing)
+        asked = Request(folder, Path(args.output), "accuracy", METHOD, wanted, nothing, nothing)
         parts, gaps = few_shot(group, asked, _pictures(args, f"pair_{name}", group))
         blocks += _markdown(parts)
         missing += _lines(gaps)
     if datasets and not blocks:
-        return [NOTHING], [f"all runs of {folder}"]
+        return [NOTHING], [_all_runs(name)]
     return blocks or [
         "Nothing has been tuned yet: `scripts/vmfcoop/tune.sh` and `scripts/biomedcoop/tune.sh` do."
     ], missing
+
+
+def _all_runs(name: str) -> str:
+    return f"all runs of {name}/"
 
 
 def _groups(folder: Path) -> list[Group]:
@@ -83,30 +93,51 @@ def _groups(folder: Path) -> list[Group]:
 
 
 def _pictures(args: argparse.Namespace, name: str, group: Group) -> Path:
-    folder = Path(args.output) / "report" / name / group.folder
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    return Path(args.output) / "report" / name / group.folder
 
 
 def _markdown(parts: Iterable[Table | Figure]) -> list[str]:
     tables = [part for part in parts if isinstance(part, Table)]
-    return [f"### {t.title}\n\n{render(t.headers, t.rows, 'markdown')}\n\n{t.note}" for t in tables]
+    return [
+        f"### {markdown(t.title)}\n\n{render(t.headers, t.rows, 'markdown')}\n\n{markdown(t.note, begins=True)}"
+        for t in tables
+    ]
 
 
 def _lines(gaps: Iterable[Gap]) -> list[str]:
-    return [f"{gap.what}: `{gap.command}`" for gap in gaps]
+    return [f"{markdown(gap.what)}: `{gap.shared}`" for gap in gaps]
 
 
-def _chosen(folder: Path) -> list[str]:
+def _chosen(folder: Path) -> Shown:
     """What the studies below `folder` chose, and what default and chosen settings score on validation images."""
-    rows = []
+    rows, problems = [], []
     for path in sorted(folder.glob("*/*.json")):
-        study = json.loads(path.read_text(encoding="utf-8"))
-        accuracies = [GAP if value is None else f"{value:.2f}" for value in (study["default"], study["accuracy"])]
-        for dataset, settings in study["settings"].items():
-            about = [study["trainer"], dataset, " ".join(map(str, study["shots"])), str(study["trials"])]
-            images = f"{study['images'][dataset]} ({study['validation']})"
-            words = ", ".join(f"{name} {value:g}" for name, value in settings.items())
-            rows.append([*about, images, *accuracies, words])
+        try:
+            rows += _study(path)
+        except UserError as error:
+            problems.append(markdown(relative(str(error), folder)))
+        except (KeyError, TypeError, AttributeError) as error:
+            problems.append(markdown(f"{path.relative_to(folder)} is no summary of a study ({error!r})"))
     headers = ["method", "data set", "K", "trials", "validation images", "default (%)", "chosen (%)", "settings"]
-    return [render(headers, rows, "markdown")] if rows else []
+    return [render(headers, rows, "markdown")] if rows else [], problems
+
+
+def _study(path: Path) -> list[list[str]]:
+    """The rows of one study; raises a UserError, or what Python does, where the file is no summary of one."""
+    study, where = read_json(path, MB, links=False), str(path)
+    trainer = check_name(study["trainer"], "trainer", where)
+    accuracies = [
+        GAP if value is None else f"{number(value, 'an accuracy', where):.2f}"
+        for value in (study["default"], study["accuracy"])
+    ]
+    shots = " ".join(str(whole(k, "shots", where)) for k in study["shots"])
+    validation = check_name(study["validation"], "choice", where)
+    rows = []
+    for dataset, settings in study["settings"].items():
+        check_name(dataset, "data set", where)
+        images = f"{whole(study['images'][dataset], 'images', where)} ({validation})"
+        words = ", ".join(
+            f"{name} {value:g}" for name, value in checked(settings, SPACE[trainer], where, False).items()
+        )
+        rows.append([trainer, dataset, shots, str(whole(study["trials"], "trials", where)), images, *accuracies, words])
+    return rows

@@ -16,16 +16,18 @@ from report.spans import Wanted, span
 from report.table1 import average_table, dataset_table
 from report.table2 import NAMES, Ablation, ablation_table
 from report.table3 import base2new_table
-from report.tables import Table
+from report.tables import Table, file_names
 
 Part = tuple[list[Table | Figure], list[gaps.Gap]]
 
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for: the output folder, where pictures go, the metric, the method compared with all others."""
+    """What is asked for: the folder of runs, the one that nothing is written outside of, the metric, the method
+    compared with all others, and what the tables span."""
 
     output: Path
+    within: Path
     metric: str
     subject: str
     few_shot: Wanted
@@ -53,21 +55,23 @@ def few_shot(group: Group, request: Request, folder: Path) -> Part:
     n = len(grid.datasets)
     where = f"{group.title}, average over {n} data set{'s' if n > 1 else ''}"
     parts: list[Table | Figure] = [average_table(scores, grid, group.source, metric, where)]
-    parts += _curves(scores, grid, grid.datasets, folder / "curves.png", metric, where)
+    parts += _curves(scores, grid, grid.datasets, folder / "curves.png", metric, where, request.within)
     if request.subject in scores and len(scores) > 1:
         parts.append(differences.by_shots_table(scores, grid, request.subject, metric, group.title))
-    parts += _ranking(scores, grid, folder / "ranks.png", group.title)
+    parts += _ranking(scores, grid, folder / "ranks.png", group.title, request.within)
     return parts, gaps.method_gaps([scores], grid, group, request.output, "few_shot")
 
 
 def _datasets(group: Group, request: Request, folder: Path) -> Part:
     scores, grid, metric = _few_shot_scores(group, request)
     parts: list[Table | Figure] = []
-    for dataset in grid.datasets:
+    for dataset, name in zip(grid.datasets, file_names(grid.datasets), strict=True):
         where = f"{dataset}, {group.title}"
-        parts.append(dataset_table(scores, grid, dataset, group.source, metric, group.title))
+        table = dataset_table(scores, grid, dataset, group.source, metric, group.title)
+        parts.append(table._replace(name=f"table1_{name}"))
         if len(grid.datasets) > 1:
-            parts += _curves(scores, grid, [dataset], folder / f"curves_{dataset}.png", metric, where)
+            path = folder / f"curves_{name}.png"
+            parts += _curves(scores, grid, [dataset], path, metric, where, request.within)
     return parts, []
 
 
@@ -78,7 +82,7 @@ def _few_shot_scores(group: Group, request: Request) -> tuple[dict[str, Scores],
 
 
 def _curves(
-    scores: Mapping[str, Scores], grid: Grid, datasets: Sequence[str], path: Path, metric: str, where: str
+    scores: Mapping[str, Scores], grid: Grid, datasets: Sequence[str], path: Path, metric: str, where: str, within: Path
 ) -> list[Figure]:
     """Few-shot curves, or rows of dots where there is one number of shots; only what is complete is drawn."""
     from report.plots import plot_curves, plot_methods
@@ -88,10 +92,11 @@ def _curves(
         return []
     title = f"{metric}, {where}"
     if len(grid.shots) > 1:
-        plot_curves(curves, path, title, metric, ZERO_SHOT, svg=True)
+        plot_curves(curves, path, title, metric, ZERO_SHOT, svg=True, within=within)
     else:
         title += f", K = {grid.shots[0]}"
-        plot_methods({m: curve[grid.shots[0]] for m, curve in curves.items()}, path, title, metric, ZERO_SHOT, svg=True)
+        dots = {method: curve[grid.shots[0]] for method, curve in curves.items()}
+        plot_methods(dots, path, title, metric, ZERO_SHOT, svg=True, within=within)
     return [Figure(path.with_suffix(".svg"), f"Few-shot {title}. Each dot is a seed.")]
 
 
@@ -104,14 +109,14 @@ def _per_seed(scores: Scores, datasets: Sequence[str], shots: int) -> list[float
     return values[:1] if scores.single else values
 
 
-def _ranking(scores: Mapping[str, Scores], grid: Grid, path: Path, where: str) -> list[Figure]:
+def _ranking(scores: Mapping[str, Scores], grid: Grid, path: Path, where: str, within: Path) -> list[Figure]:
     from report.rank_plot import plot_ranks
 
     ranking = ranks.rank(ranks.complete_cases(scores, grid))
     if ranking is None:
         return []
     title = f"Average ranks over {ranking.blocks} complete cases, {where}"
-    plot_ranks(ranking, path, title, svg=True)
+    plot_ranks(ranking, path, title, svg=True, within=within)
     caption = (
         f"{title}. A case is a data set at one number of shots that every method has completed; rank 1 is best. "
         f"Friedman's p = {ranking.p:.2g}; methods joined by a bar differ by less than Nemenyi's critical difference "

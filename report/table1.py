@@ -27,10 +27,10 @@ def average_table(scores: dict[str, Scores], grid: Grid, source: str, metric: st
 
 
 def dataset_table(scores: dict[str, Scores], grid: Grid, dataset: str, source: str, metric: str, where: str) -> Table:
-    """The same on one data set, of which the paper prints nothing."""
+    """The same on one data set, of which the paper prints nothing; the caller names its file."""
     rows = [[m, source, *(scores[m].cell(dataset, k) for k in grid.shots)] for m in grid.methods]
     headers = ["method", "source", *(f"K = {k}" for k in grid.shots)]
-    return Table(f"table1_{dataset}", f"{dataset}: {metric} (%), {where}", headers, rows, PER_SEED)
+    return Table("table1", f"{dataset}: {metric} (%), {where}", headers, rows, PER_SEED)
 
 
 def paper_cell(method: str, shots: int) -> str:

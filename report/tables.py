@@ -3,8 +3,7 @@
 Every std here is the population's (`numpy.std`, divided by n), as Dassl's own script has it.
 """
 
-import csv
-import io
+import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, pstdev
@@ -12,8 +11,12 @@ from typing import NamedTuple
 
 from tabulate import tabulate
 
+from dassl.console import printable
 from dassl.errors import UserError
+from dassl.names import file_name
+from dassl.sheet import csv_lines
 from report.collect import Run
+from report.escaping import markdown
 
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
 GAP = "-"
@@ -28,6 +31,16 @@ class Table(NamedTuple):
     headers: list[str]
     rows: list[list[str]]
     note: str
+
+
+def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return a file name for each name, all different from each other and from `taken`, on any file system."""
+    found, used = [], {name.casefold() for name in taken}
+    for name in map(file_name, names):
+        numbered = (f"{name}-{i}" for i in itertools.count(2))
+        found.append(next(free for free in itertools.chain([name], numbered) if free.casefold() not in used))
+        used.add(found[-1].casefold())
+    return found
 
 
 class Paired(NamedTuple):
@@ -121,11 +134,14 @@ def method_by_shots(methods: Mapping[str, Mapping[Key, float]], shots: Sequence[
 
 
 def render(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str = "text") -> str:
-    """Table of ready-made strings in one of FORMATS; the first column is left-aligned, the others right."""
+    """Table of ready-made strings in one of FORMATS; the first column is left-aligned, the others right.
+
+    Whatever the cells hold is shown as it is: it is no markup, and no formula of a spreadsheet.
+    """
     if style == "csv":
-        stream = io.StringIO()
-        csv.writer(stream, lineterminator="\n").writerows([headers, *rows])
-        return stream.getvalue().rstrip("\n")
+        return "".join(csv_lines([headers, *rows])).rstrip("\n")
+    shown = markdown if style == "markdown" else printable
+    headers, rows = list(map(shown, headers)), [list(map(shown, row)) for row in rows]
     align = ["left", *["right"] * (len(headers) - 1)]
     table = tabulate(rows, headers, FORMATS[style], disable_numparse=True, colalign=align if rows else None)
     return table.replace("±", r"$\pm$").replace("✓", r"\checkmark") if style == "latex" else table

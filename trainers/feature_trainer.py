@@ -22,6 +22,7 @@ from clip.revisions import note_revision
 from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
+from dassl.names import check_name, shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
@@ -277,7 +278,7 @@ class FeatureTrainer(TrainerX):
                 "state_dict": self._models[name].state_dict(),
                 "epoch": epoch + 1,
                 "classnames": self.dm.dataset.classnames,
-                "backbone": self.backbone.name,
+                "backbone": shared_name(self.backbone.name),
                 "hashes": self.hashes,
             }
             if unfinished:
@@ -321,15 +322,17 @@ class FeatureTrainer(TrainerX):
             state = checkpoints.load(folder, epoch)
             self.loaded, self.learned = True, checkpoints.digest(checkpoints.newest(folder, epoch))
             self.loaded_hashes = state.get("hashes", {})
-            if state["backbone"] != self.backbone.name:
+            found, mine = state.get("backbone"), shared_name(self.backbone.name)
+            found = check_name(shared_name(found) if isinstance(found, str) else found, "backbone", str(folder))
+            if found != mine:
                 raise UserError(
-                    f"Expected a checkpoint learned with {self.backbone.name}, but {folder} was learned with "
-                    f"{state['backbone']}: give --backbone {state['backbone']}."
+                    f"Expected a checkpoint learned with {mine}, but {folder} was learned with {found}: give that one "
+                    "by --backbone."
                 )
             backbone = {key: value for key, value in self.hashes.items() if key == "backbone_files"}
             if different := differing(self.loaded_hashes, backbone):
                 raise UserError(
-                    f"Expected a checkpoint learned with this {self.backbone.name}, but {folder} was learned with "
+                    f"Expected a checkpoint learned with this {mine}, but {folder} was learned with "
                     f"other {different}: train again."
                 )
             expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}

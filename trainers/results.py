@@ -1,11 +1,10 @@
 """What a finished run leaves behind: `predictions.csv`, then `metrics.json`, which marks it as finished."""
 
-import csv
 import hashlib
 import json
 import platform
 from importlib import metadata
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import torch
@@ -16,7 +15,9 @@ from clip.build import is_phantom
 from clip.digests import Digests
 from dassl.errors import UserError
 from dassl.evaluation import metrics
+from dassl.names import shared_name
 from dassl.reading import MB, read_json
+from dassl.sheet import csv_lines
 from dassl.utils import device_name
 from dassl.writing import atomic_write, write_json
 from trainers.digests import of_images
@@ -98,14 +99,15 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     for name in ("balanced_accuracy", "auroc", "ece", *extra):
         if figures[name] is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")
-    _write_predictions(folder / "predictions.csv", items, logits, dataset.classnames)
+    paths = [relative_path(item.impath, dataset) for item in items]
+    _write_predictions(folder / "predictions.csv", paths, items, logits, dataset.classnames)
     record = {
         "dataset": cfg.DATASET.NAME,
         "phantom": getattr(dataset, "phantom", False),
         "phantom_backbone": is_phantom(trainer.backbone.name),
         "trainer": cfg.TRAINER.NAME,
-        "backbone": trainer.backbone.name,
         "backbone_revision": trainer.backbone.revision,
+        "backbone": shared_name(trainer.backbone.name),
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,
         "subsample": cfg.DATASET.SUBSAMPLE_CLASSES,
@@ -128,10 +130,19 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     write_json(record, str(folder / "metrics.json"))  # last: it marks the run as finished
 
 
-def _write_predictions(path: Path, items: list, logits: Tensor, classnames: list[str]) -> None:
+def relative_path(impath: str, dataset) -> str:
+    """Return an image's path as the split has it; of one that lies elsewhere its name alone."""
+    try:
+        return PurePath(impath).relative_to(dataset.images).as_posix()
+    except (AttributeError, ValueError):  # a data set of another checkout may have no folder of images
+        return PurePath(impath).name
+
+
+def _write_predictions(path: Path, paths: list[str], items: list, logits: Tensor, classnames: list[str]) -> None:
+    best, shares = logits.argmax(dim=1).tolist(), logits.softmax(dim=1).tolist()
+    rows = [
+        [image, item.classname, classnames[guess], *(f"{p:.6g}" for p in share)]
+        for image, item, guess, share in zip(paths, items, best, shares, strict=True)
+    ]
     with atomic_write(path, newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "label", "predicted", *classnames])
-        for item, best, row in zip(items, logits.argmax(dim=1).tolist(), logits.softmax(dim=1), strict=True):
-            predicted = classnames[best]
-            writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])
+        file.writelines(csv_lines([["path", "label", "predicted", *classnames], *rows], end="\r\n"))

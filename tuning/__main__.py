@@ -21,8 +21,9 @@ from pathlib import Path
 
 import train
 from dassl.errors import command
+from dassl.names import check_name, file_name
 from grid.__main__ import KEY
-from report.methods import folder_name, trainer_name
+from report.methods import trainer_name
 from tuning.outcome import choose, keep, percent
 from tuning.plan import default_settings, objective, search
 from tuning.study import Study
@@ -58,15 +59,17 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     args = parser().parse_args(flags)
     args.opts = list(argv[len(flags) :])
     args.trainer = trainer_name(args.trainer)
+    for dataset in args.datasets:
+        check_name(dataset, "data set", "--datasets")
     args.backbone = args.backbone or ("PhantomCLIP" if args.root == "phantoms" else "BiomedCLIP")
     return args
 
 
 def tune(args: argparse.Namespace, datasets: Sequence[str]) -> None:
     """One study: the trials that are missing, then its files."""
-    name = f"{'_'.join(datasets)}_shots_{'_'.join(map(str, args.shots))}.db"
-    file = Path(args.output) / f"{args.trainer}_{folder_name(args.backbone)}" / name
-    study = Study(file, search(args, datasets))
+    name = file_name(f"{'_'.join(datasets)}_shots_{'_'.join(map(str, args.shots))}")
+    file = Path(args.output) / file_name(f"{args.trainer}_{file_name(args.backbone)}") / f"{name}.db"
+    study = Study(file, search(args, datasets), Path(args.output))
     print(
         f"Tuning {args.trainer} on {', '.join(datasets)}: {len(study.trials())} of {args.trials} trials are in {file}"
     )
@@ -81,11 +84,11 @@ def told(study: Study, trial) -> str:
     """A trial in words."""
     place = f"trial {trial.number + 1}, {len(study.trials())} of {study.search.trials} done"
     if trial.value is None:
-        return f"{place}: failed: {trial.user_attrs['error']}"
-    about, best = trial.user_attrs, study.best()
-    words = " ".join(f"{name} {value:g}" for name, value in about["settings"].items())
+        return f"{place}: failed: {study.error(trial)}"
+    about, best = study.about(trial), study.best()
+    words = " ".join(f"{name} {value:g}" for name, value in about.settings.items())
     return (
-        f"{place}: {trial.value:.2f} % in {about['seconds']:.0f} s with {words} "
+        f"{place}: {trial.value:.2f} % in {about.seconds:.0f} s with {words} "
         f"(best: {best.value:.2f} %, trial {best.number + 1})"
     )
 

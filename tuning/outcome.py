@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 
-from dassl.utils import write_json
-from report.__main__ import write
-from report.methods import folder_name
+import yaml
+
+from dassl.console import printable
+from dassl.names import file_name
+from dassl.writing import atomic_write, write_json
 from report.tables import GAP, render
 from tuning.study import Settings, Study
 
@@ -29,13 +31,13 @@ def choose(study: Study, defaults: Mapping[str, Settings]) -> Chosen:
     """The best trial's settings for all data sets; each one's own default settings where these score more together."""
     best, found = study.best(), {}
     for dataset, settings in defaults.items():
-        tried = [trial for trial in study.trials() if trial.user_attrs.get("settings") == settings]
+        tried = [trial for trial in study.succeeded() if study.about(trial).settings == settings]
         if tried:
-            found[dataset] = tried[0].user_attrs["accuracy"][dataset]
+            found[dataset] = study.about(tried[0]).accuracy[dataset]
     default = fmean(found.values()) if len(found) == len(defaults) else None
     if default is not None and default > best.value:
         return Chosen(defaults, default, default)
-    return Chosen(dict.fromkeys(defaults, best.user_attrs["settings"]), best.value, default)
+    return Chosen(dict.fromkeys(defaults, study.about(best).settings), best.value, default)
 
 
 def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
@@ -52,7 +54,7 @@ def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
         "shots": about["shots"],
         "seeds": about["seeds"],
         "validation": about["validation"],
-        "images": study.best().user_attrs["images"],
+        "images": study.about(study.best()).images,
         "with": about["settings"],
         "trials": len(study.trials()),
         "study": study.file.name,
@@ -61,21 +63,22 @@ def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
         "accuracy": chosen.accuracy,
         "settings": dict(chosen.settings),
     }
-    folder, files = to / about["trainer"] / "tuned" / folder_name(about["backbone"]), []
+    folder, files = to / about["trainer"] / "tuned" / file_name(about["backbone"]), []
     for dataset, settings in chosen.settings.items():
-        files.append(folder / f"{dataset}.yaml")
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        write(files[-1], yaml_text(about["trainer"], settings, origin(summary, dataset)))
+        files.append(folder / f"{file_name(dataset)}.yaml")
+        with atomic_write(files[-1], within=to) as file:
+            file.write(yaml_text(about["trainer"], settings, origin(summary, dataset)))
     files += [study.file.with_suffix(suffix) for suffix in (".json", ".csv")]
-    write_json(summary, files[-2])
-    write(files[-1], render(*trials_table(study), "csv") + "\n")
+    write_json(summary, files[-2], within=study.within)
+    with atomic_write(files[-1], within=study.within) as file:
+        file.write(render(*trials_table(study), "csv") + "\n")
     return files
 
 
 def yaml_text(trainer: str, settings: Settings, about: Sequence[str]) -> str:
     """A config file of settings below lines that say where they come from."""
-    lines = [*(f"# {line}" for line in about), "TRAINER:", f"  {trainer.upper()}:"]
-    return "\n".join([*lines, *(f"    {name}: {value!r}" for name, value in settings.items())]) + "\n"
+    lines = "".join(f"# {printable(line)}\n" for line in about)
+    return lines + yaml.safe_dump({"TRAINER": {trainer.upper(): dict(settings)}}, sort_keys=False)
 
 
 def origin(summary: dict, dataset: str) -> list[str]:
@@ -102,10 +105,10 @@ def trials_table(study: Study) -> tuple[list[str], list[list[str]]]:
     """Headers and rows, a trial each; one that failed has its reason in place of figures."""
     names, rows = list(study.search.space), []
     for trial in study.trials():
-        about = trial.user_attrs
-        settings = about.get("settings", trial.params)
-        figures = [GAP, GAP, GAP, about.get("error", "")]
+        settings, figures = study.params(trial), [GAP, GAP, GAP, study.error(trial)]
         if trial.value is not None:
-            figures[:3] = f"{trial.value:.2f}", f"{about['log_likelihood']:.4f}", f"{about['seconds']:.1f}"
+            about = study.about(trial)
+            settings = about.settings
+            figures[:3] = f"{trial.value:.2f}", f"{about.log_likelihood:.4f}", f"{about.seconds:.1f}"
         rows.append([str(trial.number + 1), *(f"{settings[name]:.3g}" for name in names), *figures])
     return ["trial", *names, "validation accuracy (%)", "log-likelihood", "seconds", "failed"], rows

@@ -10,6 +10,8 @@ from yacs.config import CfgNode
 
 import train
 from dassl.errors import UserError
+from dassl.names import shared_name
+from report.sharing import without_places
 from tuning.space import options, space
 from tuning.study import Search, Settings
 
@@ -60,13 +62,13 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
     data = [training_data(cfg) for cfg in cfgs]
     about = {
         "trainer": args.trainer,
-        "backbone": args.backbone,
+        "backbone": shared_name(args.backbone),
         "phantom": any(phantom for phantom, _ in data),
         "datasets": list(datasets),
         "shots": list(args.shots),
         "seeds": list(args.seeds),
         "validation": args.validation,
-        "settings": list(args.opts),
+        "settings": without_places(args.opts),
         "weights": weights,
         "images": digest([digests for _, digests in data]),
         "config": [config_digest(cfg) for cfg in cfgs],

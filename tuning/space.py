@@ -1,9 +1,12 @@
 """What is searched: the settings of each method, and how far they may go."""
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
+from dassl.console import printable
 from dassl.errors import UserError
+
+LARGEST = 1e9  # of a setting: beyond it is no range of any search
 
 
 class Range(NamedTuple):
@@ -30,6 +33,34 @@ SPACE: dict[str, dict[str, Range]] = {
         "TAU": Range(1.0, 2.5, log=False),
     },
 }
+
+
+def checked(found: Any, space: Mapping[str, Range], where: str, every: bool = True) -> dict[str, float]:
+    """Return `found` if it is settings that a search may have chosen: a finite number for each name of `space`.
+
+    Args:
+        found: read from a file.
+        space: what is searched.
+        where: the file.
+        every: all names must be there.
+
+    Raises:
+        UserError: it is anything else; names it.
+    """
+    known = isinstance(found, dict) and all(isinstance(name, str) and name in space for name in found)
+    if not (known and found and (len(found) == len(space) or not every)):
+        shown = list(found) if isinstance(found, dict) else found
+        raise UserError(
+            f"Expected settings of {', '.join(space)} in {where}, but got {printable(repr(shown)[:100])}: remove it, "
+            "and tune again."
+        )
+    for name, value in found.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
+            raise UserError(
+                f"Expected {name} in {where} to be a number, but got {printable(repr(value)[:100])}: remove it, and "
+                "tune again."
+            )
+    return {name: float(value) for name, value in found.items()}
 
 
 def key(trainer: str, name: str) -> str:

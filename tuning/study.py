@@ -1,16 +1,24 @@
 """An Optuna study in an SQLite file: it can be resumed, and several processes may work on it at once."""
 
 import contextlib
+import math
+import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
+from dassl.console import printable
 from dassl.errors import DivergedError, UserError
-from tuning.space import Range
+from dassl.names import shared_name
+from dassl.writing import check_within, make_folder, writing
+from report.sharing import without_places
+from tuning.space import Range, checked
 
+SQLITE = ("-journal", "-wal", "-shm")  # files that SQLite writes beside its own
+WORDS = 1000  # of a failed trial's reason, in characters
 Settings = dict[str, float]
 Objective = Callable[[Settings], tuple[float, dict[str, Any]]]
 
@@ -52,40 +60,112 @@ def optuna():
     return optuna
 
 
+class About(NamedTuple):
+    """What is remembered of a trial that succeeded; `accuracy` and `images` are of each data set."""
+
+    settings: Settings
+    accuracy: dict[str, float]
+    images: dict[str, int]
+    log_likelihood: float
+    seconds: float
+
+
 class Study:
     """The study in `file`, begun if there is none.
 
+    Whoever gave the file may have written anything into it: what is read from it is checked.
+
+    Args:
+        file: an SQLite file.
+        search: what is searched.
+        within: the folder of studies, which the file lies in; by default the file's own.
+
     Raises:
         UserError: Optuna is not installed.
-        UserError: the file holds a study of something else, or fewer trials are asked for than come first.
+        UserError: the file holds a study of something else, or none, or fewer trials are asked for than come first.
+        UserError: the file, its lock or a folder on the way is a link.
     """
 
-    def __init__(self, file: Path, search: Search):
+    def __init__(self, file: Path, search: Search, within: Path | None = None):
         if search.trials < len(search.first):
             raise UserError(
                 f"Expected --trials {len(search.first)} or more, but got {search.trials}: so many default settings are "
                 "tried first."
             )
         package = optuna()
-        self.file, self.search = file, search
+        self.file, self.search, self.within = file, search, within or file.parent
         self.sampler, self.state = package.samplers.TPESampler, package.trial.TrialState
-        file.parent.mkdir(parents=True, exist_ok=True)
-        self.lock = FileLock(f"{file}.lock")
+        check_within(file, self.within)
+        with writing(file):
+            make_folder(file.parent)
+        for suffix in ("", *SQLITE):
+            check_regular(Path(f"{file}{suffix}"))
+        self.lock = lock(Path(f"{file}.lock"))
         with self.lock:
-            self.study = package.create_study(
-                storage=f"sqlite:///{file}", study_name="tuning", direction="maximize", load_if_exists=True
-            )
-            if "identity" not in self.study.user_attrs:
-                self.study.set_user_attr("identity", search.identity)
+            self.study = self._begin(package)
         self._check(self.study.user_attrs["identity"])
 
-    def _check(self, found: dict[str, Any]) -> None:
+    def _begin(self, package):
+        """The study of the file, which says what it is of."""
+        try:
+            study = package.create_study(
+                storage=f"sqlite:///{self.file}", study_name="tuning", direction="maximize", load_if_exists=True
+            )
+            if "identity" not in study.user_attrs:
+                study.set_user_attr("identity", self.search.identity)
+            return study
+        except Exception as error:  # of Optuna, SQLAlchemy or SQLite: the file is all that they are given
+            words = printable(str(error).splitlines()[0][:200]) if str(error) else type(error).__name__
+            raise UserError(
+                f"Expected a study of this Optuna in {self.file}, but got: {words}: choose another --output, or remove "
+                "the file to begin again."
+            ) from error
+
+    def _check(self, found: Any) -> None:
         for name, wanted in self.search.identity.items():
-            if found.get(name) != wanted:
+            known = found.get(name) if isinstance(found, dict) else None
+            with contextlib.suppress(AttributeError, TypeError):  # earlier studies name folders of their machine
+                known = {"backbone": shared_name, "settings": without_places}.get(name, lambda same: same)(known)
+            if known != wanted:
                 raise UserError(
-                    f"Expected {self.file} to be a study of {name} {wanted}, but it is one of {found.get(name)}: "
-                    "choose another --output, or remove the file to begin again."
+                    f"Expected {self.file} to be a study of {name} {wanted}, but it is one of "
+                    f"{printable(str(known)[:200])}: choose another --output, or remove the file to begin again."
                 )
+
+    def about(self, trial) -> About:
+        """What is remembered of a trial that succeeded.
+
+        Raises:
+            UserError: it is not what a trial leaves; names it.
+        """
+        found, where = trial.user_attrs, f"trial {trial.number + 1} of {self.file}"
+        settings = checked(found.get("settings"), self.search.space, where)
+        try:
+            _finite(trial.value)
+            return About(
+                settings,
+                {str(name): _finite(value) for name, value in found["accuracy"].items()},
+                {str(name): int(_finite(value)) for name, value in found.get("images", {}).items()},
+                _finite(found["log_likelihood"]),
+                _finite(found.get("seconds", 0.0)),
+            )
+        except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
+            raise UserError(
+                f"Expected the scores of {where}, but got {printable(repr(error)[:100])}: remove the file to begin "
+                "again."
+            ) from error
+
+    def params(self, trial) -> Settings:
+        """The settings that the sampler drew for a trial; raises as `about`."""
+        return checked(trial.params, self.search.space, f"trial {trial.number + 1} of {self.file}")
+
+    def error(self, trial) -> str:
+        """Why a trial failed, in words; "" for one that did not."""
+        return str(trial.user_attrs.get("error", ""))[:WORDS]
+
+    def succeeded(self) -> list:
+        """Trials with a value, by number."""
+        return [trial for trial in self.trials() if trial.value is not None]
 
     def trials(self) -> list:
         """Trials that came to an end, by number; interrupted ones did not."""
@@ -98,11 +178,11 @@ class Study:
         Raises:
             UserError: none succeeded; says why the last one failed.
         """
-        succeeded = [trial for trial in self.trials() if trial.value is not None]
+        succeeded = self.succeeded()
         if not succeeded:
-            why = self.trials()[-1].user_attrs["error"]
+            why = self.error(self.trials()[-1])
             raise UserError(f"Expected a trial of {self.file} to succeed, but all failed, the last one so: {why}")
-        return max(succeeded, key=lambda trial: (trial.value, trial.user_attrs["log_likelihood"], -trial.number))
+        return max(succeeded, key=lambda trial: (trial.value, self.about(trial).log_likelihood, -trial.number))
 
     def run(self, objective: Objective, tell: Callable[[Any], None]) -> None:
         """Try settings until all trials are taken; `tell` is called with each one of this process after it.
@@ -168,4 +248,26 @@ class Study:
 
     def _lock(self, number: int) -> FileLock:
         """Held while a trial runs; the operating system opens it when the process ends, however it ends."""
-        return FileLock(self._lock_file(number), timeout=0)
+        return lock(self._lock_file(number), timeout=0)
+
+
+def lock(path: Path, timeout: float = -1) -> FileLock:
+    """A lock on a file that is no link, which would be emptied where it leads."""
+    check_regular(path)
+    return FileLock(path, timeout=timeout)
+
+
+def check_regular(path: Path) -> None:
+    """Raise a UserError if something else than a file lies at `path`, such as a link to one."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if not stat.S_ISREG(mode):
+        raise UserError(f"Expected a file or nothing at {path}, but it is a link or no file: remove it.")
+
+
+def _finite(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ValueError(f"{str(value)[:50]} where a number should be")
+    return float(value)

@@ -125,7 +125,9 @@ def test_experiments_at_any_depth(write_run, write_log, tmp_path):
     for shots in (16, 2):
         write_run(shots=shots)
     (tmp_path / "output" / "empty").mkdir()
-    names = [path.relative_to(tmp_path).as_posix() for path in find_experiments(tmp_path / "output")]
+    experiments, left_out = find_experiments(tmp_path / "output")
+    names = [path.relative_to(tmp_path).as_posix() for path in experiments]
+    assert left_out == []
     tail = "vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend"
     assert names == [f"output/btmri/shots_2/{tail}", f"output/btmri/shots_16/{tail}", "output/empty"]
 

@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from report.compare import main
-from report.methods import METHODS, fill_command, folder_name, seeds_folder, trainer_name
+from report.methods import METHODS, fill_command, seeds_folder, trainer_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"ZeroshotCLIP": (45.0,), "CoOp": (70.0, 71.0, 72.0), "vMFCoOp": (75.0, 74.0, 79.0)}
@@ -121,7 +121,6 @@ def test_runs_as_a_module(runs):
 def test_names():
     assert trainer_name("vmfcoop") == "vMFCoOp"
     assert trainer_name("BiomedCoOp_BiomedCLIP") == "BiomedCoOp_BiomedCLIP"
-    assert folder_name("hf-hub:org/a_b.c") == "hf-hub-org-a_b.c"
     expected = Path("output/btmri/shots_4/BiomedCoOp_BiomedCLIP/nctx4_cscFalse_ctpend")
     for method in ("biomedcoop", "BiomedCoOp", "BiomedCoOp_BiomedCLIP"):
         assert seeds_folder("output", "btmri", 4, method, "BiomedCLIP") == expected

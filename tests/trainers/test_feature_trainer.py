@@ -503,7 +503,7 @@ def test_a_test_predicts_every_image_of_the_split_without_augmentation(build, ca
     log = capsys.readouterr().out
     assert "Evaluate on the *test* set\n" in log and "* total: 20\n" in log
     rows = list(csv.DictReader((Path(trainer.output_dir) / "predictions.csv").open()))
-    assert [row["path"] for row in rows] == [item.impath for item in items]
+    assert [str(trainer.dm.dataset.images / row["path"]) for row in rows] == [item.impath for item in items]
     assert [row["predicted"] for row in rows] == [trainer.dm.dataset.classnames[i] for i in predicted]
     assert record(Path(trainer.output_dir))["metrics"]["accuracy"] == pytest.approx(accuracy)
 

@@ -9,6 +9,7 @@ from dassl.console import IN_NAME, printable
 from dassl.errors import UserError
 
 LONGEST = 100  # characters of a name
+OWN_FOLDER = "local-dir:"  # begins the name of a model that lies in a folder
 LONGEST_FILE = 150  # bytes of a file's name; file systems take 255, and a suffix comes after it
 
 
@@ -47,3 +48,14 @@ def check_name(value: Any, what: str, where: str) -> str:
         f"Expected the name of a {what} in {where} (up to {LONGEST} characters, no control characters), but got "
         f"{found}: correct it."
     )
+
+
+def shared_name(model: str) -> str:
+    """Return the name of a model as it stands in what is shared: of a folder its last part, not where it lies.
+
+    >>> shared_name("local-dir:/home/alice/model"), shared_name("hf-hub:org/model")
+    ('local-dir:model', 'hf-hub:org/model')
+    """
+    if not model.startswith(OWN_FOLDER):
+        return model
+    return OWN_FOLDER + re.split(r"[/\\]", model.removeprefix(OWN_FOLDER).rstrip("/\\"))[-1]

@@ -24,7 +24,9 @@ MARKS = (  # UTF-32 before UTF-16, whose mark begins like it
 KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket"}
 
 
-def read_bytes(path: str | Path, limit: int = LIMIT, last: bool = False, links: bool = True) -> bytes:
+def read_bytes(
+    path: str | Path, limit: int = LIMIT, last: bool = False, links: bool = True, first: bool = False
+) -> bytes:
     """Return the content of a regular file.
 
     Args:
@@ -32,6 +34,7 @@ def read_bytes(path: str | Path, limit: int = LIMIT, last: bool = False, links: 
         limit: the most bytes that are read.
         last: of a longer file return the last `limit` bytes instead of raising.
         links: follow a symbolic link; for files of others say False.
+        first: of a longer file return the first `limit` bytes instead of raising.
 
     Raises:
         FileNotFoundError: there is none.
@@ -54,22 +57,29 @@ def read_bytes(path: str | Path, limit: int = LIMIT, last: bool = False, links: 
         if last and status.st_size > limit:
             file.seek(-limit, os.SEEK_END)
         content = file.read(limit + 1)
-    if len(content) > limit and not last:
+    if len(content) > limit and not (last or first):
         raise UserError(f"Expected at most {_size(limit)} in {path}, but it holds more: is it the right file?")
     return content[:limit]
 
 
-def read_text(path: str | Path, limit: int = LIMIT, last: bool = False, links: bool = True, strict: bool = True) -> str:
+def read_text(
+    path: str | Path,
+    limit: int = LIMIT,
+    last: bool = False,
+    links: bool = True,
+    strict: bool = True,
+    first: bool = False,
+) -> str:
     """Return the text of a file: UTF-8, or what its byte order mark says; raises as `read_bytes`.
 
     Args:
-        path, limit, last, links: as for `read_bytes`.
+        path, limit, last, links, first: as for `read_bytes`.
         strict: raise where it is no text; otherwise a replacement character stands for each broken byte.
 
     Raises:
         UserError: it is not UTF-8; names the place.
     """
-    content = read_bytes(path, limit, last, links)
+    content = read_bytes(path, limit, last, links, first)
     encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8-sig")
     try:
         return content.decode(encoding, "strict" if strict else "replace")

@@ -1,5 +1,6 @@
 """Every file that is written: whole or not at all, never through a link, by a name that nobody can guess."""
 
+import errno
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from typing import IO, Any
 from dassl.errors import SURROUNDINGS, UserError
 
 SYSTEM_ERROR = re.compile(r"os error (\d+)")  # how libraries in Rust, such as safetensors, end their words
+IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}  # what lies at the path
 CUT_SHORT = ("PytorchStreamWriter", "unexpected pos", "iostream error")  # PyTorch, in a RuntimeError
 
 
@@ -21,7 +23,7 @@ def writing(path: str | Path) -> Iterator[None]:
     """Name `path` and the way out if what is done within fails for lack of room or rights, whoever was writing.
 
     Raises:
-        UserError: the disk is full, read-only or forbidden, or a quota is used up.
+        UserError: the disk is full, read-only or forbidden, a quota is used up, or something else lies there.
     """
     try:
         yield
@@ -35,7 +37,7 @@ def writing(path: str | Path) -> Iterator[None]:
 def _about_the_disk(error: Exception) -> str | None:
     """What is wrong with the disk, or None if `error` is about something else."""
     if isinstance(error, OSError):
-        return error.strerror if error.errno in SURROUNDINGS else None
+        return error.strerror if error.errno in SURROUNDINGS | IN_THE_WAY else None
     if (system := SYSTEM_ERROR.search(str(error))) and int(system[1]) in SURROUNDINGS:
         return os.strerror(int(system[1]))
     if isinstance(error, RuntimeError) and any(words in str(error) for words in CUT_SHORT):
@@ -151,8 +153,8 @@ def check_within(path: str | Path, folder: str | Path) -> None:
             )
 
 
-def write_json(obj: Any, fpath: str | Path, private: bool = False) -> None:
+def write_json(obj: Any, fpath: str | Path, private: bool = False, within: str | Path | None = None) -> None:
     """Write a JSON file as `atomic_write` does."""
     text = json.dumps(obj, indent=4, separators=(",", ": "))
-    with atomic_write(fpath, private=private) as file:
+    with atomic_write(fpath, within=within, private=private) as file:
         file.write(text)
