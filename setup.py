@@ -23,7 +23,7 @@ setup(
         "safetensors>=0.4",
         "filelock>=3.12",
         "platformdirs>=4.0",
-        "gdown>=5.0",
+        "requests>=2.32",
         "pyyaml>=6.0",
         "yacs>=0.1.8",
         "tabulate>=0.9",

@@ -20,7 +20,7 @@ from dassl.writing import atomic_write, write_json
 from datasets.base import BiomedDataset
 
 from .disk import check_room
-from .fetch import digest, fetch
+from .fetch import DownloadError, digest, fetch
 from .npz import open_npz, rows
 
 PARTS = ("train", "val", "test")
@@ -100,7 +100,13 @@ def bring_npz(name: str, size: int, root: Path) -> tuple[Path, str]:
     pixels = sum(info["n_samples"].values()) * size * size * info["n_channels"]
     url, md5 = info[_key("url", size)], info.get(_key("MD5", size))
     if not path.is_file():
-        fetch(url, path, pixels + pixels // 20 + (1 << 24))  # packed it is smaller; labels and headers are little
+        try:
+            fetch(url, path, pixels + pixels // 20 + (1 << 24))  # packed it is smaller; labels and headers are little
+        except DownloadError as error:
+            raise DownloadError(
+                f"Expected {path.name} from MedMNIST, but {error}. Or bring it from elsewhere, put it into {root}, and "
+                "run again."
+            ) from error
     if not md5:
         print(f"{path.name} is not checked: the package medmnist has no MD5 of it")
     elif (found := digest(path, "md5")) != md5:

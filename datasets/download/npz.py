@@ -10,7 +10,7 @@ from numpy.lib import format as npy
 
 from dassl.errors import UserError
 
-from .archive import BROKEN, PACKED
+from .archive import AT_ODDS, BROKEN, PACKED
 
 HEADERS = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
@@ -25,10 +25,10 @@ def open_npz(path: Path) -> Iterator[zipfile.ZipFile]:
     try:
         with zipfile.ZipFile(path) as archive:
             yield archive
-    except (*BROKEN, KeyError, ValueError) as error:
-        if isinstance(error, UserError):
+    except (*BROKEN, KeyError, ValueError, OSError) as error:
+        if isinstance(error, UserError) or (isinstance(error, OSError) and error.errno not in AT_ODDS):
             raise
-        words = " ".join(str(error.args[0] if error.args else type(error).__name__).split())
+        words = " ".join(str(error or type(error).__name__).split())
         raise UserError(
             f"Expected the arrays of MedMNIST in {path}, but: {words[:300]}: delete it, and run again."
         ) from error
