@@ -148,7 +148,8 @@ def get_folder(name: str, size: int, root: Path) -> None:
             new.replace(home)
     print(
         f"{name} is ready: DATA={home} bash scripts/vmfcoop/few_shot.sh folder 16 (methods that read an LLM's "
-        f"sentences want {home / 'prompts.json'}, see DATASETS.md); {file} is no longer needed."
+        f"sentences want {home / 'prompts.json'}: python -m datasets.prompts.generate --folder {home}); {file} is no "
+        "longer needed."
     )
 
 

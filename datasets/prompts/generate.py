@@ -3,20 +3,24 @@
     OPENAI_API_KEY=... python -m datasets.prompts.generate --dataset btmri --model gpt-4o --n 50
     python -m datasets.prompts.generate --dataset btmri --model llama3.3 --base-url http://localhost:11434/v1
 
+    python -m datasets.prompts.generate --folder data/pathmnist --modality "histopathology of the colon" --model gpt-4o
+
 Any server that speaks OpenAI's chat API will do. Each answer is checked and written to the bank as it comes, and the
 model is asked again for what is missing; a bank that exists is completed, so a run that broke off is simply repeated.
-The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>.
+The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>; of a folder of images it is
+prompts.json in it.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
+from dassl.config import get_cfg_default
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.reading import read_json
@@ -24,6 +28,7 @@ from dassl.writing import write_json
 from datasets import prompts
 from datasets.base import BiomedDataset
 from datasets.catalogue import by_key
+from datasets.folder import FolderDataset
 from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
 from datasets.prompts.shapes import by_class, sentences_of
 
@@ -51,13 +56,32 @@ Ask = Callable[[str], Answer]
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--dataset", required=True, choices=sorted(by_key()), metavar="KEY", help="such as btmri")
+    which = p.add_mutually_exclusive_group(required=True)
+    which.add_argument("--dataset", choices=sorted(by_key()), metavar="KEY", help="such as btmri")
+    which.add_argument("--folder", type=Path, help="of your own images, one folder per class")
+    p.add_argument("--modality", default="", help='what the images of --folder are, such as "X-ray of the chest"')
     p.add_argument("--model", required=True, help="name of the model, as its server calls it")
     p.add_argument("--n", type=int, default=50, help="sentences per class (default: 50)")
     p.add_argument("--llm", default="", help="folder of the bank (default: after the model)")
     p.add_argument("--base-url", default=None, help="of the server (default: OPENAI_BASE_URL, or else OpenAI's own)")
     p.add_argument("--timeout", type=float, default=120, help="seconds to wait for an answer (default: 120)")
     return p
+
+
+class Subject(NamedTuple):
+    """What the sentences are about: a data set's name, its classes, and what its images are, in words."""
+
+    name: str
+    classes: Sequence[str]
+    modality: str
+
+
+def of_folder(folder: Path, modality: str) -> Subject:
+    """A folder of images as a run reads it; raises its errors."""
+    cfg = get_cfg_default()
+    cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
+    dataset = FolderDataset(cfg)
+    return Subject(dataset.key, dataset.classnames, modality)
 
 
 def modality(cls: type[BiomedDataset]) -> str:
@@ -128,20 +152,21 @@ class Bank:
         UserError: there is such a file, but not by this model for these classes.
     """
 
-    def __init__(self, path: Path, cls: type[BiomedDataset], model: str, n: int):
+    def __init__(self, path: Path, subject: Subject, model: str, n: int):
         self.path, self.n = path, n
         found = read_json(path) if path.is_file() else {"model": model, "prompts": {}}
         held = by_class(found, path)
-        if found.get("model") != model or not held.keys() <= set(cls.classes):
+        if found.get("model") != model or not held.keys() <= set(subject.classes):
             raise UserError(
-                f'Expected {path} to be by the model "{model}" for classes of {cls.__name__}, but it is by '
-                f'"{found.get("model", "unknown")}" for {", ".join(held)}: choose another folder by --llm.'
+                f'Expected {path} to be by the model "{model}" for classes of {subject.name}, but it is by '
+                f'"{found.get("model", "unknown")}" for {", ".join(held)}: move it away, or choose another '
+                "folder by --llm."
             )
-        self.prompts = {name: sentences_of(name, held.get(name, []), path) for name in cls.classes}
+        self.prompts = {name: sentences_of(name, held.get(name, []), path) for name in subject.classes}
         self.head = {
             "llm": path.parent.name,
-            "dataset": cls.__name__,
-            "modality": modality(cls),
+            "dataset": subject.name,
+            "modality": subject.modality,
             "model": model,
             "answered_by": _names(found.get("answered_by", [])),
             "instruction": INSTRUCTION.replace("[N]", str(n)),
@@ -207,8 +232,14 @@ def main(argv: list[str] | None = None) -> int:
     args = cli.parse_args(argv)
     if args.n < 1:
         cli.error(f"expected --n of at least 1, but got {args.n}")
-    path = prompts.bank_path(args.llm or args.model, args.dataset)
-    bank = Bank(path, by_key()[args.dataset], args.model, args.n)
+    if args.folder and not (args.modality and args.modality.isprintable()):
+        cli.error("expected --modality, the words for what the images of --folder are")
+    if args.folder:
+        bank = Bank(args.folder / "prompts.json", of_folder(args.folder, args.modality), args.model, args.n)
+    else:
+        cls = by_key()[args.dataset]
+        subject = Subject(cls.__name__, cls.classes, modality(cls))
+        bank = Bank(prompts.bank_path(args.llm or args.model, args.dataset), subject, args.model, args.n)
     generate(bank, chat(args.model, args.base_url, args.timeout))
     print(f"Complete: {bank.path}")
     return 0

@@ -11,11 +11,13 @@ from datasets import prompts
 from datasets.btmri import BTMRI
 from datasets.catalogue import by_key
 from datasets.cmri import CMRI
+from datasets.folder import FolderDataset
 from datasets.lmri import LMRI
 from datasets.prompts import generate, load_prompts
 from datasets.prompts.answers import different, sentences
 from tests.datasets.asking import Api, N, bank, lines
 from tests.datasets.asking import ask_for as run
+from tests.datasets.layout import load
 from tests.datasets.serving import serve
 
 
@@ -255,3 +257,31 @@ def test_the_last_line_of_an_answer_that_was_cut():
 
 def test_different_in_more_than_case_and_punctuation():
     assert different(["A ring.", "a  RING", "Two rings", "A ring of T2"], ["two rings!"]) == ["A ring.", "A ring of T2"]
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["with parts", "without"])
+def test_a_folder_of_images_gets_its_own_bank(api, tmp_path, given):
+    """Which a run of `folder` reads."""
+    for part in ("train", "val", "test") if given else ("",):
+        for name in ("lung_cancer", "normal"):
+            (tmp_path / "chest" / part / name).mkdir(parents=True)
+            for i in range(4):
+                (tmp_path / "chest" / part / name / f"{i}.png").touch()
+    more = ["--modality", "X-ray of the chest", "--model", "Org/Model-1", "--base-url", api.url, "--n", "2"]
+    assert generate.main(["--folder", str(tmp_path / "chest"), *more]) == 0
+    assert (
+        api.questions[0].startswith("Give 2 textual")
+        and "of lung cancer found in X-ray of the chest." in api.questions[0]
+    )
+    data = load(tmp_path / "chest", FolderDataset)
+    sentences = load_prompts(data.key, "anyone", data.classnames, 2, bank=data.prompt_bank)
+    assert sentences[1] == ["A normal that looks like number 3.", "A normal that looks like number 4."]
+
+
+def test_a_folder_needs_words_for_its_images(tmp_path, capsys):
+    for line in (["--folder", str(tmp_path)], ["--folder", str(tmp_path), "--modality", "\x1b"], []):
+        with pytest.raises(SystemExit):
+            generate.main([*line, "--model", "m"])
+    assert "expected --modality" in capsys.readouterr().err
+    assert generate.main(["--folder", str(tmp_path / "none"), "--modality", "MRI", "--model", "m"]) == 1
+    assert "Expected a folder of images" in said(capsys)
