@@ -53,6 +53,8 @@ class BiomedDataset(DatasetBase):
     source = ""  # where the images come from
     licence = ""
     archive = ""  # one zip in the layout above
+    archive_mb = 0  # its size as its authors state it, rounded; a download ends a quarter beyond
+    archive_sha256 = ""  # of the zip, checked where it is known
     drive_id = ""  # the same on Google Drive
     prompt_bank: Path | None = None
 

@@ -18,4 +18,5 @@ class BTMRI(BiomedDataset):
     source = "Kaggle, masoudnickparvar/brain-tumor-mri-dataset (Nickparvar 2021)"
     licence = "CC0"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/BTMRI.zip"
+    archive_mb = 112
     drive_id = "1_lJLZRUmczqZqoN-dNqkAzGzmi4ONoU5"

@@ -17,4 +17,5 @@ class BUSI(BiomedDataset):
     source = "Al-Dhabyani et al. 2020"
     licence = "not stated clearly by the source"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/BUSI.zip"
+    archive_mb = 193
     drive_id = "1hB5M7wcAUTV9EtiYrijACoQ36R6VmQaa"

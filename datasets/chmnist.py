@@ -22,4 +22,5 @@ class CHMNIST(BiomedDataset):
     source = "Kather et al. 2016"
     licence = "CC BY 4.0"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/CHMNIST.zip"
+    archive_mb = 251
     drive_id = "1tyQiYQmqAGNaY4SCK_8U5vEbbaa1AD-g"

@@ -18,4 +18,5 @@ class COVID_19(BiomedDataset):
     source = "COVID-19 Radiography Database (COVID-QU-Ex, Tahir et al. 2021)"
     licence = "not stated clearly by the source"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/COVID_19.zip"
+    archive_mb = 779
     drive_id = "1zMLN5q5e_tmH-deSZQiY4Xq0M1EqCrML"

@@ -18,4 +18,5 @@ class CTKidney(BiomedDataset):
     source = "Kaggle, nazmul0087 (Islam et al. 2022)"
     licence = "see the source"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/CTKidney.zip"
+    archive_mb = 1_630
     drive_id = "1PBZ299k--mZL8JU7nhC1Wy8yEmlqmVDh"

@@ -21,4 +21,5 @@ class DermaMNIST(BiomedDataset):
     source = "HAM10000 (Tschandl et al. 2018; Codella et al. 2019) through MedMNIST"
     licence = "CC BY-NC 4.0"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/DermaMNIST.zip"
+    archive_mb = 675
     drive_id = "1Jxd1-DWljunRDZ8fY80dl5zUMefriQXt"

@@ -19,4 +19,5 @@ class KneeXray(BiomedDataset):
     source = "Chen 2018, Mendeley Data"
     licence = "CC BY 4.0"
     archive = "https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/KneeXray.zip"
+    archive_mb = 181
     drive_id = "1DBVraYJmxy2UcQ_nGLYvTB2reITOm453"

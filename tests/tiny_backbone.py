@@ -12,7 +12,7 @@ from clip import Backbone, Tokens
 class TinyBackbone(Backbone):
     """16 joint and 12 token dimensions, 8 pixels, 60 words; all calls take far less than a millisecond."""
 
-    embed_dim, token_dim, context_length, image_size = 16, 12, 24, 8
+    embed_dim, token_dim, context_length, image_size = 16, 12, 77, 8
     mean, std, interpolation = (0.4, 0.5, 0.6), (0.3, 0.2, 0.1), "bilinear"
     logit_scale = 20.0
 
@@ -22,7 +22,8 @@ class TinyBackbone(Backbone):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.image, self.word = nn.Linear(8 * 8 * 3, 16), nn.Embedding(64, 12)
-            self.place, self.projection = nn.Parameter(torch.rand(24, 1)), nn.Linear(12, 16, bias=False)
+            place, self.projection = torch.rand(24, 1), nn.Linear(12, 16, bias=False)
+            self.place = nn.Parameter(torch.cat([place, torch.rand(self.context_length - len(place), 1)]))
         self.freeze()
 
     def tokenize(self, texts) -> Tokens:
@@ -30,7 +31,7 @@ class TinyBackbone(Backbone):
         rows = [[1, *(4 + crc32(word.encode()) % 60 for word in found), 2] for found in words]
         length = max(map(len, rows))
         ids = torch.tensor([row + [0] * (length - len(row)) for row in rows])
-        return Tokens(ids[:, :24], (ids != 0)[:, :24])
+        return Tokens(ids[:, : self.context_length], (ids != 0)[:, : self.context_length])
 
     def embed(self, ids: Tensor) -> Tensor:
         return self.word(ids)

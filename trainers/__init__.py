@@ -17,6 +17,7 @@ def extend_cfg(cfg: CfgNode) -> None:
     """Add the keys of this code base to Dassl's defaults: one node per method, and what all of them share."""
     cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # "all", "base" or "new"
     cfg.PROMPTS = CfgNode({"LLM": "claude"})  # whose prompt bank: a folder of datasets/prompts/
+    cfg.PROMPTS.TOO_LONG = "error"  # of sentences beyond the text tower's context; or "cut" them there
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.ROOT = ""  # of the feature store; "" is the user's cache folder
     cfg.FEATURES.VIEWS = 0  # random views per training image, used in turn; 0 is a new one every epoch

@@ -26,6 +26,7 @@ from trainers.digests import of_images
 INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
 INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 INCIDENTAL += ("INPUT.INTERPOLATION",)  # as the backbone says
+INCIDENTAL += ("PROMPTS.TOO_LONG",)  # whether there are figures at all
 RESULTS_LIMIT = 16 * MB
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "vmfcoop")
 

@@ -10,6 +10,8 @@ from tqdm import tqdm
 
 from dassl.errors import UserError
 
+RESERVE = 512 * 1024 * 1024  # bytes of the disk that are left to others
+
 
 class DiskFullError(UserError):
     """No room is left; what was written so far is kept where it can be used again."""
@@ -20,13 +22,18 @@ def size(n: int) -> str:
     return tqdm.format_sizeof(n, "B")
 
 
+def room(folder: Path) -> int:
+    """Bytes that may be written where `folder` lies."""
+    return max(0, shutil.disk_usage(folder).free - RESERVE)
+
+
 def check_room(folder: Path, needed: int, purpose: str) -> None:
-    """Raises DiskFullError unless `needed` bytes are free where `folder` lies."""
-    free = shutil.disk_usage(folder).free
+    """Raises DiskFullError unless there is room for `needed` bytes where `folder` lies."""
+    free = room(folder)
     if free < needed:
         raise DiskFullError(
-            f"Expected {size(needed)} free in {folder} {purpose}, but there are {size(free)}: free some, or choose "
-            "another folder by --root; what was downloaded is kept."
+            f"Expected {size(needed)} free in {folder} {purpose}, but there are {size(free)} beside {size(RESERVE)} "
+            "that stay free: free some, or choose another folder by --root; what was downloaded is kept."
         )
 
 

@@ -1,4 +1,4 @@
-"""A file over HTTP that may be interrupted at any byte: `<file>.part` grows, `<file>` is complete.
+"""A file over HTTPS that may be interrupted at any byte: `<file>.part` grows, `<file>` is complete.
 
 `<file>.json` says what they are bytes of; it tells whether those of `<file>.part` belong to what the server has now.
 """
@@ -6,6 +6,7 @@
 import hashlib
 import os
 import re
+import stat
 import sys
 import time
 from dataclasses import asdict, dataclass
@@ -15,15 +16,17 @@ import requests
 from tqdm import tqdm
 
 from dassl.errors import UserError
-from dassl.utils import read_json, write_json
+from dassl.reading import read_json
+from dassl.writing import open_to_append, write_json
 
-from .disk import check_room, size
+from .disk import DiskFullError, check_room, room, size
 
 ATTEMPTS = 6  # in a row that bring no new byte
 PAUSE = 1.0  # seconds before the second attempt, doubled before each further one
 TIMEOUT = 60  # seconds without a byte
 CHUNK = 1 << 16
 PASSING = (408, 425, 429, 500, 502, 503, 504)  # statuses that another attempt may not meet
+NOTE = 1 << 16  # bytes; more is no note
 
 
 class DownloadError(UserError):
@@ -40,19 +43,27 @@ class Remote:
     sha256: str = ""  # told by the Hugging Face hub, "" elsewhere
 
 
-def fetch(url: str, path: Path) -> None:
+def fetch(url: str, path: Path, limit: int | None = None) -> None:
     """Bring `url` to `path`, from where an earlier call left off.
 
+    Args:
+        url: of https, and so is every address that it leads to.
+        path: where the file will be.
+        limit: the most bytes that the file may have; None for as many as the disk has room for.
+
     Raises:
-        DownloadError: the server refuses, or breaks off again and again, or the bytes are not those it announced.
-        DiskFullError: there is not room enough. Where it ends later, the system's OSError; `<path>.part` is kept.
+        DownloadError: the server refuses, breaks off again and again, sends too much, leads to an address that is not
+            of https, or the bytes are not those it announced.
+        DiskFullError: there is not room enough. Where it ends later, a UserError; `<path>.part` is kept.
     """
     part, note = beside(path, ".part"), beside(path, ".json")
     failures, most = 0, length(part)
     while True:
         try:
-            remote = _go_on(url, part, note)
+            remote = _go_on(url, part, note, limit)
             break
+        except requests.exceptions.InvalidSchema as error:
+            raise DownloadError(f"{url} is no address of https, or leads to one that is not ({error})") from error
         except requests.RequestException as error:
             failures = 1 if length(part) > most else failures + 1
             most = max(most, length(part))
@@ -74,8 +85,12 @@ def beside(path: Path, suffix: str) -> Path:
 
 
 def length(path: Path) -> int:
-    """Bytes of a file, 0 if there is none."""
-    return path.stat().st_size if path.is_file() else 0
+    """Bytes of a file, 0 if there is none or a link in its place."""
+    try:
+        found = path.lstat()
+    except OSError:
+        return 0
+    return found.st_size if stat.S_ISREG(found.st_mode) else 0
 
 
 def digest(path: Path, algorithm: str = "sha256") -> str:
@@ -86,14 +101,41 @@ def digest(path: Path, algorithm: str = "sha256") -> str:
     return found.hexdigest()
 
 
-def _go_on(url: str, part: Path, note: Path) -> Remote:
+def source_of(path: Path) -> str:
+    """The address that a file was brought from; "" where no note lies beside it.
+
+    Raises:
+        UserError: the note is none of this module's.
+    """
+    return _noted(beside(path, ".json")).url
+
+
+def _noted(note: Path) -> Remote:
+    if not note.is_file():
+        return Remote("")
+    found = read_json(note, NOTE, links=False)
+    kinds = {"url": str, "bytes": (int, type(None)), "etag": str, "sha256": str}
+    is_one = isinstance(found, dict) and found.keys() == kinds.keys()
+    if not is_one or not all(isinstance(found[key], kind) for key, kind in kinds.items()):
+        raise UserError(f"Expected a note about a download in {note}, but it holds something else: delete it.")
+    return Remote(**found)
+
+
+def _session() -> requests.Session:
+    """A session that has no way to send anything but over https, also where a server redirects."""
+    session = requests.Session()
+    session.adapters.pop("http://")
+    return session
+
+
+def _go_on(url: str, part: Path, note: Path, limit: int | None) -> Remote:
     """One request for what is missing; raises requests' errors where it is cut short."""
-    known = Remote(**read_json(note)) if note.is_file() else Remote("")
+    known = _noted(note)
     have = length(part) if known.url == url else 0
     if have and have == known.bytes:
         return known
     headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
+    with _session() as session, session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as response:
         if response.status_code == 416:
             part.unlink(missing_ok=True)
             raise DownloadError(f"{url} ends before the {known.bytes} bytes that were announced")
@@ -102,6 +144,8 @@ def _go_on(url: str, part: Path, note: Path) -> Remote:
         if first and (first != have or remote != known):
             part.unlink(missing_ok=True)
             raise requests.ConnectionError(f"not the file that it was, {size(have)} are thrown away")
+        if limit is not None and (remote.bytes or 0) > limit:
+            raise DownloadError(f"{url} has {size(remote.bytes or 0)}, but {size(limit)} are the most that it may have")
         if not first:
             part.unlink(missing_ok=True)  # before the note changes, which tells whose bytes these are
         write_json(asdict(remote), note)
@@ -109,19 +153,44 @@ def _go_on(url: str, part: Path, note: Path) -> Remote:
             check_room(part.parent, 2 * remote.bytes - first, "for the archive and what it holds")
         with (
             tqdm(total=remote.bytes, initial=first, unit="B", unit_scale=True, desc=part.stem) as bar,
-            part.open("ab") as file,
+            open_to_append(part) as file,
         ):
+            most = _most(part, first, limit)
             try:
                 for chunk in response.iter_content(CHUNK):
-                    file.write(chunk)
+                    if bar.n + len(chunk) > most:
+                        raise _too_much(url, part, limit, most)
+                    _write(file, chunk)
                     bar.update(len(chunk))
             except requests.RequestException as error:
                 raise requests.ConnectionError(f"it breaks off after {bar.n} bytes of {remote.bytes}") from error
-            file.flush()
             os.fsync(file.fileno())
     if remote.bytes not in (None, length(part)):
         raise requests.ConnectionError(f"it ends after {length(part)} bytes of {remote.bytes}")
     return remote
+
+
+def _most(part: Path, first: int, limit: int | None) -> int:
+    """The most bytes that `part` may grow to, of which it has `first`."""
+    most = first + room(part.parent)
+    return most if limit is None else min(most, limit)
+
+
+def _too_much(url: str, part: Path, limit: int | None, most: int) -> UserError:
+    part.unlink(missing_ok=True)  # whoever sends without end did not send this file
+    if most == limit:
+        return DownloadError(f"{url} goes on beyond {size(most)}, which is the most that it may have")
+    return DiskFullError(
+        f"Expected {url} to end while there is room in {part.parent}, but it goes on beyond {size(most)}: free some, "
+        "or choose another folder by --root."
+    )
+
+
+def _write(file, chunk: bytes) -> None:
+    """Write all of it: an unbuffered file may take a part."""
+    view = memoryview(chunk)
+    while view:
+        view = view[file.write(view) :]
 
 
 def _reason(error: requests.RequestException) -> str:
@@ -138,11 +207,11 @@ def _describe(url: str, response: requests.Response) -> tuple[int, Remote]:
     def header(name: str) -> str:
         return next((r.headers[name] for r in (*response.history, response) if name in r.headers), "").strip('"')
 
-    span = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    span = re.fullmatch(r"bytes ([0-9]+)-[0-9]+/([0-9]+|\*)", response.headers.get("Content-Range", ""))
     first, total = span.groups() if span else (0, response.headers.get("Content-Length", ""))
     linked, etag = header("X-Linked-Size"), header("X-Linked-Etag")
     if linked and str(total) != linked:
         raise DownloadError(f"{url} has {total} bytes, but the hub says that it has {linked}")
     known_hash = etag if re.fullmatch("[0-9a-f]{64}", etag) else ""
     etag = etag or response.headers.get("ETag", "") or response.headers.get("Last-Modified", "")
-    return int(first), Remote(url, int(total) if str(total).isdigit() else None, etag, known_hash)
+    return int(first), Remote(url, int(total) if re.fullmatch("[0-9]{1,18}", str(total)) else None, etag, known_hash)

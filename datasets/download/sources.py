@@ -2,16 +2,15 @@
 
 import sys
 import zipfile
-from dataclasses import asdict
 from pathlib import Path
 
-import gdown
-
-from dassl.utils import read_json, write_json
 from datasets.base import BiomedDataset
 
-from .disk import DiskFullError, full_disk_told
-from .fetch import DownloadError, Remote, beside, fetch, length
+from .fetch import DownloadError, beside, fetch, source_of
+
+# Where Drive's page leads after "download anyway", which it asks of files too large for its virus scan.
+DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
+SLACK = 1.25  # of an archive over the size that its authors state, which is rounded
 
 
 def bring(cls: type[BiomedDataset], root: Path) -> tuple[Path, str]:
@@ -21,37 +20,33 @@ def bring(cls: type[BiomedDataset], root: Path) -> tuple[Path, str]:
         DownloadError: no source gives it; says why of each.
         DiskFullError: there is no room.
     """
-    path = root / f"{cls.dataset_dir}.zip"
-    note, refusals = beside(path, ".json"), []
-    for get, source in ((fetch, cls.archive), (_from_drive, cls.drive_id)):
+    path, refusals = root / f"{cls.dataset_dir}.zip", []
+    own = path.with_suffix(".drive.zip")  # what has come from the hub is kept while Drive is tried
+    limit = int(cls.archive_mb * 1_000_000 * SLACK) or None
+    for url, file in ((cls.archive, path), (DRIVE + cls.drive_id, own)):
         if path.is_file():
             break
         try:
-            get(source, path)
-            _require_zip(source, path)
+            fetch(url, file, limit)
+            _require_zip(url, file)
         except DownloadError as error:
             print(f"{cls.dataset_dir}: {error}", file=sys.stderr)
             refusals.append(str(error))
+            continue
+        if file is own:
+            _move(own, path)
     if not path.is_file():
         raise DownloadError(
             f"Expected the archive of {cls.dataset_dir} from one of two sources, but {'; and '.join(refusals)}. Or "
             f"bring {path.name} from elsewhere, put it into {root}, and run again."
         )
-    return path, read_json(note)["url"] if note.is_file() else f"{path.name}, which was there"
+    return path, source_of(path) or f"{path.name}, which was there"
 
 
-def _from_drive(file_id: str, path: Path) -> None:
-    own = path.with_suffix(".drive.zip")  # gdown takes any file that begins with the name for its own partial one
-    try:
-        with full_disk_told(path.parent):
-            gdown.download(id=file_id, output=str(own), resume=True)
-            own.replace(path)
-    except DiskFullError:
-        raise
-    except Exception as error:  # gdown's own, requests', and KeyError where Google answers in a new way
-        raise DownloadError(f"Google Drive's {file_id} does not come ({' '.join(str(error).split())})") from error
+def _move(own: Path, path: Path) -> None:
     beside(path, ".part").unlink(missing_ok=True)  # of the hub's
-    write_json(asdict(Remote(f"https://drive.google.com/uc?id={file_id}", length(path))), beside(path, ".json"))
+    beside(own, ".json").replace(beside(path, ".json"))
+    own.replace(path)
 
 
 def _require_zip(source: str, path: Path) -> None:

@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dassl.errors import UserError
-from dassl.utils import read_json
+from dassl.names import file_name
+from dassl.reading import read_json
+from datasets.prompts.shapes import by_class, sentences_of
 
 FOLDER = Path(__file__).parent
 
@@ -20,7 +22,8 @@ def load_prompts(
         llm: whose bank: a folder of datasets/prompts/.
         classnames: C names.
         n: sentences per class.
-        bank: file to read instead.
+        bank: file to read instead: {"prompts": {class: [sentence, ...]}}, or the inner object alone, as BiomedCoOp has
+            it; one sentence may stand without its list.
 
     Returns:
         C lists of `n` sentences.
@@ -28,30 +31,33 @@ def load_prompts(
     Raises:
         UserError: there is no such bank; lists those that exist.
         UserError: it is no such JSON, a class is not in it, or has fewer than `n` sentences.
+        UserError: a sentence is empty, or nothing that a tokenizer can read; see `shapes.why_not`.
     """
-    path = Path(bank) if bank else FOLDER / llm / f"{dataset}.json"
+    path = Path(bank) if bank else bank_path(llm, dataset)
     if not path.is_file():
         found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob("*/*.json")))
         raise UserError(
             f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none; the banks are: {found}. Choose '
             "one of them (PROMPTS.LLM), or write yours there (for folders of images: prompts.json beside the classes)."
         )
-    prompts = read_json(path).get("prompts")
-    if prompts is None:
-        raise UserError(
-            f'Expected {{"prompts": {{class: [sentence, ...]}}}} in {path}, but it has no "prompts": add it.'
-        )
-    for name in classnames:
-        if name not in prompts:
-            raise UserError(f'Expected prompts for "{name}" in {path}, but it has only those for {", ".join(prompts)}.')
-        if len(prompts[name]) < n:
+    held = by_class(read_json(path), path)
+    if absent := [name for name in classnames if name not in held]:
+        raise UserError(f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}.')
+    prompts = {name: sentences_of(name, held[name], path) for name in classnames}
+    for name, texts in prompts.items():
+        if len(texts) < n:
             raise UserError(
-                f'Expected {n} prompts for "{name}" in {path}, but it has {len(prompts[name])}: set N_PROMPTS to at '
-                f"most {min(len(prompts[c]) for c in classnames)}, or add sentences."
+                f'Expected {n} prompts for "{name}" in {path}, but it has {len(texts)}: set N_PROMPTS to at '
+                f"most {min(map(len, prompts.values()))}, or add sentences."
             )
-        repeated = n - len(set(prompts[name][:n]))
+        repeated = n - len(set(texts[:n]))
         if repeated:
             warnings.warn(
                 f'{repeated} of the {n} prompts for "{name}" in {path} are repeats: they raise kappa_L.', stacklevel=2
             )
     return [prompts[name][:n] for name in classnames]
+
+
+def bank_path(llm: str, dataset: str) -> Path:
+    """Where a bank lies or will lie, within `FOLDER` whatever the names are."""
+    return FOLDER / file_name(llm) / f"{file_name(dataset)}.json"

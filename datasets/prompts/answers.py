@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterable
 
+from dassl.console import IN_NAME
+from datasets.prompts.shapes import why_not
+
+LONGEST = 600  # characters of a sentence that is taken from an answer
 WORDS = range(4, 81)  # fewer is a heading, more is an essay
 THOUGHTS = re.compile(r"<think>.*?(</think>|\Z)", re.DOTALL)  # of models that reason aloud
 BULLET = re.compile(r"^(?:[-*•–]\s+|\(?\d+[.):](?:\s+|(?=[A-Z])))")  # but not the "3." of "3.5 cm"
@@ -16,7 +20,7 @@ TALK = re.compile(
 
 
 def sentences(answer: str, cut: bool = False) -> list[str]:
-    """The descriptions in an answer, one a line; numbers, bullets, quotes and bold type are taken off.
+    """The descriptions in an answer, one a line; numbers, bullets, quotes, bold type and control characters go.
 
     Left out are headings, and lines that speak to the reader instead of describing an image. A refusal has none.
 
@@ -32,6 +36,11 @@ def sentences(answer: str, cut: bool = False) -> list[str]:
     return [x for x in lines if len(x.split()) in WORDS and not HEADING.search(x) and not TALK.match(x)]
 
 
+def printable_ones(found: Iterable[str]) -> list[str]:
+    """Those of `found` that are printed as they are, within `LONGEST` and in words that a tokenizer can read."""
+    return [text for text in found if text.isprintable() and not why_not(text, LONGEST)]
+
+
 def different(found: Iterable[str], known: Iterable[str]) -> list[str]:
     """Those of `found` that differ, in more than case and punctuation, from each other and from all of `known`."""
     seen, new = {_key(text) for text in known}, []
@@ -45,7 +54,7 @@ def different(found: Iterable[str], known: Iterable[str]) -> list[str]:
 def _bare(line: str) -> str:
     text = QUOTED.sub(r"\1", line.replace("**", "").strip())
     text = QUOTED.sub(r"\1", BULLET.sub("", text))
-    return " ".join(text.split())
+    return " ".join(IN_NAME.sub("", " ".join(text.split())).split())
 
 
 def _key(text: str) -> str:

@@ -3,36 +3,44 @@
     OPENAI_API_KEY=... python -m datasets.prompts.generate --dataset btmri --model gpt-4o --n 50
     python -m datasets.prompts.generate --dataset btmri --model llama3.3 --base-url http://localhost:11434/v1
 
+    python -m datasets.prompts.generate --folder data/pathmnist --modality "histopathology of the colon" --model gpt-4o
+
 Any server that speaks OpenAI's chat API will do. Each answer is checked and written to the bank as it comes, and the
 model is asked again for what is missing; a bank that exists is completed, so a run that broke off is simply repeated.
-The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>.
+The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>; of a folder of images it is
+prompts.json in it.
 """
 
 import argparse
 import os
-import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
-from dassl.console import without_password
+from dassl.config import get_cfg_default
+from dassl.console import printable
 from dassl.errors import UserError, command
-from dassl.utils import read_json, write_json
+from dassl.reading import read_json
+from dassl.writing import write_json
 from datasets import prompts
 from datasets.base import BiomedDataset
 from datasets.catalogue import by_key
-from datasets.prompts.answers import different, sentences
+from datasets.folder import FolderDataset
+from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
+from datasets.prompts.shapes import by_class, sentences_of
 
-# The paper's, after BiomedCoOp; [CLASS] and [MODALITY] are filled in for each class.
+# The paper's, after BiomedCoOp; [N], [CLASS] and [MODALITY] are filled in for each class.
 INSTRUCTION = (
-    "Give {n} textual descriptions of visual discriminative features for distinct medical cases of [CLASS] found in "
+    "Give [N] textual descriptions of visual discriminative features for distinct medical cases of [CLASS] found in "
     "[MODALITY]."
 )
 FORM = "Write one full sentence per line, without numbers, headings or remarks of your own."
 AGAIN = "None of them may repeat or merely reword one of these:"
 PATIENCE = 3  # answers in a row without a new sentence
+LONGEST_ANSWER = 1_000_000  # characters; what comes after them is not looked at
 
 
 class Answer(NamedTuple):
@@ -48,13 +56,32 @@ Ask = Callable[[str], Answer]
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    p.add_argument("--dataset", required=True, choices=sorted(by_key()), metavar="KEY", help="such as btmri")
+    which = p.add_mutually_exclusive_group(required=True)
+    which.add_argument("--dataset", choices=sorted(by_key()), metavar="KEY", help="such as btmri")
+    which.add_argument("--folder", type=Path, help="of your own images, one folder per class")
+    p.add_argument("--modality", default="", help='what the images of --folder are, such as "X-ray of the chest"')
     p.add_argument("--model", required=True, help="name of the model, as its server calls it")
     p.add_argument("--n", type=int, default=50, help="sentences per class (default: 50)")
     p.add_argument("--llm", default="", help="folder of the bank (default: after the model)")
     p.add_argument("--base-url", default=None, help="of the server (default: OPENAI_BASE_URL, or else OpenAI's own)")
     p.add_argument("--timeout", type=float, default=120, help="seconds to wait for an answer (default: 120)")
     return p
+
+
+class Subject(NamedTuple):
+    """What the sentences are about: a data set's name, its classes, and what its images are, in words."""
+
+    name: str
+    classes: Sequence[str]
+    modality: str
+
+
+def of_folder(folder: Path, modality: str) -> Subject:
+    """A folder of images as a run reads it; raises its errors."""
+    cfg = get_cfg_default()
+    cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
+    dataset = FolderDataset(cfg)
+    return Subject(dataset.key, dataset.classnames, modality)
 
 
 def modality(cls: type[BiomedDataset]) -> str:
@@ -79,24 +106,43 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
             "that needs none by --base-url."
         )
     client = openai.OpenAI(api_key=key or "none", base_url=base_url, timeout=timeout, max_retries=5)
-
-    server = without_password(str(client.base_url))
+    server, secrets = without_secrets(str(client.base_url))
 
     def ask(text: str) -> Answer:
         try:
             reply = client.chat.completions.create(model=model, messages=[{"role": "user", "content": text}])
             choice = reply.choices[0]
             message = choice.message.content or getattr(choice.message, "refusal", "") or ""
+            by, cut = str(reply.model or model), choice.finish_reason in ("length", "content_filter")
         except openai.OpenAIError as error:
+            said = " ".join(str(error).split())
+            for secret in (*secrets, key):
+                said = said.replace(secret, "...") if secret else said
             raise UserError(
-                f"Expected an answer of {model} from {server}, but got {' '.join(str(error).split())}: look "
-                "to OPENAI_API_KEY, --model and --base-url, and run again; what was answered before is kept."
-            ) from error
+                f"Expected an answer of {model} from {server}, but got {said}: look to OPENAI_API_KEY, --model and "
+                "--base-url, and run again; what was answered before is kept."
+            ) from None  # its own words may hold the address with its password
         except (AttributeError, IndexError, TypeError, ValueError):  # a page or a scrap in place of the API's JSON
             return Answer("", False, "")
-        return Answer(message, choice.finish_reason in ("length", "content_filter"), reply.model or model)
+        if not isinstance(message, str):
+            return Answer("", False, "")
+        if len(message) > LONGEST_ANSWER:
+            print(f"An answer of {len(message):,} characters is looked at up to {LONGEST_ANSWER:,}")
+        return Answer(message[:LONGEST_ANSWER], cut or len(message) > LONGEST_ANSWER, printable(by[:100]))
 
     return ask
+
+
+def without_secrets(url: str) -> tuple[str, list[str]]:
+    """An address without user, password, query and fragment, and the parts of it that nobody should see.
+
+    >>> without_secrets("https://me:key@host:8000/v1?token=x")
+    ('https://host:8000/v1', ['me:key', 'key', 'token=x'])
+    """
+    parts = urlsplit(url)
+    user, _, host = parts.netloc.rpartition("@")
+    secrets = [user, user.partition(":")[2], parts.query, parts.fragment]
+    return parts._replace(netloc=host, query="", fragment="").geturl(), [secret for secret in secrets if secret]
 
 
 class Bank:
@@ -106,43 +152,56 @@ class Bank:
         UserError: there is such a file, but not by this model for these classes.
     """
 
-    def __init__(self, path: Path, cls: type[BiomedDataset], model: str, n: int):
+    def __init__(self, path: Path, subject: Subject, model: str, n: int):
         self.path, self.n = path, n
         found = read_json(path) if path.is_file() else {"model": model, "prompts": {}}
-        held = found.get("prompts", {})
-        if found.get("model") != model or not held.keys() <= set(cls.classes):
+        held = by_class(found, path)
+        if found.get("model") != model or not held.keys() <= set(subject.classes):
             raise UserError(
-                f'Expected {path} to be by the model "{model}" for classes of {cls.__name__}, but it is by '
-                f'"{found.get("model", "unknown")}" for {", ".join(held)}: choose another folder by --llm.'
+                f'Expected {path} to be by the model "{model}" for classes of {subject.name}, but it is by '
+                f'"{found.get("model", "unknown")}" for {", ".join(held)}: move it away, or choose another '
+                "folder by --llm."
             )
-        self.prompts = {name: held.get(name, []) for name in cls.classes}
+        self.prompts = {name: sentences_of(name, held.get(name, []), path) for name in subject.classes}
         self.head = {
             "llm": path.parent.name,
-            "dataset": cls.__name__,
-            "modality": modality(cls),
+            "dataset": subject.name,
+            "modality": subject.modality,
             "model": model,
-            "answered_by": found.get("answered_by", []),
-            "instruction": INSTRUCTION.format(n=n),
+            "answered_by": _names(found.get("answered_by", [])),
+            "instruction": INSTRUCTION.replace("[N]", str(n)),
             "form": FORM,
         }
 
     def question(self, name: str) -> str:
         """What is asked about a class that lacks sentences."""
         known = self.prompts[name]
-        asked = INSTRUCTION.format(n=self.n - len(known))
+        asked = INSTRUCTION.replace("[N]", str(self.n - len(known)))
         asked = asked.replace("[CLASS]", name).replace("[MODALITY]", self.head["modality"])
         return "\n".join([f"{asked} {FORM}", *([AGAIN, *known] if known else [])])
 
     def add(self, name: str, answer: Answer) -> bool:
         """Take from an answer what is new, also to the other classes, and write it down; whether there was any."""
         known = [text for texts in self.prompts.values() for text in texts]
-        new = different(sentences(answer.text, answer.cut), known)[: self.n - len(self.prompts[name])]
+        found = sentences(answer.text, answer.cut)
+        usable = printable_ones(found)
+        if len(usable) < len(found):
+            print(
+                f"{name}: {len(found) - len(usable)} of {len(found)} sentences are left out: longer than {LONGEST} "
+                "characters, with words no tokenizer is made for, or not printable"
+            )
+        new = different(usable, known)[: self.n - len(self.prompts[name])]
         if new:
             self.prompts[name] += new
             self.head["answered_by"] = sorted({*self.head["answered_by"], answer.by})
             held = {name: texts for name, texts in self.prompts.items() if texts}
             write_json({**self.head, "date": date.today().isoformat(), "prompts": held}, self.path)
         return bool(new)
+
+
+def _names(value: Any) -> list[str]:
+    """A list of names from a file; anything else is none."""
+    return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
 def generate(bank: Bank, ask: Ask) -> None:
@@ -173,8 +232,14 @@ def main(argv: list[str] | None = None) -> int:
     args = cli.parse_args(argv)
     if args.n < 1:
         cli.error(f"expected --n of at least 1, but got {args.n}")
-    llm = args.llm or re.sub(r"[^A-Za-z0-9._-]", "-", args.model)
-    bank = Bank(prompts.FOLDER / llm / f"{args.dataset}.json", by_key()[args.dataset], args.model, args.n)
+    if args.folder and not (args.modality and args.modality.isprintable()):
+        cli.error("expected --modality, the words for what the images of --folder are")
+    if args.folder:
+        bank = Bank(args.folder / "prompts.json", of_folder(args.folder, args.modality), args.model, args.n)
+    else:
+        cls = by_key()[args.dataset]
+        subject = Subject(cls.__name__, cls.classes, modality(cls))
+        bank = Bank(prompts.bank_path(args.llm or args.model, args.dataset), subject, args.model, args.n)
     generate(bank, chat(args.model, args.base_url, args.timeout))
     print(f"Complete: {bank.path}")
     return 0

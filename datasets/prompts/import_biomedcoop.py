@@ -14,7 +14,8 @@ import sys
 from pathlib import Path
 
 from dassl.errors import UserError, command
-from dassl.utils import read_json, write_json
+from dassl.reading import read_bytes, read_json
+from dassl.writing import write_json
 from datasets import prompts
 from datasets.catalogue import by_key
 
@@ -31,11 +32,12 @@ def read_templates(path: Path) -> dict[str, list[str]]:
     """
     if not path.is_file():
         raise UserError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")
+    source = read_bytes(path)
     expected = f"Expected {VARIABLE} = {{class: [sentence, ...]}} in {path}"
     try:
         found = {
             target.id: node.value
-            for node in ast.parse(path.read_bytes()).body
+            for node in ast.parse(source).body
             if isinstance(node, ast.Assign)
             for target in node.targets
             if isinstance(target, ast.Name)
@@ -59,7 +61,7 @@ def import_banks(checkout: Path, folder: Path) -> None:
     """
     path = checkout / FILE
     templates = read_templates(path)
-    source = {"file": f"BiomedCoOp/{FILE.as_posix()}", "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+    source = {"file": f"BiomedCoOp/{FILE.as_posix()}", "sha256": hashlib.sha256(read_bytes(path)).hexdigest()}
     for key, cls in by_key().items():
         absent = [name for name in cls.classes if name not in templates]
         if absent:

@@ -1,8 +1,10 @@
 """The command line: `python -m datasets.ukb prepare {cmri,lmri,pmri} --bulk DIR --phenotypes FILE --out DIR`."""
 
 import argparse
+import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import Timeout
@@ -32,7 +34,18 @@ def parser() -> argparse.ArgumentParser:
     return commands
 
 
+@contextmanager
+def for_the_owner_alone() -> Iterator[None]:
+    """Whatever is written meanwhile, by this process or those that it starts, is nobody else's to read."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
 @command
+@for_the_owner_alone()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
@@ -40,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         recipe = read_recipe(args.set, args.recipe)
         withdrawn = read_withdrawn(args.withdrawn) if args.withdrawn else set()
-        pseudonym = pseudonyms(args.salt, args.out)
+        pseudonym = pseudonyms(args.salt, args.out, recipe.name)
         print(prepare(recipe, args.bulk, args.phenotypes, args.out, pseudonym, withdrawn, args.workers))
     except Timeout:
         print(f"error: another process is working in {args.out}; wait for it, or end it.", file=sys.stderr)

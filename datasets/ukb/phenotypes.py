@@ -144,7 +144,7 @@ class _Columns:
             return cell.split("|")
         try:
             return [str(code) for code in ast.literal_eval(cell)]
-        except (ValueError, SyntaxError, TypeError):
+        except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             raise UserError(
                 f'Expected lists such as ["I10", "I251"] or I10|I251 in column {self.names[column]} of the table of '
                 "participants, but found something else."

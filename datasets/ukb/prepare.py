@@ -1,6 +1,7 @@
 """The work: zips and table in, images and split out; goes on where an earlier run stopped."""
 
 import multiprocessing
+import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -14,12 +15,12 @@ from PIL import Image
 from tqdm import tqdm
 
 from dassl.errors import UserError
-from dassl.utils import atomic_write, write_json
+from dassl.writing import atomic_write, make_folder, write_json
 from datasets.ukb import LeftOut
 from datasets.ukb.cohort import gather
 from datasets.ukb.dicom import read_images
 from datasets.ukb.journal import Journal, Visit
-from datasets.ukb.pseudonym import Pseudonym
+from datasets.ukb.pseudonym import Pseudonym, fingerprint
 from datasets.ukb.recipe import Images, Recipe
 from datasets.ukb.split import split
 from datasets.ukb.summary import summarise
@@ -46,15 +47,19 @@ def prepare(
     Returns:
         What was made and left out, as text.
 
+    All of it can be read by its owner alone.
+
     Raises:
         UserError: no folder, no table, or no zips of the field; or the table or the journal cannot be used.
         filelock.Timeout: another run works in the same folder.
     """
     folder = out / recipe.name
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder, private=True)
     gone = {pseudonym(eid) for eid in withdrawn}
     with FileLock(folder / ".lock", timeout=0):
-        journal = Journal(folder, {"salt": pseudonym("salt"), "choice of images": recipe.images.fingerprint})
+        made_with = {"salt": fingerprint(pseudonym), "choice of images": recipe.images.fingerprint}
+        journal = Journal(folder, made_with, recipe.classes)
+        keep_private(folder)
         known = {participant for participant, _ in journal.visits}
         journal.forget(gone)
         zips, unused = find_zips(bulk, recipe.images.field, pseudonym)
@@ -80,8 +85,17 @@ def prepare(
             unused += _make(todo, recipe.images, journal, workers)
         finally:  # whatever stops the run, what is finished can be used
             made = split((journal.visits[v.key] for v in taken if v.key in journal.visits), recipe.classes)
-            write_json(made, str(folder / f"split_{recipe.name}.json"))
+            write_json(made, folder / f"split_{recipe.name}.json", private=True)
     return summarise(made, recipe.classes, {"participants": absent, "zips": unused})
+
+
+def keep_private(folder: Path) -> None:
+    """Let nobody but the owner read a folder and all in it, also what an earlier version left readable; says so."""
+    for path in (folder, *folder.rglob("*")):
+        mode = path.lstat().st_mode
+        if mode & 0o077 and not stat.S_ISLNK(mode):
+            path.chmod(stat.S_IMODE(mode) & 0o700)
+    print(f"What lies in {folder} can be read by you alone.")
 
 
 def _make(todo: list[tuple[Path, Visit]], recipe: Images, journal: Journal, workers: int) -> Counter:
@@ -106,7 +120,7 @@ def _images(job: tuple[Path, Visit], recipe: Images, folder: Path) -> Visit | st
         return str(reason)
     visit = replace(visit, images=[f"{visit.participant}_{visit.instance}_{name}.png" for name in images])
     for name, pixels in zip(visit.paths(), images.values(), strict=True):
-        with atomic_write(folder / name, "wb") as file:
+        with atomic_write(folder / name, "wb", within=folder.parent, private=True) as file:
             Image.fromarray(pixels).save(file, "PNG")
     return visit
 

@@ -2,44 +2,93 @@
 
 import hmac
 import os
+import re
 import secrets
+import string
 from collections.abc import Callable
-from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 from dassl.errors import UserError
+from dassl.reading import read_bytes
+from dassl.writing import make_folder
 
-LEAST = 16  # characters of a salt
+BYTES = 32  # of a new salt
+LEAST = 32  # hexadecimal digits of a salt: 128 bits
+MOST = 1024  # bytes of its file
+DIGITS = re.compile(rb"[0-9a-fA-F]+")
+TEXT = frozenset(string.printable.encode())
 
 Pseudonym = Callable[[str], str]
 
 
-def pseudonyms(path: Path, out: Path) -> Pseudonym:
+def pseudonyms(path: Path, out: Path, name: str) -> Pseudonym:
     """A function from eid to pseudonym (16 hexadecimal digits), by a salt that is kept in a file.
+
+    In each data set a participant has another pseudonym, so that two sets that were handed on cannot be put together.
 
     Args:
         path: of the salt; made with mode 0600 unless it is there.
         out: where images go; the salt must lie elsewhere, as whoever has both can find participants by trying.
+        name: of the data set.
 
     Raises:
-        UserError: the file lies within `out`, or is too short for a salt.
+        UserError: the file lies within `out`, can be read by others, or holds no salt.
     """
     path = path.expanduser()
     if path.resolve().is_relative_to(out.resolve()):
         raise UserError(f"Expected the salt outside {out}, which you may hand on, but got {path}: choose another.")
     if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_hex(32) + "\n")
-        print(f"A new salt is in {path}: keep it, and to yourself; the same participants need it again.")
-    salt = path.read_bytes().strip()
-    if len(salt) < LEAST:
+        _make(path)
+    salt = _read(path)
+
+    def pseudonym(eid: str) -> str:
+        return hmac.digest(salt, f"{name} {eid}".encode(), "sha256").hex()[:16]
+
+    return pseudonym
+
+
+def fingerprint(pseudonym: Pseudonym) -> str:
+    """What tells one salt from another: 16 digits that stand beside the images.
+
+    Whoever has them can test guesses of the salt, as with any pseudonym of a participant whose number is known. No
+    guess succeeds, since a salt of 128 random bits cannot be guessed: this is why no other salt is taken.
+    """
+    return pseudonym("salt")  # no participant's number
+
+
+def looks_random(salt: bytes) -> bool:
+    """Whether hexadecimal digits can be taken for random ones: no text, no pattern, no row.
+
+    One random salt in a million is refused; a digest of a phrase passes, and is as bad as the phrase.
+
+    >>> looks_random(b"9f1c72d80b6e35a4e81d0c4f7a92b653"), looks_random(b"0123456789abcdef" * 2)
+    (True, False)
+    """
+    digits = salt.decode().lower()
+    steps = {(int(b, 16) - int(a, 16)) % 16 for a, b in pairwise(digits)}
+    eights = [digits[i : i + 8] for i in range(len(digits) - 7)]
+    is_text = TEXT.issuperset(bytes.fromhex(digits[: len(digits) // 2 * 2]))
+    return len(set(digits)) >= 8 and len(steps) >= 8 and len(set(eights)) == len(eights) and not is_text
+
+
+def _make(path: Path) -> None:
+    make_folder(path.parent, private=True)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
+        file.write(secrets.token_hex(BYTES) + "\n")
+    print(f"A new salt is in {path}: keep it, and to yourself; the same participants need it again.")
+
+
+def _read(path: Path) -> bytes:
+    if os.name != "nt" and path.stat().st_mode & 0o077:
         raise UserError(
-            f"Expected a salt of at least {LEAST} characters in {path}, but found {len(salt)}: restore the file, or "
-            "remove it to have a new one made."
+            f"Expected a salt that you alone can read in {path}, but others can: chmod 600 it, and if others may have "
+            "read it, remove it and prepare into another --out with a new one."
         )
-    return partial(_digest, salt)
-
-
-def _digest(salt: bytes, eid: str) -> str:
-    return hmac.digest(salt, eid.encode(), "sha256").hex()[:16]
+    salt = read_bytes(path, MOST).strip()
+    if not DIGITS.fullmatch(salt) or len(salt) < LEAST or not looks_random(salt):
+        raise UserError(  # says nothing of what is there: it may be a password
+            f"Expected a salt of {LEAST} or more random hexadecimal digits in {path}, but found something else: "
+            "restore the file, or remove it to have a new one made."
+        )
+    return salt.lower()

@@ -7,11 +7,10 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-import yaml
-
 import datasets  # noqa: F401, registers the data sets
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
+from dassl.reading import read_yaml
 
 FOLDER = Path(__file__).parent
 SETS = ("cmri", "lmri", "pmri")
@@ -92,15 +91,15 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
     """The recipe of "cmri", "lmri" or "pmri", from a file of one's own if there is one.
 
     Raises:
-        UserError: there is no such file.
+        UserError: there is no such file, or it is no yaml.
         UserError: keys or values that are not understood, or other classes than the data set's.
     """
     own = FOLDER / f"{key}.yaml"
     path = path or own
     if not path.is_file():
         raise UserError(f"Expected a recipe at {path}, but there is no such file: start from a copy of {own}.")
+    found = read_yaml(path)
     try:
-        found = yaml.safe_load(path.read_text(encoding="utf-8"))
         images, people = found["images"], found["participants"]
         choices = {which: Choice(**images[which]) for which in ("slices", "phases")}
         normal = people.pop("normal")
@@ -110,7 +109,7 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
             images=Images(**images | choices),
             participants=Participants(**people, normal=normal["class"], normal_without=normal["without"]),
         )
-    except (AttributeError, KeyError, TypeError, ValueError, re.error, yaml.YAMLError) as error:
+    except (AttributeError, KeyError, TypeError, ValueError, re.error) as error:
         said = " ".join(f"{type(error).__name__}: {error}".split())
         raise UserError(f"Expected a recipe like {own} in {path}, but found another ({said}): correct it.") from error
     named = [*recipe.participants.classes, recipe.participants.normal]

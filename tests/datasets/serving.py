@@ -2,10 +2,12 @@
 
 import contextlib
 import threading
+import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+import requests
 
 
 @contextlib.contextmanager
@@ -45,3 +47,28 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **head
         handler.send_header(name.replace("_", "-"), str(value))
     handler.end_headers()
     handler.wfile.write(body)
+
+
+@contextlib.contextmanager
+def over_https(url: str, host: str = "files.test") -> Iterator[str]:
+    """While this lasts `https://<host>` is the server at `url`, and there is no other machine.
+
+    The certificate is what is left out: who asks for https and where redirections lead is requests' own doing.
+    """
+    send_on = requests.adapters.HTTPAdapter.send
+
+    def redirected(self, request, **more) -> requests.Response:
+        asked = urllib.parse.urlsplit(request.url)
+        if (asked.scheme, asked.netloc) != ("https", host):
+            raise requests.ConnectionError(f"no network for {request.url}")
+        request.url = asked._replace(scheme="http", netloc=urllib.parse.urlsplit(url).netloc).geturl()
+        try:
+            response = send_on(self, request, **more | {"proxies": {}})
+        finally:
+            request.url = asked.geturl()
+        response.url = request.url
+        return response
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(requests.adapters.HTTPAdapter, "send", redirected)
+        yield f"https://{host}"

@@ -1,9 +1,7 @@
 """Asking a chat model for a bank: a server that answers like the API, with all that goes wrong there."""
 
 import json
-import re
 import sys
-import time
 import warnings
 from datetime import date
 
@@ -13,59 +11,14 @@ from datasets import prompts
 from datasets.btmri import BTMRI
 from datasets.catalogue import by_key
 from datasets.cmri import CMRI
+from datasets.folder import FolderDataset
 from datasets.lmri import LMRI
 from datasets.prompts import generate, load_prompts
 from datasets.prompts.answers import different, sentences
-from tests.datasets.serving import send, serve
-
-N = 4
-
-
-def lines(name: str, first: int, last: int) -> str:
-    return "\n".join(f"{i}. A {name} that looks like number {i}." for i in range(first, last + 1))
-
-
-class Api:
-    """Answers the next of `script`, and when that is over, what was asked for; keeps what it was asked."""
-
-    def __init__(self):
-        self.script, self.questions, self.served = [], [], 0
-
-    def __call__(self, handler) -> None:
-        request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
-        assert handler.path == "/v1/chat/completions" and request["model"] == "Org/Model-1"
-        assert [m["role"] for m in request["messages"]] == ["user"]
-        self.questions.append(request["messages"][0]["content"])
-        step = self.script.pop(0) if self.script else {}
-        time.sleep(step.get("sleep", 0))
-        if step.get("hang up"):
-            handler.close_connection = True
-            return
-        if "body" in step:
-            send(handler, step["body"], Content_Type=step["type"])
-            return
-        if "status" in step:
-            error = {"error": {"message": step.get("message", "wait"), "type": "x", "code": None}}
-            send(handler, json.dumps(error).encode(), step["status"], Content_Type="application/json", retry_after_ms=1)
-            return
-        self.send_reply(handler, step)
-
-    def send_reply(self, handler, step: dict) -> None:
-        n, name = re.search(r"Give (\d+) textual .* medical cases of (.+) found in", self.questions[-1]).groups()
-        if "text" not in step:
-            self.served += int(n)
-        message = {"role": "assistant", "content": lines(name, self.served - int(n) + 1, self.served)}
-        message |= {key: step[key] for key in ("refusal",) if key in step}
-        message["content"] = step.get("text", message["content"])
-        choice = {"index": 0, "finish_reason": step.get("finish", "stop"), "message": message}
-        reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "model-1-of-may"}
-        reply["choices"] = step.get("choices", [choice])
-        body = json.dumps(reply).encode()
-        if "bytes" in step:  # the connection breaks in the middle
-            send(handler, body[: step["bytes"]], Content_Type="application/json", Content_Length=len(body))
-            handler.close_connection = True
-            return
-        send(handler, body, Content_Type="application/json")
+from tests.datasets.asking import Api, N, bank, lines
+from tests.datasets.asking import ask_for as run
+from tests.datasets.layout import load
+from tests.datasets.serving import serve
 
 
 @pytest.fixture
@@ -78,15 +31,6 @@ def api(tmp_path, monkeypatch):
     with serve(api) as url:
         api.url = f"{url}/v1"
         yield api
-
-
-def run(api: Api, *more: str, n: int = N) -> int:
-    line = ["--dataset", "btmri", "--model", "Org/Model-1", "--base-url", api.url, "--n", str(n), "--timeout", "20"]
-    return generate.main([*line, *more])
-
-
-def bank(tmp_path) -> dict:
-    return json.loads((tmp_path / "Org-Model-1" / "btmri.json").read_text())
 
 
 def said(capsys) -> str:
@@ -313,3 +257,31 @@ def test_the_last_line_of_an_answer_that_was_cut():
 
 def test_different_in_more_than_case_and_punctuation():
     assert different(["A ring.", "a  RING", "Two rings", "A ring of T2"], ["two rings!"]) == ["A ring.", "A ring of T2"]
+
+
+@pytest.mark.parametrize("given", [True, False], ids=["with parts", "without"])
+def test_a_folder_of_images_gets_its_own_bank(api, tmp_path, given):
+    """Which a run of `folder` reads."""
+    for part in ("train", "val", "test") if given else ("",):
+        for name in ("lung_cancer", "normal"):
+            (tmp_path / "chest" / part / name).mkdir(parents=True)
+            for i in range(4):
+                (tmp_path / "chest" / part / name / f"{i}.png").touch()
+    more = ["--modality", "X-ray of the chest", "--model", "Org/Model-1", "--base-url", api.url, "--n", "2"]
+    assert generate.main(["--folder", str(tmp_path / "chest"), *more]) == 0
+    assert (
+        api.questions[0].startswith("Give 2 textual")
+        and "of lung cancer found in X-ray of the chest." in api.questions[0]
+    )
+    data = load(tmp_path / "chest", FolderDataset)
+    sentences = load_prompts(data.key, "anyone", data.classnames, 2, bank=data.prompt_bank)
+    assert sentences[1] == ["A normal that looks like number 3.", "A normal that looks like number 4."]
+
+
+def test_a_folder_needs_words_for_its_images(tmp_path, capsys):
+    for line in (["--folder", str(tmp_path)], ["--folder", str(tmp_path), "--modality", "\x1b"], []):
+        with pytest.raises(SystemExit):
+            generate.main([*line, "--model", "m"])
+    assert "expected --modality" in capsys.readouterr().err
+    assert generate.main(["--folder", str(tmp_path / "none"), "--modality", "MRI", "--model", "m"]) == 1
+    assert "Expected a folder of images" in said(capsys)

@@ -58,11 +58,11 @@ def test_errors_say_what_to_do(backbone):
 
 
 def test_the_longest_prompt_may_fill_the_context_to_the_last_token(tiny):
-    # [CLS] glioma tumor . [SEP] are 5 of 24 tokens
-    learner = PromptLearner(tiny, ["glioma tumor"], n_ctx=19, ctx_init="")
-    assert learner().shape == (1, 24, 12) and learner.tokens.mask.all()
-    with pytest.raises(ValueError, match=r"at most 24 tokens, but N_CTX 20 and the longest class name make 25"):
-        PromptLearner(tiny, ["glioma tumor"], n_ctx=20, ctx_init="")
+    # [CLS] glioma tumor . [SEP] are 5 of 77 tokens
+    learner = PromptLearner(tiny, ["glioma tumor"], n_ctx=72, ctx_init="")
+    assert learner().shape == (1, 77, 12) and learner.tokens.mask.all()
+    with pytest.raises(ValueError, match=r"at most 77 tokens, but N_CTX 73 and the longest class name make 78"):
+        PromptLearner(tiny, ["glioma tumor"], n_ctx=73, ctx_init="")
 
 
 @pytest.mark.parametrize("position", ["end", "middle", "front"])

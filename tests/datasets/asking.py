@@ -1,0 +1,67 @@
+"""A chat model on this machine: a server that answers like the API, with all that goes wrong there."""
+
+import json
+import re
+import time
+from pathlib import Path
+
+from datasets.prompts import generate
+from tests.datasets.serving import send
+
+N = 4
+
+
+def lines(name: str, first: int, last: int) -> str:
+    return "\n".join(f"{i}. A {name} that looks like number {i}." for i in range(first, last + 1))
+
+
+class Api:
+    """Answers the next of `script`, and when that is over, what was asked for; keeps what it was asked."""
+
+    def __init__(self):
+        self.script, self.questions, self.served, self.model = [], [], 0, "Org/Model-1"
+
+    def __call__(self, handler) -> None:
+        request = json.loads(handler.rfile.read(int(handler.headers["Content-Length"])))
+        assert handler.path == "/v1/chat/completions" and request["model"] == self.model
+        assert [m["role"] for m in request["messages"]] == ["user"]
+        self.questions.append(request["messages"][0]["content"])
+        step = self.script.pop(0) if self.script else {}
+        time.sleep(step.get("sleep", 0))
+        if step.get("hang up"):
+            handler.close_connection = True
+            return
+        if "body" in step:
+            send(handler, step["body"], Content_Type=step["type"])
+            return
+        if "status" in step:
+            error = {"error": {"message": step.get("message", "wait"), "type": "x", "code": None}}
+            send(handler, json.dumps(error).encode(), step["status"], Content_Type="application/json", retry_after_ms=1)
+            return
+        self.send_reply(handler, step)
+
+    def send_reply(self, handler, step: dict) -> None:
+        n, name = re.search(r"Give (\d+) textual .* medical cases of (.+) found in", self.questions[-1]).groups()
+        if "text" not in step:
+            self.served += int(n)
+        message = {"role": "assistant", "content": lines(name, self.served - int(n) + 1, self.served)}
+        message |= {key: step[key] for key in ("refusal",) if key in step}
+        message["content"] = step.get("text", message["content"])
+        choice = {"index": 0, "finish_reason": step.get("finish", "stop"), "message": message}
+        reply = {"id": "1", "object": "chat.completion", "created": 1, "model": "model-1-of-may"}
+        reply["choices"] = step.get("choices", [choice])
+        body = json.dumps(reply).encode()
+        if "bytes" in step:  # the connection breaks in the middle
+            send(handler, body[: step["bytes"]], Content_Type="application/json", Content_Length=len(body))
+            handler.close_connection = True
+            return
+        send(handler, body, Content_Type="application/json")
+
+
+def ask_for(api: Api, *more: str, n: int = N) -> int:
+    line = ["--dataset", "btmri", "--model", "Org/Model-1", "--base-url", api.url, "--n", str(n), "--timeout", "20"]
+    return generate.main([*line, *more])
+
+
+def bank(tmp_path: Path) -> dict:
+    return json.loads((tmp_path / "Org-Model-1" / "btmri.json").read_text())
