@@ -85,24 +85,27 @@ class FeatureStore:
                 for names, block in blocks:
                     table.put(names, block)
                     rows.update(zip(names, block, strict=True))
-        self._tell(self._table("notes-" + content_digest(read).hex()[:16]), notes, set(digests))
+        self._tell("notes-" + content_digest(read).hex()[:16], notes, set(digests))
         return torch.from_numpy(np.stack([rows[key] for key in keys]))
 
-    def _tell(self, table: RowStore, found: Notes, digests: set[bytes]) -> None:
+    def _tell(self, name: str, found: Notes, digests: set[bytes]) -> None:
         """Print, once each, what the reader notes about the files that have these digests.
 
         Args:
-            table: what was noted of files that were decoded before: a row of 0 and 1 in the order of `NOTES`.
+            name: of the table of what was noted of files so far: rows of 0 and 1 in the order of `NOTES`.
             found: what was noted now.
             digests: of all files that are used.
         """
+        if not found and not (self.folder / name).is_dir():
+            return
+        table = self._table(name)
         if found:
-            rows = [[name in names for name in NOTES] for names in found.values()]
+            rows = [[note in notes for note in NOTES] for notes in found.values()]
             table.put(list(found), np.array(rows, np.float32))
         known = [row for row in table.get(list(digests)) if row is not None]
-        for number, (name, words) in enumerate(NOTES.items()):
-            if name not in self.said and any(row[number] for row in known):
-                self.said.add(name)
+        for number, (note, words) in enumerate(NOTES.items()):
+            if note not in self.said and any(row[number] for row in known):
+                self.said.add(note)
                 print(f"{words}.")
 
     def _encode(self, files: list[File], transform: Callable, notes: Notes) -> Blocks:

@@ -12,7 +12,7 @@ from dassl.images.limits import Unusable, check_size
 from dassl.images.settings import Reading
 from dassl.images.values import Deep, span_of
 
-FORMATS = ("PNG", "JPEG", "MPO", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
+FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
 ORIENTATION = 0x0112  # tag of EXIF and of TIFF
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -49,7 +49,7 @@ def open_picture(file: BinaryIO, formats: tuple[str, ...] = FORMATS) -> Image.Im
     except Image.DecompressionBombError as error:
         raise Unusable(f"too many pixels: {error}") from error
     except UnidentifiedImageError:
-        raise Unusable(f"none of {', '.join(sorted(set(formats) - {'MPO'}))}, or broken") from None
+        raise Unusable(f"none of {', '.join(formats)}, or broken") from None
     check_size(*image.size)
     return image
 
@@ -70,11 +70,13 @@ def read(file: BinaryIO, reading: Reading) -> Found:
     if head.startswith(PNG) and head[24] == 16 and head[25] in (2, GREY_ALPHA, COLOUR_ALPHA):
         picture = _deep_png(image, head[25], head[28], _image_data(file))
     else:
-        if image.format == "JPEG2000" and image.mode in ("LA", "RGB", "RGBA"):
+        if image.format == "JPEG2000" and image.mode not in ("L", "I;16"):
             _check_colours(file)
         image.load()
         if image.format == "PNG" and image.mode in ("1", "L") and head[24] < 8 and "transparency" in image.info:
-            image.info["transparency"] *= 255 // (2 ** head[24] - 1)  # as Pillow scales the pixels
+            clear = image.info["transparency"] * (255 // (2 ** head[24] - 1))  # as Pillow scales the pixels
+            image = image.convert("L") if image.mode == "1" else image
+            image.info["transparency"] = clear
         picture = _deep(image, file) if image.mode.startswith(("I", "F")) else image
     return Found(picture, frame, frames, turn_of(image))
 

@@ -12,7 +12,7 @@ from dassl.images.settings import Reading
 from dassl.images.values import Deep, span_of
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-WIDTH, LENGTH, BITS, PHOTOMETRIC, ORIENTATION, PLANAR, EXTRA, FORMAT = 256, 257, 258, 262, 274, 284, 338, 339
+BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, PLANAR, EXTRA, FORMAT = 258, 259, 262, 274, 284, 338, 339
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5
 UNSIGNED, SIGNED, FLOAT, VOID = 1, 2, 3, 4
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2  # extra samples: not known, alpha whose colours are multiplied, alpha
@@ -54,6 +54,8 @@ def _by_pillow(image: Image.Image, file: BinaryIO, frame: int) -> Image.Image | 
         return image
     if tags.get(PLANAR, 1) != 1 or max(bits) != min(bits):
         return None
+    if image.mode in ("I", "F") and tags.prefix == b"MM" and tags.get(COMPRESSION, 1) != 1:
+        return None  # Pillow takes them for big-endian once more after libtiff has put them right
     if image.mode in ("I;16", "I;16B") and kinds <= {UNSIGNED, VOID}:
         values = np.asarray(image)
         return Deep(values, span_of(values.dtype, bits[0]), inverted=inverted)
@@ -99,7 +101,7 @@ def _by_tifffile(file: BinaryIO, reading: Reading) -> Found:
     except ImportError:
         raise Unusable("a kind of TIFF that Pillow does not read", "pip install tifffile, or convert it.") from None
     file.seek(0)
-    with tifffile.TiffFile(file) as tiff:
+    with tifffile.TiffFile(file, name="image") as tiff:
         frames = len(tiff.pages)
         frame = reading.choose(frames)
         page = tiff.pages[frame].aspage()

@@ -85,9 +85,8 @@ def _range(deep: Deep, values: np.ndarray, seen: np.ndarray | None, reading: Rea
         return float(low), float(high)
     if deep.window:
         return deep.window
-    if seen is None:
-        return float(values.min()), float(values.max())
-    return float(values.min(where=seen, initial=np.inf)), float(values.max(where=seen, initial=-np.inf))
+    some = values if seen is None else values[seen]
+    return float(some.min()), float(some.max())
 
 
 def stretch(values: np.ndarray, low: float, high: float) -> np.ndarray:
