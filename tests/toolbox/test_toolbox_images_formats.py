@@ -78,11 +78,11 @@ def test_tiles_and_bigtiff(tmp_path, values, big):
 @pytest.mark.parametrize("values", [GREY, COLOUR, EIGHT, EIGHT[..., 0]], ids=["grey16", "colour16", "colour8", "grey8"])
 def test_pictures_that_opencv_wrote(tmp_path, suffix, values):
     """Its TIFFs are compressed by LZW, with a predictor."""
+    values = np.tile(values, (4, 4, 1)[: values.ndim])  # JPEG 2000 does not take less
+    written = values[..., ::-1] if values.ndim == 3 else values
     path = tmp_path / f"a.{suffix}"
-    assert cv2.imwrite(str(path), values[..., ::-1] if values.ndim == 3 else values, [cv2.IMWRITE_TIFF_COMPRESSION, 5])
-    np.testing.assert_array_equal(
-        cv2.imread(str(path), cv2.IMREAD_UNCHANGED), values[..., ::-1] if values.ndim == 3 else values
-    )
+    assert cv2.imwrite(str(path), written, [cv2.IMWRITE_TIFF_COMPRESSION, 5] if suffix == "tif" else [])
+    np.testing.assert_array_equal(cv2.imread(str(path), cv2.IMREAD_UNCHANGED), written)
     if suffix == "jp2" and values.ndim == 3 and values.dtype == np.uint16:
         with pytest.raises(UserError, match="colours of 16 bits"):
             read_image(path)

@@ -73,10 +73,8 @@ def read(file: BinaryIO, reading: Reading) -> Found:
         if image.format == "JPEG2000" and image.mode not in ("L", "I;16"):
             _check_colours(file)
         image.load()
-        if image.format == "PNG" and image.mode in ("1", "L") and head[24] < 8 and "transparency" in image.info:
-            clear = image.info["transparency"] * (255 // (2 ** head[24] - 1))  # as Pillow scales the pixels
-            image = image.convert("L") if image.mode == "1" else image
-            image.info["transparency"] = clear
+        if image.format == "PNG" and image.mode == "L" and head[24] < 8 and "transparency" in image.info:
+            image.info["transparency"] *= 255 // (2 ** head[24] - 1)  # as Pillow scales the pixels
         picture = _deep(image, file) if image.mode.startswith(("I", "F")) else image
     return Found(picture, frame, frames, turn_of(image))
 
