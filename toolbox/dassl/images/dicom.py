@@ -209,21 +209,21 @@ def _read(file: BinaryIO, reading: Reading) -> Found:
 def _grey(stored: np.ndarray, header: Any, frame: int, reading: Reading) -> Deep:
     bits = int(header.get("BitsStored") or stored.dtype.itemsize * 8)
     span = span_of(stored.dtype, None if stored.dtype.kind == "f" else bits)
-    hidden = None
-    if (padding := header.get("PixelPaddingValue")) is not None:
-        hidden = stored == padding
-        hidden = hidden if hidden.any() and not hidden.all() else None
+    padding = None
+    if (value := header.get("PixelPaddingValue")) is not None:
+        padding = stored == value
+        padding = padding if padding.any() and not padding.all() else None
     values = _rescaled(stored, header, frame)
     inverted = _inverted(header)
     if reading.grey_range == "image":
         if (shown := _voi(values, header, frame)) is not None:
-            return Deep(shown, (0, 1), (0, 1), inverted=inverted, hidden=hidden)
+            return Deep(shown, (0, 1), (0, 1), inverted=inverted)
         if values is stored and stored.dtype == np.uint8 and bits == 8:
             return Deep(values, span, span, inverted=inverted)  # as it is, like any picture of 8 bits
     if values is not stored and "ModalityLUTSequence" not in header:
         ends = sorted(float(v) for v in _rescaled(np.array(span), header, frame))
         span = ends[0], ends[1]
-    return Deep(values, span, inverted=inverted, hidden=hidden)
+    return Deep(values, span, inverted=inverted, padding=padding)
 
 
 def _of_frame(header: Any, keyword: str, frame: int) -> Any:

@@ -22,7 +22,7 @@ class Deep(NamedTuple):
         window: lowest and highest value that the file itself asks for.
         alpha: [H, W] from 0 to 1, or None.
         inverted: whether the lowest value is white.
-        hidden: [H, W], true where there is no value, as outside the round field of a scanner; or None.
+        padding: [H, W], true where values do not count for the range, as outside the round field of a scanner; or None.
     """
 
     values: np.ndarray
@@ -30,7 +30,7 @@ class Deep(NamedTuple):
     window: tuple[float, float] | None = None
     alpha: np.ndarray | None = None
     inverted: bool = False
-    hidden: np.ndarray | None = None
+    padding: np.ndarray | None = None
 
 
 def span_of(dtype: np.dtype, bits: int | None = None) -> tuple[float, float]:
@@ -54,9 +54,9 @@ def to_rgb(deep: Deep, reading: Reading) -> tuple[Image.Image, bool]:
         Unusable: no value is finite.
     """
     values = deep.values.astype(np.float32) if deep.values.dtype == np.float16 else deep.values
-    seen = np.isfinite(values) if values.dtype.kind == "f" else None
-    holes = seen is not None and not seen.all()
-    for some in (None if deep.alpha is None else deep.alpha > 0, None if deep.hidden is None else ~deep.hidden):
+    finite = seen = np.isfinite(values) if values.dtype.kind == "f" else None
+    holes = finite is not None and not finite.all()
+    for some in (None if deep.alpha is None else deep.alpha > 0, None if deep.padding is None else ~deep.padding):
         if some is not None:
             some = np.broadcast_to(some if values.ndim == 2 else some[..., None], values.shape)
             seen = some if seen is None else seen & some
@@ -65,8 +65,8 @@ def to_rgb(deep: Deep, reading: Reading) -> tuple[Image.Image, bool]:
     grey = stretch(values, *_range(deep, values, seen, reading))
     if deep.inverted:
         grey = 255 - grey
-    if deep.hidden is not None or holes:
-        grey[~seen] = BLACK
+    if holes:
+        grey[~finite] = BLACK
     if deep.alpha is not None:
         alpha = deep.alpha if grey.ndim == 2 else deep.alpha[..., None]
         grey = np.rint(BLACK + (grey - np.float32(BLACK)) * alpha.astype(np.float32)).astype(np.uint8)
