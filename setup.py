@@ -42,13 +42,20 @@ setup(
             "nilearn>=0.10.4",
             "openai>=1.30",
             "optuna>=3.5",
-            "pydicom>=2.4",
+            "opencv-python-headless>=4.8",  # what it and tifffile read is held against what we read
+            "pydicom>=3.0",
+            "pylibjpeg>=2.0",
+            "pylibjpeg-libjpeg>=2.1",
+            "pylibjpeg-openjpeg>=2.0",
+            "tifffile>=2024.1.30",
             "pytest-xdist>=3.5",
             "ray>=2.9",
             "ruff>=0.6",
         ],
         "llm": ["openai>=1.30"],  # python -m datasets.prompts.generate
-        "ukb": ["pydicom>=2.4"],  # python -m datasets.ukb
+        "ukb": ["pydicom>=3.0"],  # python -m datasets.ukb
+        # DICOM files among one's own images, compressed ones too
+        "dicom": ["pydicom>=3.0", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.1", "pylibjpeg-openjpeg>=2.0"],
         "ray": ["ray>=2.9"],  # python -m grid --ray ADDRESS
         "tune": ["optuna>=3.5"],  # scripts/vmfcoop/tune.sh
         "medmnist": ["medmnist>=3.0"],  # python -m datasets.download --medmnist

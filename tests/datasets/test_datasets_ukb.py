@@ -34,7 +34,7 @@ from datasets.ukb.recipe import FOLDER, SETS, matches, read_recipe
 from datasets.ukb.split import split
 from tests.datasets.layout import load
 
-pydicom = pytest.importorskip("pydicom", minversion="2.4")
+pydicom = pytest.importorskip("pydicom", minversion="3.0")
 from pydicom.data import get_testdata_file  # noqa: E402, like what follows only with pydicom, which is optional
 
 from datasets.ukb import dicom, prepare  # noqa: E402
@@ -941,8 +941,8 @@ def test_errors_are_one_sentence(biobank, monkeypatch):
     monkeypatch.delitem(sys.modules, "datasets.ukb.prepare")
     monkeypatch.delitem(sys.modules, "datasets.ukb.dicom")
     assert biobank.run(status=1) == (
-        "error: Expected the package pydicom, which reads DICOM files, but it is not installed: "
-        'pip install "pydicom>=2.4".\n'
+        "error: Expected the package pydicom 3.0 or later, which reads DICOM files, but it is not installed: "
+        'pip install -e ".[dicom]".\n'
     )
 
 

@@ -27,9 +27,11 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 PLAIN = b"1.2.840.10008.1.2.1\0\0\0"  # explicit, little endian: the same once it is inflated
 META = MB  # where the header of a file must end that is deflated from there on
 FRAMES = 1_000_000
+PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # tags
+UNDEFINED = 0xFFFFFFFF  # length
 HEADER = [
     *("Rows", "Columns", "SamplesPerPixel", "NumberOfFrames", "BitsAllocated", "BitsStored", "PixelRepresentation"),
-    *("PhotometricInterpretation", "PresentationLUTShape", "PixelPaddingValue"),
+    *("HighBit", "PlanarConfiguration", "PhotometricInterpretation", "PresentationLUTShape", "PixelPaddingValue"),
     *("RescaleSlope", "RescaleIntercept", "ModalityLUTSequence"),
     *("WindowCenter", "WindowWidth", "VOILUTFunction", "VOILUTSequence"),
     *(f"{name}PaletteColorLookupTableDescriptor" for name in ("Red", "Green", "Blue")),
@@ -293,35 +295,49 @@ def _first(value: Any) -> float | None:
 
 def _stored(file: BinaryIO, header: Any, frame: int) -> np.ndarray:
     """The values of one frame, [H, W] or RGB [H, W, 3], as they are stored."""
+    from pydicom.encaps import get_frame
     from pydicom.pixels import get_decoder, pixel_array
 
+    # Of several frames one is read where it lies. An only one is read with its header, which may be less than regular.
+    source = file if _count(header) > 1 else _with_pixels(file)
     syntax = header.file_meta.TransferSyntaxUID
     if not syntax.is_compressed:
         file.seek(0)
-        return pixel_array(file, index=frame)
+        return pixel_array(source, index=frame)
     decoder = get_decoder(syntax)  # raises unless the standard knows it
-    _check_frame(file, header, frame)
+    if source is file:
+        file.seek(_pixels_at(file))
+    code = get_frame(file if source is file else source.PixelData, frame, number_of_frames=_count(header))
+    if (size := size_of(code)) is not None and size != (header.Columns, header.Rows):
+        raise Unusable(DAMAGED)  # perhaps a bomb
     file.seek(0)
     try:
         if decoder.is_available:
-            return pixel_array(file, index=frame)
+            return pixel_array(source, index=frame)
     except Exception:
         pass  # as where there is no decoder: what it says may quote the header
     raise Undecodable(f"{syntax.name} ({syntax})")
 
 
-def _check_frame(file: BinaryIO, header: Any, frame: int) -> None:
-    """Raise `Unusable` if the compressed frame is of another size than the header says, and so perhaps a bomb."""
-    from pydicom.encaps import get_frame
+def _with_pixels(file: BinaryIO) -> Any:
+    """The header with the pixels. What follows them is not read: it may be anything, for gigabytes."""
+    from pydicom.filereader import read_partial
+    from pydicom.tag import Tag
 
-    # The reading of the header ended where the pixels begin: tag, kind, reserved and length are 12 bytes.
-    file.seek(_pixels_at(file))
-    size = size_of(get_frame(file, frame, number_of_frames=_count(header)))
-    if size is not None and size != (header.Columns, header.Rows):
-        raise Unusable(DAMAGED)
+    met = []
+
+    def after_pixels(tag: int, _: str | None, length: int) -> bool:
+        if tag in PIXELS and length != UNDEFINED and length > PICTURE_BYTES:
+            raise Unusable(f"its pixels take more than {PICTURE_BYTES // MB} MB")
+        met.append(tag in PIXELS)
+        return any(met[:-1])
+
+    file.seek(0)
+    return read_partial(file, after_pixels, specific_tags=[Tag(keyword) for keyword in HEADER] + list(map(Tag, PIXELS)))
 
 
 def _pixels_at(file: BinaryIO) -> int:
+    """Where the pixels of an encapsulated file begin: after tag, kind, reserved bytes and length."""
     import pydicom
 
     file.seek(0)
