@@ -60,7 +60,12 @@ setup(
             "nilearn>=0.10.4",
             "openai>=1.30",
             "optuna>=3.5",
+            "opencv-python-headless>=4.8",  # what it and tifffile read is held against what we read
             "pydicom>=3.0.2",
+            "pylibjpeg>=2.0",
+            "pylibjpeg-libjpeg>=2.1",
+            "pylibjpeg-openjpeg>=2.0",
+            "tifffile>=2024.1.30",
             "pytest-xdist>=3.5",
             "ray>=2.56",
             "ruff>=0.6",
@@ -70,6 +75,8 @@ setup(
         "ukb": ["pydicom>=3.0.2"],  # python -m datasets.ukb; before, a DICOMDIR moved files (CVE-2026-32711)
         # python -m grid --ray ADDRESS; tokens since 2.52, readers that unpickle until 2.56 (CVE-2026-57516)
         "ray": ["ray>=2.56"],
+        # DICOM files among one's own images, compressed ones too
+        "dicom": ["pydicom>=3.0.2", "pylibjpeg>=2.0", "pylibjpeg-libjpeg>=2.1", "pylibjpeg-openjpeg>=2.0"],
         "tune": ["optuna>=3.5"],  # scripts/vmfcoop/tune.sh
         "medmnist": ["medmnist>=3.0"],  # python -m datasets.download --medmnist
     },

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable
 from hashlib import blake2b
 from pathlib import Path
+from stat import S_ISREG
 from typing import ClassVar
 
 from platformdirs import user_cache_dir
@@ -65,29 +66,37 @@ class Digests:
         """Return the digest of a file's content; raises as `of_all`."""
         return self.of_all([path])[0]
 
-    def of_all(self, paths: Iterable[str | Path]) -> list[bytes]:
+    def of_all(self, paths: Iterable[str | Path], limit: int | None = None) -> list[bytes]:
         """Return the digest of each file's content, in the order of `paths`.
 
+        Args:
+            paths: the files.
+            limit: the most bytes that one may hold; None for any number.
+
         Raises:
-            UserError: a file that is not there or cannot be read; names it.
+            UserError: a file that is not there, cannot be read or holds more; names it.
         """
         names = [os.fspath(path) for path in paths]
         found: dict[str, bytes] = dict.fromkeys(names, b"")
         lines: list[bytes] = []
         try:
             for name in found:
-                found[name] = self._one(name, lines)
+                found[name] = self._one(name, lines, limit)
                 if len(lines) == LINES_AT_ONCE:
                     self._append(lines)
         finally:
             self._append(lines)
         return [found[name] for name in names]
 
-    def _one(self, name: str, lines: list[bytes]) -> bytes:
+    def _one(self, name: str, lines: list[bytes], limit: int | None) -> bytes:
         """The digest of a file; if it had to be read and can be remembered, also a line of the memo in `lines`."""
         now = time.time_ns()
         try:
             stat = os.stat(name)  # noqa: PTH116 - several times as fast as a Path's, for many files
+            if limit is not None and (stat.st_size > limit or not S_ISREG(stat.st_mode)):  # a pipe would never end
+                raise UserError(
+                    f"Expected a file of at most {limit >> 20} MB at {name}, but it is none: check the data folder."
+                )
             key = b"%d %d %d %d " % (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
             key += os.fsencode(os.path.abspath(name))  # noqa: PTH100 - bytes, since not every name is UTF-8
             key = content_digest(key)

@@ -1,5 +1,5 @@
 """The one reader of image files, which the toolbox's own loaders use too."""
 
-from dassl.utils.images import read_image
+from dassl.images import FILE_BYTES, NOTES, Reading, notes_of, read_image
 
-__all__ = ["read_image"]
+__all__ = ["FILE_BYTES", "NOTES", "Reading", "notes_of", "read_image"]

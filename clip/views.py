@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from clip.digests import content_digest
-from clip.pixels import read_image
+from clip.pixels import Reading, notes_of, read_image
 from dassl.errors import UserError
 
 SHARED_BYTES = 48 * 10**6  # pixels under way between processes: Docker gives a container 64 MB of shared memory
@@ -32,6 +33,9 @@ class File(NamedTuple):
     views: Sequence[tuple[bytes, int | None]]  # name and number of each view; None is the transform as it is
 
 
+Notes = dict[bytes, tuple[str, ...]]
+
+
 class ImageViews(IterableDataset):
     """Yields the names of some views and their pixels [n, 3, H, W], decoding each file once.
 
@@ -41,17 +45,24 @@ class ImageViews(IterableDataset):
         files: what is wanted.
         transform: from a PIL image to pixels [3, H, W].
         views_per_item: n; the last item of each process may have fewer.
+        reading: how the files are read.
+
+    With each item goes what a user should be told about its files: the notes of the reader, by a file's digest.
     """
 
-    def __init__(self, files: Sequence[File], transform: Callable, views_per_item: int):
+    def __init__(self, files: Sequence[File], transform: Callable, views_per_item: int, reading: Reading):
         self.files, self.transform, self.views_per_item = files, transform, views_per_item
+        self.reading = reading
 
-    def __iter__(self) -> Iterator[tuple[list[bytes], Tensor]]:
+    def __iter__(self) -> Iterator[tuple[list[bytes], Tensor, Notes]]:
         worker = get_worker_info()
         names: list[bytes] = []
+        notes: Notes = {}
         pixels = None
         for path, digest, views in self.files[worker.id :: worker.num_workers] if worker else self.files:
-            image = read_image(path)
+            image = read_image(path, self.reading)
+            if found := notes_of(image):
+                notes[digest] = found
             for name, view in views:
                 drawn = _view(image, self.transform, digest, view)
                 if pixels is None:
@@ -59,11 +70,11 @@ class ImageViews(IterableDataset):
                 pixels[len(names)] = drawn  # filled one by one: a list and its stack take twice the memory
                 names.append(name)
                 if len(names) == self.views_per_item:
-                    ready = [(names, self._sent(pixels, worker))]
-                    names, pixels = [], None
+                    ready = [(names, self._sent(pixels, worker), notes)]
+                    names, pixels, notes = [], None, {}
                     yield ready.pop()  # nothing here holds what is under way
         if names:
-            yield names, self._sent(pixels[: len(names)], worker)
+            yield names, self._sent(pixels[: len(names)], worker), notes
 
     def _sent(self, pixels: Tensor, worker: object) -> Tensor:
         """Put pixels where the other process sees them: here, where failing is an error that reaches it.
@@ -77,9 +88,15 @@ class ImageViews(IterableDataset):
 
 
 def load(
-    files: Sequence[File], transform: Callable, workers: int, size: int, batch: int
+    files: Sequence[File],
+    transform: Callable,
+    workers: int,
+    size: int,
+    batch: int,
+    reading: Reading = Reading(),  # noqa: B008 - it cannot be changed
+    notes: Notes | None = None,
 ) -> Generator[tuple[list[bytes], Tensor], None, None]:
-    """Yield the items of `ImageViews`, made by worker processes if `workers` is not 0.
+    """Yield names and pixels of the items of `ImageViews`, made by worker processes if `workers` is not 0.
 
     Args:
         files: what is wanted.
@@ -87,16 +104,25 @@ def load(
         workers: the most processes that decode.
         size: of an image, in pixels.
         batch: views in an item if there are no workers.
+        reading: how the files are read.
+        notes: what a user should be told about files is put there.
 
     Raises:
         UserError: shared memory has run out all the same, or a worker was killed.
     """
     plan = under_way(workers, 3 * size * size * 4)
-    items = ImageViews(files, transform, plan.views if plan.workers else batch)
+
+    def without_notes(item: tuple[list[bytes], Tensor, Notes]) -> tuple[list[bytes], Tensor]:
+        if notes is not None:
+            notes.update(item[2])
+        return item[:2]
+
+    items = ImageViews(files, transform, plan.views if plan.workers else batch, reading)
     settings: dict = {"num_workers": plan.workers, "prefetch_factor": plan.ahead, "timeout": PATIENCE}
     own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
     with workers_fail_in_words():
-        yield from DataLoader(items, batch_size=None, generator=own, **(settings if plan.workers else {}))
+        loader = DataLoader(items, batch_size=None, generator=own, **(settings if plan.workers else {}))
+        yield from map(without_notes, loader)
 
 
 class Plan(NamedTuple):
@@ -134,7 +160,7 @@ def workers_fail_in_words() -> Iterator[None]:
 
 
 def drawn_by() -> bytes:
-    """Return a digest of the code that decides which pixels a view of a file has: the reader's module, and `_view`."""
+    """Return a digest of the code that decides which pixels a view of a file has: the reader's package, and `_view`."""
     return content_digest(_source(read_image))
 
 
@@ -142,8 +168,10 @@ def drawn_by() -> bytes:
 def _source(reader: Callable) -> bytes:
     try:
         # Line endings are \n here, whatever they are in the files.
-        module = "".join(inspect.findsource(reader)[0])
-        return "\0".join([module, inspect.getsource(reader), inspect.getsource(_view)]).encode()
+        file = Path(inspect.getfile(reader))
+        files = sorted(file.parent.glob("*.py")) if reader.__globals__.get("__package__") else [file]
+        modules = [path.read_text(encoding="utf-8") for path in files]
+        return "\0".join([*modules, inspect.getsource(reader), inspect.getsource(_view)]).encode()
     except (OSError, TypeError):  # a program without its source, or an object that is called: known while it lives
         return repr((reader, _view)).encode()
 

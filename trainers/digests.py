@@ -11,6 +11,7 @@ from yacs.config import CfgNode
 
 from clip.build import files_of
 from clip.digests import Digests
+from clip.pixels import FILE_BYTES
 from datasets.prompts import load_prompts
 
 # What the digest called so is of, in the words of an error.
@@ -32,7 +33,7 @@ def digest(value: object) -> str:
 
 def of_images(items: Sequence, memo: Digests) -> str:
     """Digest of the labels, class names and contents of data items, in their order."""
-    contents = memo.of_all([item.impath for item in items])
+    contents = memo.of_all([item.impath for item in items], FILE_BYTES)
     return digest([[i.label, i.classname, content.hex()] for i, content in zip(items, contents, strict=True)])
 
 

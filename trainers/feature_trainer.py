@@ -19,8 +19,10 @@ from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
 from clip.revisions import note_revision
+from clip.pixels import Reading
 from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
+from dassl.images import reading_of
 from dassl.metrics import compute_accuracy
 from dassl.names import check_name, shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer
@@ -36,11 +38,13 @@ Step = tuple[Tensor, dict[str, Tensor]]  # logits [B, C], and the weighted loss 
 
 
 @lru_cache(maxsize=1)
-def frozen(name: str, device: str, precision: str, root: str, workers: int) -> tuple[Backbone, FeatureStore]:
+def frozen(
+    name: str, device: str, precision: str, root: str, workers: int, reading: Reading
+) -> tuple[Backbone, FeatureStore]:
     """Backbone and feature store: runs of one process share them."""
     backbone = build_backbone(name, device, precision)
     note_revision(backbone, root or None)
-    return backbone, FeatureStore(backbone, root or None, workers=workers)
+    return backbone, FeatureStore(backbone, root or None, workers=workers, reading=reading)
 
 
 def set_input(cfg: CfgNode, backbone: Backbone) -> None:
@@ -130,7 +134,9 @@ class FeatureTrainer(TrainerX):
             self.settings.PREC,
             cfg.FEATURES.ROOT,
             cfg.DATALOADER.NUM_WORKERS,
+            reading_of(cfg),
         )
+        self.store.said.clear()  # each run says what is assumed about its images
         cfg.defrost()
         set_input(cfg, self.backbone)
         cfg.freeze()

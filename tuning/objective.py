@@ -17,6 +17,7 @@ from dassl.data.datasets import build_dataset
 from dassl.data.transforms import build_transform
 from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.errors import UserError
+from dassl.images import reading_of
 from dassl.utils import choose_device
 from trainers import together
 from trainers.feature_trainer import FeatureTrainer, frozen
@@ -104,7 +105,9 @@ def fingerprint(cfg: CfgNode) -> str:
     """Of the weights of the backbone, which the trials then share."""
     device = str(choose_device(cfg.USE_CUDA))
     precision, workers = method_settings(cfg).PREC, cfg.DATALOADER.NUM_WORKERS
-    return frozen(cfg.MODEL.BACKBONE.NAME, device, precision, cfg.FEATURES.ROOT, workers)[0].fingerprint()
+    root, reading = cfg.FEATURES.ROOT, reading_of(cfg)
+    backbone, _ = frozen(cfg.MODEL.BACKBONE.NAME, device, precision, root, workers, reading)
+    return backbone.fingerprint()
 
 
 def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:

@@ -9,17 +9,14 @@ from pathlib import Path
 
 import numpy as np
 
-from dassl.errors import UserError
+from dassl.images.dicom import NotGrey, Undecodable, inflated, need_pydicom, values_of
+from dassl.images.limits import MB
 from datasets.ukb import LeftOut
 from datasets.ukb.recipe import Images
 
-try:
-    import pydicom
-except ImportError as error:
-    raise UserError(
-        'Expected the package pydicom, which reads DICOM files, but it is not installed: pip install "pydicom>=3.0.2".'
-    ) from error
-
+pydicom = need_pydicom()
+FILE_BYTES = 64 * MB  # of a DICOM file in a zip; theirs have less than 1 MB
+FILES = 20_000  # in a zip; theirs have some 600
 APART = 0.5  # mm; images that are closer show the same slice
 TAGS = [
     *("SeriesDescription", "SeriesNumber", "ImageType", "BurnedInAnnotation"),
@@ -47,6 +44,8 @@ def read_images(path: Path, recipe: Images) -> dict[str, np.ndarray]:
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(path) as archive:
             warnings.simplefilter("ignore")  # pydicom's quote what the headers hold
+            if len(archive.infolist()) > FILES:
+                raise LeftOut(f"a zip of more than {FILES:,} files")
             headers = [header for file in archive.namelist() if (header := _header(archive, file, recipe))]
             return {name: _pixels(archive, file, recipe) for name, file in choose(headers, recipe).items()}
     except LeftOut:
@@ -92,8 +91,7 @@ def to_grey(pixels: np.ndarray, window: tuple[float, float], inverted: bool = Fa
 def _header(archive: zipfile.ZipFile, file: str, recipe: Images) -> Header | None:
     """The header of an image that may be taken; None for other series and for files that are no DICOM images."""
     try:
-        with archive.open(file) as stream:
-            found = pydicom.dcmread(stream, stop_before_pixels=True, specific_tags=TAGS)
+        found = pydicom.dcmread(inflated(_open(archive, file)), stop_before_pixels=True, specific_tags=TAGS)
     except pydicom.errors.InvalidDicomError:  # the manifest
         return None
     kind = found.get("ImageType") or []
@@ -119,18 +117,20 @@ def _position(found: "pydicom.Dataset") -> float:
 
 
 def _pixels(archive: zipfile.ZipFile, file: str, recipe: Images) -> np.ndarray:
-    found = pydicom.dcmread(io.BytesIO(archive.read(file)))
     try:
-        pixels = found.pixel_array.astype(np.float64)
-    except Exception:
-        syntax = found.file_meta.TransferSyntaxUID
-        if not syntax.is_compressed:
-            raise
+        pixels, inverted = values_of(_open(archive, file))
+    except Undecodable as error:
         raise LeftOut(
-            f"pixels compressed as {syntax.name} ({syntax}) that cannot be decoded: if they are not damaged, "
+            f"pixels compressed as {error.syntax} that cannot be decoded: if they are not damaged, "
             'pip install "pylibjpeg[all]" and run again'
         ) from None
-    if pixels.ndim != 2:
-        raise LeftOut("images in colour, or of several frames")
-    pixels = pixels * float(found.get("RescaleSlope") or 1) + float(found.get("RescaleIntercept") or 0)
-    return to_grey(pixels, recipe.window, found.PhotometricInterpretation == "MONOCHROME1")
+    except NotGrey:
+        raise LeftOut("images in colour, or of several frames") from None
+    return to_grey(pixels, recipe.window, inverted)
+
+
+def _open(archive: zipfile.ZipFile, file: str) -> io.BytesIO:
+    """A file of the zip, whole: no more of it is unpacked than a DICOM file of one image needs."""
+    if archive.getinfo(file).file_size > FILE_BYTES:  # more than is told is never read
+        raise LeftOut(f"a zip with a file of more than {FILE_BYTES // MB} MB")
+    return io.BytesIO(archive.read(file))

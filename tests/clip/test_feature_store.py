@@ -129,7 +129,7 @@ def test_worker_processes_see_the_same_views(files, tmp_path, monkeypatch):
 def test_a_file_is_decoded_once_for_many_views_and_waiting_is_told(files, tmp_path, monkeypatch, capsys, share):
     decoded = []
 
-    def slow(path):
+    def slow(path, _):
         decoded.append(path)
         clock[0] += share
         return Image.open(path)
@@ -206,7 +206,7 @@ def test_features_of_another_decoding_are_not_served(files, tmp_path, monkeypatc
     assert store.backbone.images_seen == 2 * len(files)
 
 
-def turned(path):
+def turned(path, _):
     return Image.open(path).transpose(Image.Transpose.ROTATE_90)
 
 

@@ -94,7 +94,7 @@ def test_workers_change_the_order_and_no_pixel(files, workers):
 
 @pytest.mark.parametrize("workers", [0, 2])
 def test_each_file_is_decoded_once(files, tmp_path, monkeypatch, workers):
-    def counting(path):
+    def counting(path, _):
         with (tmp_path / "decoded").open("a") as file:
             file.write(f"{path}\n")
         return Image.open(path)

@@ -277,8 +277,8 @@ def test_errors_are_one_sentence(biobank, monkeypatch):
     monkeypatch.delitem(sys.modules, "datasets.ukb.prepare")
     monkeypatch.delitem(sys.modules, "datasets.ukb.dicom")
     assert biobank.run(status=1) == (
-        "error: Expected the package pydicom, which reads DICOM files, but it is not installed: "
-        'pip install "pydicom>=3.0.2".\n'
+        "error: Expected the package pydicom 3.0 or later, which reads DICOM files, but it is not installed: "
+        'pip install -e ".[dicom]".\n'
     )
 
 

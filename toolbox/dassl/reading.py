@@ -4,8 +4,10 @@ import codecs
 import json
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import yaml
 
@@ -27,7 +29,7 @@ KINDS = {stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: 
 def read_bytes(
     path: str | Path, limit: int = LIMIT, last: bool = False, links: bool = True, first: bool = False
 ) -> bytes:
-    """Return the content of a regular file.
+    """Return the content of a regular file; raises as `open_bytes`.
 
     Args:
         path: the file.
@@ -35,6 +37,24 @@ def read_bytes(
         last: of a longer file return the last `limit` bytes instead of raising.
         links: follow a symbolic link; for files of others say False.
         first: of a longer file return the first `limit` bytes instead of raising.
+    """
+    with open_bytes(path, None if last or first else limit, links) as file:
+        if last and os.fstat(file.fileno()).st_size > limit:
+            file.seek(-limit, os.SEEK_END)
+        content = file.read(limit + 1)
+    if len(content) > limit and not (last or first):  # it has grown
+        raise _too_large(path, limit)
+    return content[:limit]
+
+
+@contextmanager
+def open_bytes(path: str | Path, limit: int | None = LIMIT, links: bool = True) -> Iterator[BinaryIO]:
+    """Open a regular file to read its bytes.
+
+    Args:
+        path: the file.
+        limit: the most bytes that it may hold; None for any number.
+        links: follow a symbolic link; for files of others say False.
 
     Raises:
         FileNotFoundError: there is none.
@@ -48,18 +68,22 @@ def read_bytes(
     except OSError as error:
         words = "is a symbolic link" if Path(path).is_symlink() and not links else f"gives: {error.strerror}"
         raise UserError(f"Expected a readable file at {path}, but it {words}: put the file itself there.") from error
-    status = os.fstat(number)
-    if not stat.S_ISREG(status.st_mode):
+    try:
+        status = os.fstat(number)
+        if not stat.S_ISREG(status.st_mode):
+            kind = KINDS.get(stat.S_IFMT(status.st_mode), "a device")
+            raise UserError(f"Expected a file at {path}, but it is {kind}: put the file itself there.")
+        if limit is not None and status.st_size > limit:
+            raise _too_large(path, limit)
+    except BaseException:
         os.close(number)
-        kind = KINDS.get(stat.S_IFMT(status.st_mode), "a device")
-        raise UserError(f"Expected a file at {path}, but it is {kind}: put the file itself there.")
+        raise
     with os.fdopen(number, "rb") as file:
-        if last and status.st_size > limit:
-            file.seek(-limit, os.SEEK_END)
-        content = file.read(limit + 1)
-    if len(content) > limit and not (last or first):
-        raise UserError(f"Expected at most {_size(limit)} in {path}, but it holds more: is it the right file?")
-    return content[:limit]
+        yield file
+
+
+def _too_large(path: str | Path, limit: int) -> UserError:
+    return UserError(f"Expected at most {_size(limit)} in {path}, but it holds more: is it the right file?")
 
 
 def read_text(

@@ -25,6 +25,9 @@ DEFAULTS = CfgNode(
         "INPUT": {
             "SIZE": (224, 224),
             "INTERPOLATION": "bilinear",
+            "GREY_RANGE": "image",  # which values of more than 8 bits become black and white: dassl.images.Reading
+            "FRAME": "auto",  # which page or frame of several: "auto", "first", "middle", "last", or a number from 0
+            "ALLOW_CONSTANT": False,  # pictures that have one value everywhere
             "TRANSFORMS": (),  # names from dassl.data.transforms.AVAI_CHOICES
             "NO_TRANSFORM": False,
             "PIXEL_MEAN": [0.485, 0.456, 0.406],

@@ -1,17 +1,25 @@
 """A list of `Datum` as a PyTorch data set of decoded, transformed images."""
 
 from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
+import torch
 import torchvision.transforms as T
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
 from dassl.errors import UserError
-from dassl.utils import read_image
+from dassl.images import NOTES, notes_of, read_image, reading_of
 
 from .datasets import Datum
 from .transforms import INTERPOLATION_MODES
+
+
+@lru_cache(maxsize=8)
+def _said(run: str) -> torch.Tensor:
+    """Which `NOTES` the user was told in a run, by whichever of its processes."""
+    return torch.zeros(len(NOTES), dtype=torch.bool).share_memory_()
 
 
 class DatasetWrapper(Dataset):
@@ -38,6 +46,8 @@ class DatasetWrapper(Dataset):
         self.data_source = data_source
         self.transform = transform
         self.is_train = is_train
+        self.reading = reading_of(cfg)
+        self.said = _said(cfg.OUTPUT_DIR)
         self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         self.return_img0 = cfg.DATALOADER.RETURN_IMG0
         if self.k_tfm > 1 and transform is None:
@@ -52,7 +62,8 @@ class DatasetWrapper(Dataset):
 
     def __getitem__(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
-        image = read_image(item.impath)
+        image = read_image(item.impath, self.reading)
+        self._say(notes_of(image))
         output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
         transforms = self.transform if isinstance(self.transform, (list, tuple)) else [self.transform]
         for number, transform in enumerate(transforms, start=1):
@@ -60,6 +71,13 @@ class DatasetWrapper(Dataset):
         if self.return_img0:
             output["img0"] = self.to_tensor(image)
         return output
+
+    def _say(self, notes: Sequence[str]) -> None:
+        """Tell the user once what is assumed about images."""
+        for number, name in enumerate(NOTES):
+            if name in notes and not self.said[number]:
+                self.said[number] = True
+                print(f"{NOTES[name]}.")
 
     def _transform_image(self, transform: Callable | None, image: Any) -> Any:
         if transform is None:
