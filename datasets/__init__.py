@@ -16,4 +16,5 @@ from datasets import (  # noqa: F401, registers them
     octmnist,
     pmri,
     retina,
+    table,
 )

@@ -5,17 +5,17 @@ wait for PyTorch.
 """
 
 import ast
-import re
 import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
+from dassl.names import file_name
 from report import paper
 
 SETTING = "nctx4_cscFalse_ctpend"
-OWN = "folder"  # the data set of a user's own images
+OWN = ("folder", "table")  # the data sets of a user's own images: those of datasets/ whose class says `own`
 ROOT = Path(__file__).parents[1]
 CLOSED = "ClosedSet"  # the base class of methods that cannot meet novel classes
 
@@ -112,20 +112,21 @@ def in_order(trainers: Iterable[str]) -> list[str]:
 
 def folder_name(text: str) -> str:
     """`text` as one safe folder name: `hf-hub:org/model` becomes `hf-hub-org-model`."""
-    return re.sub(r"[^A-Za-z0-9._-]", "-", text)
+    return file_name(text)
 
 
 def data_name(dataset: str, root: str | Path) -> str:
     """The name under which runs of a data set are kept: that of a user's own images bears their folder's name."""
-    return f"{OWN}-{folder_name(Path(root).expanduser().resolve().name)}" if dataset == OWN else dataset
+    return folder_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in OWN else dataset)
 
 
 def seeds_folder(
     output: str | Path, dataset: str, shots: int, method: str, backbone: str, setting: str = SETTING
 ) -> Path:
     """Folder that holds seed1/, seed2/, ... of one method; names that already end in the backbone are kept."""
-    name, suffix = trainer_name(method), "_" + folder_name(backbone)
-    return Path(output) / dataset / f"shots_{shots}" / (name.removesuffix(suffix) + suffix) / setting
+    name, suffix = folder_name(trainer_name(method)), "_" + folder_name(backbone)
+    folder = Path(output) / folder_name(dataset) / f"shots_{shots}" / (name.removesuffix(suffix) + suffix)
+    return folder / folder_name(setting)
 
 
 def fill_command(
@@ -152,7 +153,7 @@ def fill_command(
         "OUTPUT": "" if output == Path("output") else str(output),
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
-    dataset = OWN if dataset.startswith(f"{OWN}-") else dataset
+    dataset = next((own for own in OWN if dataset.startswith(f"{own}-")), dataset)
     file = f"scripts/{method}/{script}.sh"
     words += ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
     words += [dataset, shlex.quote(several), shlex.quote(backbone)]

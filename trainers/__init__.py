@@ -6,6 +6,7 @@ import pkgutil
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from datasets import settings
 from trainers.feature_trainer import FeatureTrainer
 
 for _module in pkgutil.iter_modules(__path__):
@@ -14,7 +15,7 @@ for _module in pkgutil.iter_modules(__path__):
 
 def extend_cfg(cfg: CfgNode) -> None:
     """Add the keys of this code base to Dassl's defaults: one node per method, and what all of them share."""
-    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # "all", "base" or "new"
+    settings.extend_cfg(cfg)
     cfg.PROMPTS = CfgNode({"LLM": "claude"})  # whose prompt bank: a folder of datasets/prompts/
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.ROOT = ""  # of the feature store; "" is the user's cache folder

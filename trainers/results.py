@@ -13,14 +13,19 @@ from yacs.config import CfgNode
 
 from clip.build import is_phantom
 from clip.digests import Digests
-from dassl.evaluation import metrics
+from dassl.console import printable
+from dassl.evaluation import group_accuracy, metrics
 from dassl.utils import atomic_write, device_name, write_json
+from datasets.settings import DEFAULTS
 from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
 INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS")
 INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 INCIDENTAL += ("INPUT.INTERPOLATION",)  # as the backbone says
+# Which images, labels and patients follow from these is in the digests of the split and the images.
+INCIDENTAL += ("DATASET.LINKS", "DATASET.LEAKS", "DATASET.NESTED", "DATASET.GROUP_PATTERN")
+INCIDENTAL += tuple(f"DATASET.TABLE.{key}" for key in DEFAULTS.TABLE)
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "dassl")
 
 
@@ -75,8 +80,12 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     """Print the figures that Dassl's evaluator does not have, and write both files into the run's folder."""
     cfg, dataset, folder = trainer.cfg, trainer.dm.dataset, Path(trainer.output_dir)
     figures = metrics(logits, labels, dataset.classnames) | extra
-    for name in ("balanced_accuracy", "auroc", "ece", *extra):
-        if figures[name] is not None:  # AUROC, where all images are of one class
+    if groups := dataset.groups_of(items) if hasattr(dataset, "groups_of") else None:
+        figures["group_accuracy"], one, several = group_accuracy(logits, labels, groups)
+        mixed = f"; {several} with images of several classes are left out" if several else ""
+        print(f"Groups (patients) tested: {one}, each by the mean probability of its images{mixed}")
+    for name in ("balanced_accuracy", "auroc", "ece", "group_accuracy", *extra):
+        if figures.get(name) is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")
     _write_predictions(folder / "predictions.csv", items, logits, dataset.classnames)
     record = {
@@ -113,4 +122,4 @@ def _write_predictions(path: Path, items: list, logits: Tensor, classnames: list
         writer.writerow(["path", "label", "predicted", *classnames])
         for item, best, row in zip(items, logits.argmax(dim=1).tolist(), logits.softmax(dim=1), strict=True):
             predicted = classnames[best]
-            writer.writerow([item.impath, item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])
+            writer.writerow([printable(item.impath), item.classname, predicted, *(f"{p:.6g}" for p in row.tolist())])

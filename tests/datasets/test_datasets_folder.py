@@ -8,9 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dassl.errors import UserError
-from datasets import folder
+from datasets import own
 from datasets.base import Item
 from datasets.folder import FolderDataset
+from datasets.groups import divide_items
 from datasets.prompts import load_prompts
 from tests.datasets.layout import load, names
 
@@ -32,17 +33,11 @@ def parts(data: FolderDataset) -> list[list[str]]:
     return [names(part) for part in (data.train_x, data.val, data.test)]
 
 
-def divide(items: list[Item], classes: int) -> dict[str, list[Item]]:
-    dataset = FolderDataset.__new__(FolderDataset)  # a division needs the classes, and no folder
-    dataset.classes = [f"c{i}" for i in range(classes)]
-    return dataset._divide(items)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(2, 70), min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_each_class_is_divided_50_20_30_whatever_the_order_of_the_files(sizes, chance):
     items = [Item(f"c{label}/{i}.png", label, f"c{label}") for label, size in enumerate(sizes) for i in range(size)]
-    split = divide(items, len(sizes))
+    split = divide_items(items, {})
     assert sorted(item for part in split.values() for item in part) == sorted(items)
     for label, size in enumerate(sizes):
         counts = {part: sum(item.label == label for item in split[part]) for part in split}
@@ -50,7 +45,7 @@ def test_each_class_is_divided_50_20_30_whatever_the_order_of_the_files(sizes, c
         assert abs(counts["test"] - 0.3 * size) <= 0.51
         assert counts["train"] > 0 and counts["test"] > 0 and (counts["val"] > 0 or size < 4)
     chance.shuffle(items)
-    assert divide(items, len(sizes)) == split
+    assert divide_items(items, {}) == split
 
 
 def test_classes_are_the_folders_sorted_with_spaces(tmp_path):
@@ -168,7 +163,7 @@ def test_a_split_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch, capsys):
 
     fill(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_json", refuse)
+        patch.setattr(own, "write_json", refuse)
         unkept = mine(tmp_path)
     assert "split_FolderDataset.json cannot be written (read-only" in capsys.readouterr().out
     assert not (tmp_path / "split_FolderDataset.json").exists()
@@ -178,7 +173,7 @@ def test_a_split_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch, capsys):
 def test_suffixes_hidden_files_and_other_files(tmp_path):
     for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".PNG", ".JPG"):
         fill(tmp_path, 1, ("a", "b"), suffix)
-    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt", "0.dcm", "0.png.part"):
+    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt", "0.nii", "0.png.part"):
         (tmp_path / "a" / name).touch()
     (tmp_path / "a" / "folder.png").mkdir()
     fill(tmp_path, 5, (".ipynb_checkpoints", ".trash"))
