@@ -19,6 +19,7 @@ ABSOLUTE = re.compile(r"[A-Za-z]:|[/\\]")  # also a drive or a share of Windows
 UPWARDS = re.compile(r"(?:^|[/\\])\.\.[. ]*(?:[/\\]|$)")  # Windows passes over dots and spaces at the end of a name
 # Control characters, and surrogates that do not stand for a byte of a file's name.
 UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
+WRONG = re.compile(rf"{UNUSABLE.pattern}|^(?:{ABSOLUTE.pattern})|{UPWARDS.pattern}|[/\\]$|^$")
 
 
 class Item(NamedTuple):
@@ -50,6 +51,8 @@ def relative_path(value: Any, where: str) -> str:
     >>> relative_path(r"covid\1.png", "list.csv")
     'covid/1.png'
     """
+    if isinstance(value, str) and not WRONG.search(value):
+        return value.replace("\\", "/")
     wrong = "is no text"
     if isinstance(value, str):
         if UNUSABLE.search(value):
@@ -58,10 +61,8 @@ def relative_path(value: Any, where: str) -> str:
             wrong = "is absolute"
         elif UPWARDS.search(value):
             wrong = 'leads out of the folder by ".."'
-        elif not value or value[-1] in "/\\":
-            wrong = "names no file"
         else:
-            return value.replace("\\", "/")
+            wrong = "names no file"
     raise UserError(
         f"Expected paths relative to the folder of images, such as class/image.png, in {where}, but {_shown(value)} "
         f"{wrong}: correct it."

@@ -94,6 +94,10 @@ class FolderDataset(OwnImages):
                 left_out[f'folder without images ("{path}")'] += 1
                 continue
             name = class_name(name, self.folder)
+            if "\\" in name:
+                raise UserError(
+                    f"Expected class folders without a backslash in their names, but got {place}: rename it."
+                )
             if name in spelled:
                 raise UserError(
                     f"Expected one folder per class, but {spelled[name]} and {place} have the same name with spaces "

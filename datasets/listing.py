@@ -12,6 +12,7 @@ from datasets.entries import UNUSABLE, nfc
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".jp2", ".dcm"}
 LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
 LINKS = ("inside", "anywhere")
+HIDDEN = "hidden"
 
 
 def is_dicom(path: str | Path) -> bool:
@@ -29,7 +30,7 @@ def suffix_of(name: str) -> str:
     >>> suffix_of("scan.PNG"), suffix_of("1.2.840.113619")
     ('.png', '')
     """
-    suffix = os.path.splitext(name)[1].lower()  # noqa: PTH122 - several times as fast as a Path's, for many files
+    suffix = name[name.rfind(".") :].lower()  # many times as fast as a Path's
     return suffix if suffix in SUFFIXES else ""
 
 
@@ -56,6 +57,7 @@ class Listing:
             raise UserError(f'Expected DATASET.LINKS to be one of {", ".join(LINKS)}, but got "{links}".')
         self.root, self.anywhere = Path(root), links == "anywhere"
         self.base = os.path.realpath(root)
+        self.known: set[str] = set()  # files of the data set that are no images, such as its table
         self.folders: dict[str, dict[str, bool]] = {}
         self.composed: dict[str, dict[str, str]] = {}
         self.places: dict[str, str | None] = {"": ""}
@@ -96,6 +98,8 @@ class Listing:
         found = Found([], Counter())
         for entry in self._entries(folder):
             path = f"{folder}/{entry.name}" if folder else entry.name
+            if path in self.known:
+                continue
             if reason := self._unusable(entry):
                 found.left_out[reason] += 1
             elif entry.is_dir():
@@ -113,19 +117,19 @@ class Listing:
                     self.check_link(path)
                 found.images.append(path)
             else:
-                kind = os.path.splitext(entry.name)[1].lower()  # noqa: PTH122
+                kind = Path(entry.name).suffix.lower()
                 found.left_out[f"{kind} files" if 1 < len(kind) <= 10 else "files without a suffix"] += 1
         return found
 
     def subfolders(self, folder: str = "") -> list[str]:
-        """Names of the folders in a folder that are not hidden, sorted."""
-        return [entry.name for entry in self._entries(folder) if entry.is_dir() and not self._unusable(entry)]
+        """Names of the folders in a folder that are not hidden, whatever else is wrong with them, sorted."""
+        return [entry.name for entry in self._entries(folder) if entry.is_dir() and self._unusable(entry) != HIDDEN]
 
     @staticmethod
     def _unusable(entry: os.DirEntry) -> str:
         """Why a name is passed over, or ""."""
         if entry.name.startswith(".") or entry.name in LEFT_BY_SYSTEMS:
-            return "hidden"
+            return HIDDEN
         if "\\" in entry.name or UNUSABLE.search(entry.name):
             return "names with a backslash or control characters"
         if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110

@@ -41,6 +41,7 @@ class OwnImages(BiomedDataset):
     """
 
     own = True
+    keeps_split = True  # write a new division down
     dataset_dir = ""
 
     def find(self) -> tuple[Split, Counter[str]]:
@@ -90,6 +91,8 @@ class OwnImages(BiomedDataset):
         self.groups = self.find_groups([item.path for item in found[""]])
         split = divide_items(found[""], self.groups)
         self.check(split)
+        if not self.keeps_split:
+            return split
         try:
             check_within(self.split_file, self.folder)
             write_json(split, str(self.split_file))

@@ -15,6 +15,7 @@ from datasets.own import OwnImages, class_name, given_table, part_of
 from datasets.rows import GROUP, LABEL, PATH, SEVERAL, SPLIT, Finder, Table, number, read_table
 
 SETTING = "DATASET.TABLE.{}".format
+OF_THE_DATA_SET = ("classes.txt", "classes.csv", "groups.csv", "prompts.json")
 NONE = ("", "nan", "na", "n/a", "none", "null")  # cells that say nothing
 CODES = ["label", "code", "number", "id", "value", "index"]
 NAMES = ["name", "class", "class_name", "classname", "diagnosis", "description", "title"]
@@ -60,7 +61,9 @@ class TableDataset(OwnImages):
         return self.table_file
 
     def find(self) -> tuple[Split, Counter[str]]:
-        table, found = read_table(self.table_file), self.listing.images(nested=True)
+        table = read_table(self.table_file)
+        self.listing.known = {*OF_THE_DATA_SET, self.split_file.name, self.table_file.name}
+        found = self.listing.images(nested=True)
         path = self._column(table, "PATH", PATH)
         if path is None:
             raise self._unknown(table, "images", "PATH", PATH)
@@ -167,9 +170,11 @@ class TableDataset(OwnImages):
             values = [number(cells[place]) if cells[place] else 0 for place in columns]
             set_ = [name for name, value in zip(names, values, strict=True) if value == 1]
             if len(set_) != 1 or not set(values) <= {0, 1}:
-                uncertain = [name for name, value in zip(names, values, strict=True) if value not in (0, 1)]
+                uncertain = [place for place, value in zip(columns, values, strict=True) if value not in (0, 1)]
                 found = (
-                    f"{uncertain[0]} neither 0 nor 1" if uncertain else f"{len(set_)} ({', '.join(set_[:5]) or 'none'})"
+                    f'"{printable(cells[uncertain[0]])}" in {table.header[uncertain[0]]}'
+                    if uncertain
+                    else f"{len(set_)} ({', '.join(set_[:5]) or 'none'})"
                 )
                 raise UserError(
                     f"Expected a 1 in exactly one of the columns {', '.join(names[:20])} in {table.where(line)}, but "
