@@ -7,7 +7,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split
 from datasets.listing import SUFFIXES, Found
-from datasets.own import OwnImages, class_name, given_table, part_of
+from datasets.own import OwnImages, class_name, given_table, part_of, refuse_segmentation
 
 # Kinds of images that are not read: a folder that holds nothing else was meant as a class.
 OTHER_IMAGES = (".gif", ".heic", ".avif", ".svs", ".ndpi", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz")
@@ -25,6 +25,7 @@ class FolderDataset(OwnImages):
     source = "give --root (DATA=...) the folder that holds one folder of images per class, four or more in each"
 
     def find(self) -> tuple[Split, Counter[str]]:
+        refuse_segmentation(self.folder)
         left_out: Counter[str] = Counter()
         parts = self._parts(left_out)
         held = {part: self._classes(folder, left_out) for part, folder in parts.items()}

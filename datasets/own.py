@@ -73,7 +73,6 @@ class OwnImages(BiomedDataset):
 
     def read_split(self) -> Split:
         """The split that the folder has, or had when it was first read, or a new one."""
-        refuse_segmentation(self.folder)
         found, left_out = self.find()
         kinds = Counter(suffix_of(item.path) or "DICOM" for items in found.values() for item in items)
         print(f"Images found: {some(kinds)}")

@@ -11,7 +11,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split
 from datasets.listing import suffix_of
-from datasets.own import OwnImages, class_name, given_table, part_of
+from datasets.own import OwnImages, class_name, given_table, part_of, refuse_segmentation
 from datasets.rows import GROUP, LABEL, PATH, SEVERAL, SPLIT, Finder, Table, number, read_table
 
 SETTING = "DATASET.TABLE.{}".format
@@ -49,6 +49,7 @@ class TableDataset(OwnImages):
             return file
         tables = given_table(folder)
         if len(tables) != 1:
+            refuse_segmentation(folder)
             found = ", ".join(path.name for path in tables[:10]) or "none"
             raise UserError(
                 f"Expected one table, such as labels.csv, in {folder}, but found {found}: name it by "
