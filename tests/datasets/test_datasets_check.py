@@ -1,5 +1,6 @@
 """`python -m datasets.check`: all that there is to know about a folder of images before anything is trained on it."""
 
+import re
 import shutil
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def test_a_clean_folder(chest, check):
     code, text = check(chest)
     assert code == 0 and "A run can read all of these images" in text and "WARNING" not in text
     assert "Checking" in text and "as folder" in text
-    assert "lung cancer             5             2       3" in text
+    assert ["lung cancer", *"523"] in [re.split(r"  +", line.strip()) for line in text.splitlines()]
     assert "No image is there twice" in text and "PNG, 8-bit colour" in text and "30 x 24" in text
     assert files(chest) == before, "nothing is written into the data"
 
@@ -108,7 +109,7 @@ def test_patients(chest, check):
     assert code == 0
     assert "WARNING: 10 groups (patients) have images both for training and for test" in text
     assert "WARNING: 20 test images are identical (byte for byte) to training images" in text
-    assert "P0" not in text.replace("P00_0.png", ""), "numbers of patients are told by file names alone"
+    assert not re.search(r"P\d\d(?!_\d+\.png)", text), "numbers of patients are told by file names alone"
 
 
 def test_depths_and_what_the_reader_makes_of_them(chest, check):
