@@ -79,7 +79,7 @@ def test_a_bank_that_lacks_something(bank, classes, n, sentence):
         load_prompts("mine", "me", classes, n, bank=bank)
 
 
-@pytest.mark.parametrize(("text", "sentence"), [('{"a": ["a0"]}', r'it has no "prompts"'), ("{", "JSON was expected")])
+@pytest.mark.parametrize(("text", "sentence"), [('{"a": ["a0"]}', r'it has no "prompts"'), ("{", "Expected JSON in")])
 def test_a_file_that_is_no_bank_is_named(bank, text, sentence):
     bank.write_text(text)
     with pytest.raises(ValueError, match=sentence) as error:
