@@ -45,7 +45,7 @@ class FolderDataset(OwnImages):
             for part, found in held.items()
         }
         if tables := given_table(self.folder):
-            left_out[f"table ({tables[0].name}), which DATASET=table would read"] += 1
+            left_out[f'table ({tables[0].name}), which the data set "table" would read'] += 1
         return items, left_out
 
     def _parts(self, left_out: Counter[str]) -> dict[str, str]:

@@ -71,6 +71,8 @@ def test_all_data_sets_are_registered_and_have_a_config():
     assert sorted(ours) == sorted([*CLASSES, "FolderDataset", "TableDataset"]) and len(CLASSES) == 14
     configs = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs/datasets").glob("*.yaml")}
     wanted = {key: {"DATASET": {"NAME": name}} for key, (name, _) in EXPECTED.items()}
+    assert {DATASET_REGISTRY.get(f"{name.title()}Dataset").own for name in OWN} == {True}
+    assert not any(cls.own for cls in CLASSES.values())
     assert configs == wanted | {name: {"DATASET": {"NAME": f"{name.title()}Dataset"}} for name in OWN}
 
 
