@@ -17,7 +17,7 @@ from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import check_within, write_json
 from datasets import leaks, phantoms
-from datasets.entries import LIMIT, PARTS, Item, Split, read_entries
+from datasets.entries import LIMIT, PARTS, Item, Split, nfc, read_entries
 from datasets.groups import alone, read_groups, spread
 from datasets.listing import Listing
 from datasets.settings import DEFAULTS, settings_of
@@ -162,7 +162,7 @@ class BiomedDataset(DatasetBase):
         parts: dict[str, set[str]] = {part: set() for part in split}
         for part, items in split.items():
             for item in items:
-                path = posixpath.normpath(item.path)
+                path = _spelling(item)
                 first = known.setdefault(path, item)
                 if first.label != item.label:
                     raise UserError(
@@ -182,7 +182,7 @@ class BiomedDataset(DatasetBase):
     def each_once(self, split: Split) -> Split:
         """The split with the first entry of each path in each part; says how many others there were."""
         kept = {
-            part: list({posixpath.normpath(item.path): item for item in reversed(items)}.values())[::-1]
+            part: list({_spelling(item): item for item in reversed(items)}.values())[::-1]
             for part, items in split.items()
         }
         repeats = sum(map(len, split.values())) - sum(map(len, kept.values()))
@@ -317,3 +317,8 @@ class BiomedDataset(DatasetBase):
     def groups_of(self, data: Sequence[Datum]) -> list[str] | None:
         """The group of each record; None where no groups are known."""
         return [self.group_of_file[item.impath] for item in data] if self.groups else None
+
+
+def _spelling(item: Item) -> str:
+    """One spelling for all of a path."""
+    return nfc(posixpath.normpath(item.path))

@@ -6,8 +6,8 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split
-from datasets.listing import SUFFIXES, Found
-from datasets.own import OwnImages, class_name, given_table, part_of, refuse_segmentation
+from datasets.listing import SUFFIXES, Found, suffix_of
+from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 
 # Kinds of images that are not read: a folder that holds nothing else was meant as a class.
 OTHER_IMAGES = (".gif", ".heic", ".avif", ".svs", ".ndpi", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz")
@@ -26,6 +26,7 @@ class FolderDataset(OwnImages):
 
     def find(self) -> tuple[Split, Counter[str]]:
         refuse_segmentation(self.folder)
+        self.listing.known = {*OF_THE_DATA_SET, self.split_file.name, *(path.name for path in given_table(self.folder))}
         left_out: Counter[str] = Counter()
         parts = self._parts(left_out)
         held = {part: self._classes(folder, left_out) for part, folder in parts.items()}
@@ -106,9 +107,14 @@ class FolderDataset(OwnImages):
                 )
             spelled[name], found[name] = place, held
             left_out.update({f"{what} in {path}": count for what, count in held.left_out.items()})
-        loose = self.listing.images(folder)
-        if loose.images:
-            left_out[f"images in no class folder{' of ' + folder if folder else ''}"] += len(loose.images)
+        loose, where = self.listing.images(folder), f"in no class folder{' of ' + folder if folder else ''}"
+        if lost := [name for name in self.listing.broken_links(folder) if not suffix_of(name)]:
+            raise UserError(
+                f"Expected class folders in {self.folder / folder}, but {lost[0]} is a link that leads nowhere: bring "
+                "what it leads to, or remove it."
+            )
+        left_out.update({f"images {where}": len(loose.images)} if loose.images else {})
+        left_out.update({f"{what} {where}": n for what, n in loose.left_out.items() if "files" in what})
         return found
 
     def _refuse_lost(self, path: str, held: Found) -> None:

@@ -12,7 +12,7 @@ from datasets.entries import UNUSABLE, nfc
 SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".jp2", ".dcm"}
 LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
 LINKS = ("inside", "anywhere")
-HIDDEN = "hidden"
+HIDDEN, BROKEN = "hidden", "broken links"
 
 
 def is_dicom(path: str | Path) -> bool:
@@ -125,6 +125,10 @@ class Listing:
         """Names of the folders in a folder that are not hidden, whatever else is wrong with them, sorted."""
         return [entry.name for entry in self._entries(folder) if entry.is_dir() and self._unusable(entry) != HIDDEN]
 
+    def broken_links(self, folder: str = "") -> list[str]:
+        """Names of the links in a folder that lead nowhere."""
+        return [entry.name for entry in self._entries(folder) if self._unusable(entry) == BROKEN]
+
     @staticmethod
     def _unusable(entry: os.DirEntry) -> str:
         """Why a name is passed over, or ""."""
@@ -133,7 +137,7 @@ class Listing:
         if "\\" in entry.name or UNUSABLE.search(entry.name):
             return "names with a backslash or control characters"
         if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
-            return "broken links"
+            return BROKEN
         return "" if entry.is_file() or entry.is_dir() else "pipes or devices"
 
     def _entries(self, folder: str) -> Iterator[os.DirEntry]:

@@ -20,6 +20,7 @@ WORDS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+OF_THE_DATA_SET = ("classes.txt", "classes.csv", "groups.csv", "prompts.json")
 SHOWN = 12  # of what is left out
 
 

@@ -11,11 +11,10 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split
 from datasets.listing import suffix_of
-from datasets.own import OwnImages, class_name, given_table, part_of, refuse_segmentation
+from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 from datasets.rows import GROUP, LABEL, PATH, SEVERAL, SPLIT, Finder, Table, number, read_table
 
 SETTING = "DATASET.TABLE.{}".format
-OF_THE_DATA_SET = ("classes.txt", "classes.csv", "groups.csv", "prompts.json")
 NONE = ("", "nan", "na", "n/a", "none", "null")  # cells that say nothing
 CODES = ["label", "code", "number", "id", "value", "index"]
 NAMES = ["name", "class", "class_name", "classname", "diagnosis", "description", "title"]

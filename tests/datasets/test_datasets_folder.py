@@ -291,6 +291,13 @@ def test_a_class_folder_whose_images_cannot_be_used_does_not_vanish(tmp_path, wi
     assert str(tmp_path / within / "pneumonia") in str(error.value)
 
 
+def test_a_class_folder_that_is_a_broken_link_does_not_vanish(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "pneumonia").symlink_to("/nowhere")
+    with pytest.raises(UserError, match=r"but pneumonia is a link that leads nowhere: bring what it leads to"):
+        mine(tmp_path)
+
+
 def test_images_of_nested_folders_are_read_if_that_is_asked_for(tmp_path, capsys):
     for name in ("covid", "normal"):
         fill(tmp_path / name, 4, ("patient1", "patient2"))
@@ -316,6 +323,8 @@ def test_what_is_found_and_left_out_is_counted(tmp_path, capsys):
     (tmp_path / "xml").mkdir()
     (tmp_path / "xml" / "0.xml").touch()
     (tmp_path / "loose.png").touch()
+    (tmp_path / "pneumonia.zip").touch()
+    (tmp_path / "classes.txt").write_text("a\nb\n")
     (tmp_path / "labels.csv").write_text("image,label\n")
     mine(tmp_path)
     out = capsys.readouterr().out
@@ -330,6 +339,7 @@ def test_what_is_found_and_left_out_is_counted(tmp_path, capsys):
         '1 folder without images ("empty")',
         '1 folder without images ("xml")',
         "1 images in no class folder",
+        "1 .zip files in no class folder",
         '1 table (labels.csv), which the data set "table" would read',
     ):
         assert told in out, told

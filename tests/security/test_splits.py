@@ -141,6 +141,14 @@ def test_what_passes_lies_below_the_folder_on_every_system(text):
     assert "\\" not in path and "\0" not in path
 
 
+@pytest.mark.parametrize(
+    "spelling", ["glioma_tumor/./train0.png", "glioma_tumor\\train0.png", "./glioma_tumor//train0.png"]
+)
+def test_an_image_for_training_and_for_test_is_found_under_any_spelling(split, spelling):
+    change(split, test=[*json.loads(split.read_text())["test"], [spelling, 0, "glioma tumor"]])
+    refused(split, "lists 1 for both")
+
+
 # ------------------------------------------------------------------------------------------------------------ links
 
 
