@@ -75,8 +75,8 @@ def config_files(args: argparse.Namespace) -> list[Path]:
         files += args.checkout.config_files(args.trainer, args.setting, args.dataset)
     if args.dataset:
         files += [CONFIGS / "datasets" / f"{args.dataset}.yaml", known / f"{args.dataset}.yaml"]
-        if not files[-2].is_file():
-            names = sorted(path.stem for path in files[-2].parent.glob("*.yaml"))
+        names = sorted(path.stem for path in files[-2].parent.glob("*.yaml"))
+        if args.dataset not in names:
             raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{args.dataset}".')
     optional = [path for path in files if path.is_file()]
     return optional + [Path(f) for f in (args.dataset_config_file, args.config_file) if f]

@@ -17,4 +17,5 @@ from datasets import (  # noqa: F401, registers them
     octmnist,
     pmri,
     retina,
+    table,
 )

@@ -1,123 +1,139 @@
 """A user's own images, one folder per class; no code to write."""
 
-import hashlib
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
-
-from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
-from dassl.utils import write_json
-from datasets.base import PHANTOMS, BiomedDataset, Item, Split
-from datasets.shares import SHARES, divide
+from datasets.entries import PARTS, Item, Split
+from datasets.listing import SUFFIXES, Found, suffix_of
+from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp"}
+# Kinds of images that are not read: a folder that holds nothing else was meant as a class.
+OTHER_IMAGES = (".gif", ".heic", ".avif", ".svs", ".ndpi", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz")
 
 
 @DATASET_REGISTRY.register()
-class FolderDataset(BiomedDataset):
-    """`<root>/<class>/*.{png,jpg,jpeg,tif,tiff,bmp}`, where `cfg.DATASET.ROOT` is <root> itself.
+class FolderDataset(OwnImages):
+    """`<root>/<class>/*.png` and other images, where `cfg.DATASET.ROOT` is <root> itself.
 
     Class names are the folder names with "_" as space, in the order of `classes.txt` (one a line) or else sorted. Where
-    there are `<root>/train/` and `<root>/test/` (and maybe `val/`), they are the split; otherwise the images are
-    divided 50/20/30 within each class, by a hash of their paths, and the split is kept as `split_FolderDataset.json`.
-    `<root>/prompts.json` is the LLM's bank.
+    there are `<root>/train/` and `<root>/test/` (and maybe `val/`; or `Training/`, `Testing/`, `valid/`, ...), they are
+    the split; otherwise the images are divided.
     """
 
-    dataset_dir = ""
     source = "give --root (DATA=...) the folder that holds one folder of images per class, four or more in each"
 
-    def key_of(self, cfg: CfgNode) -> str:
-        return Path(cfg.DATASET.ROOT).expanduser().resolve().name
-
-    def find_folder(self, cfg: CfgNode) -> Path:
-        folder = Path(cfg.DATASET.ROOT).expanduser()
-        if cfg.DATASET.ROOT == PHANTOMS or not folder.is_dir():
-            raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
-        bank = folder / "prompts.json"
-        self.prompt_bank = bank if bank.is_file() else None
-        return folder
-
-    def how_to_get(self) -> str:
-        kept = f"; after images were added or removed, delete {self.split_file}" if self.split_file.is_file() else ""
-        return f"{self.source}{kept}."
-
-    @property
-    def images(self) -> Path:
-        return self.folder
-
-    @property
-    def split_file(self) -> Path:
-        return self.folder / "split_FolderDataset.json"
-
-    def read_split(self) -> Split:
-        given = (self.folder / "train").is_dir() and (self.folder / "test").is_dir()
-        parts = ("train", "val", "test") if given else ("",)
-        self.classes = self._class_names(parts)
-        if not given and self.split_file.is_file():
-            return super().read_split()
-        items = {part: list(self._items(part)) for part in parts}
-        if not given:
-            items = self._divide(items[""])
-        self.check(items)
-        if not given:
-            try:
-                write_json(items, str(self.split_file))
-            except (OSError, UserError) as error:
-                print(f"The split is not kept: {self.split_file} cannot be written ({error})")
-        return items
-
-    def _class_names(self, parts: tuple[str, ...]) -> tuple[str, ...]:
-        folders = [item for part in parts for item in _folders(self.folder / part).items()]
-        names = sorted({name for name, path in folders if any(_images(path))})
-        listed = self.folder / "classes.txt"
-        if listed.is_file():
-            lines = listed.read_text(encoding="utf-8").splitlines()
-            order = [line.strip().replace("_", " ") for line in lines if line.strip()]
-            if sorted(order) != sorted(names):
-                raise UserError(f"Expected {listed} to list the folders {names}, but it lists {order}: correct it.")
-            names = order
+    def find(self) -> tuple[Split, Counter[str]]:
+        refuse_segmentation(self.folder)
+        self.listing.known = {*OF_THE_DATA_SET, self.split_file.name, *(path.name for path in given_table(self.folder))}
+        left_out: Counter[str] = Counter()
+        parts = self._parts(left_out)
+        held = {part: self._classes(folder, left_out) for part, folder in parts.items()}
+        names = {name for found in held.values() for name in found}
         if len(names) < 2:
             raise UserError(
                 f"Expected at least two folders of images ({', '.join(sorted(SUFFIXES))}) in {self.folder}, but found "
-                f"{names or 'none'}: {self.source}."
+                f"{sorted(names) or 'none'}: {self.source}."
             )
-        return tuple(names)
+        self.classes = self.in_order(names)
+        items = {
+            part: [
+                Item(path, label, name)
+                for label, name in enumerate(self.classes)
+                for path in found.get(name, Found([], Counter())).images
+            ]
+            for part, found in held.items()
+        }
+        if tables := given_table(self.folder):
+            left_out[f'table ({tables[0].name}), which the data set "table" would read'] += 1
+        return items, left_out
 
-    def _items(self, part: str) -> Iterator[Item]:
-        folders = _folders(self.folder / part)
-        for label, name in enumerate(self.classes):
-            for path in _images(folders[name]) if name in folders else ():
-                yield Item(path.relative_to(self.folder).as_posix(), label, name)
+    def _parts(self, left_out: Counter[str]) -> dict[str, str]:
+        """Folder by part; the folder itself under "" if there are no parts.
 
-    def _divide(self, items: list[Item]) -> Split:
-        """The same division on every machine, whatever the order in which files are listed."""
-        split: Split = {part: [] for part, _ in SHARES}
-        for label in range(len(self.classes)):
-            mine = sorted(
-                (item for item in items if item.label == label),
-                key=lambda item: hashlib.sha256(item.path.encode()).digest(),
+        Raises:
+            UserError: two folders are for one part, or one of training and test is missing.
+        """
+        folders = self.listing.subfolders()
+        named: dict[str, str] = {}
+        for folder in folders:
+            if part := part_of(folder):
+                if part in named:
+                    raise UserError(
+                        f"Expected one folder for each part, but {self.folder} has {named[part]} and {folder}: put "
+                        "their images together."
+                    )
+                named[part] = folder
+        if "train" in named and "test" in named:
+            left_out.update(
+                {f'folder "{folder}" beside the parts': 1 for folder in folders if folder not in named.values()}
             )
-            for part, some in divide(mine).items():
-                split[part] += some
-        return split
+            return {part: named[part] for part in PARTS if part in named}
+        if "train" in named or "test" in named:
+            raise UserError(
+                f"Expected the folders train/ and test/ in {self.folder}, or class folders alone, but found "
+                f"{', '.join(named.values())}: name what is to be tested on test/ (val/ is for validation)."
+            )
+        return {"": ""}
 
+    def _classes(self, folder: str, left_out: Counter[str]) -> dict[str, Found]:
+        """What each class folder in `folder` holds, by class name.
 
-def _folders(folder: Path) -> dict[str, Path]:
-    """Class name to folder; hidden ones (such as .ipynb_checkpoints) are no classes."""
-    found: dict[str, Path] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else []:
-        if path.is_dir() and not path.name.startswith("."):
-            other = found.setdefault(path.name.replace("_", " "), path)
-            if other != path:
+        Raises:
+            UserError: two folders have one name, or one has images but none that is read.
+        """
+        found: dict[str, Found] = {}
+        spelled: dict[str, Path] = {}
+        for name in self.listing.subfolders(folder):
+            path = f"{folder}/{name}" if folder else name
+            place = self.folder / path
+            if place.is_symlink():
+                self.listing.check_link(path)
+            held = self.listing.images(path, self.settings.NESTED)
+            if not held.images:
+                self._refuse_lost(path, held)
+                left_out[f'folder without images ("{path}")'] += 1
+                continue
+            name = class_name(name, self.folder)
+            if "\\" in name:
                 raise UserError(
-                    f"Expected one folder per class, but {other} and {path} have the same name with spaces for "
-                    "underscores: put their images together."
+                    f"Expected class folders without a backslash in their names, but got {place}: rename it."
                 )
-    return found
+            if name in spelled:
+                raise UserError(
+                    f"Expected one folder per class, but {spelled[name]} and {place} have the same name with spaces "
+                    "for underscores: put their images together."
+                )
+            spelled[name], found[name] = place, held
+            left_out.update({f"{what} in {path}": count for what, count in held.left_out.items()})
+        loose, where = self.listing.images(folder), f"in no class folder{' of ' + folder if folder else ''}"
+        if lost := [name for name in self.listing.broken_links(folder) if not suffix_of(name)]:
+            raise UserError(
+                f"Expected class folders in {self.folder / folder}, but {lost[0]} is a link that leads nowhere: bring "
+                "what it leads to, or remove it."
+            )
+        left_out.update({f"images {where}": len(loose.images)} if loose.images else {})
+        left_out.update({f"{what} {where}": n for what, n in loose.left_out.items() if "files" in what})
+        return found
 
-
-def _images(folder: Path) -> Iterator[Path]:
-    found = (p for p in sorted(folder.iterdir()) if p.suffix.lower() in SUFFIXES and p.is_file())
-    return (p for p in found if not p.name.startswith("."))  # macOS leaves ._name.png beside name.png
+    def _refuse_lost(self, path: str, held: Found) -> None:
+        """Raise a UserError if a folder without usable images was meant as a class."""
+        place = self.folder / path
+        nested = [name for name in self.listing.subfolders(path) if self.listing.images(f"{path}/{name}", True).images]
+        if nested:
+            raise UserError(
+                f"Expected the images of a class in {place} itself, but they are in folders of it, such as "
+                f'"{nested[0]}": set DATASET.NESTED True to take all of them (masks, too), move them, or give this '
+                "folder as DATA."
+            )
+        if broken := held.left_out["broken links"]:
+            raise UserError(
+                f"Expected images in {place}, but found {broken} broken links: bring what they lead to (git-annex, "
+                "DVC, another disk), or move the folder away."
+            )
+        if other := next((kind for kind in OTHER_IMAGES if held.left_out[f"{kind} files"]), None):
+            raise UserError(
+                f"Expected images that are read ({', '.join(sorted(SUFFIXES))}) in {place}, but found "
+                f"{held.left_out[f'{other} files']} {other} files: convert them, or move the folder away."
+            )

@@ -21,7 +21,7 @@ from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, me
 def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m report.base2new", description="Base, novel and harmonic mean.")
     parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
-    parser.add_argument("--root", help="folder of the images, needed for --dataset folder")
+    parser.add_argument("--root", help="folder of the images, needed for --dataset folder and table")
     parser.add_argument("--dataset", required=True)
     parser.add_argument("--shots", type=int, required=True)
     parser.add_argument("--backbone", required=True)
@@ -81,8 +81,8 @@ def main(argv: list[str] | None = None) -> int:
         if not all(NUMBER.fullmatch(str(word)) for word in words):
             cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
         args.seed = [int(word) for word in words]
-    if args.dataset == OWN and not args.root:
-        cli.error("--dataset folder needs --root, the folder of the images, whose name its runs bear")
+    if args.dataset in OWN and not args.root:
+        cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     args.dataset = data_name(args.dataset, args.root or "")
     complete = False
     for folders in settings_folders(args):

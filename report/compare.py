@@ -52,7 +52,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
     parser.add_argument("--dataset", required=True)
-    parser.add_argument("--root", help="folder of the images, needed for --dataset folder")
+    parser.add_argument("--root", help="folder of the images, needed for --dataset folder and table")
     parser.add_argument("--shots", nargs="+", required=True, help="one number, several, or all (those that have runs)")
     parser.add_argument("--backbone", required=True)
     parser.add_argument("--methods", nargs="+", required=True, help=f"of {', '.join(METHODS)}, or trainers' names")
@@ -175,8 +175,8 @@ def main(argv: list[str] | None = None) -> int:
     args.methods = list(dict.fromkeys(args.methods))
     for word, flag in [*((method, "methods") for method in args.methods), (args.dataset, "dataset")]:
         check_name(word, flag, f"--{flag}")
-    if args.dataset == OWN and not args.root:
-        cli.error("--dataset folder needs --root, the folder of the images, whose name its runs bear")
+    if args.dataset in OWN and not args.root:
+        cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     args.dataset = data_name(args.dataset, args.root or "")
     subject = args.against or args.methods[-1]
     others = [args.reference] if args.reference else [method for method in args.methods if method != subject]

@@ -16,7 +16,7 @@ from dassl.names import OWN_FOLDER, file_name
 from report import paper
 
 SETTING = "nctx4_cscFalse_ctpend"
-OWN = "folder"  # the data set of a user's own images
+OWN = ("folder", "table")  # the data sets of a user's own images: those of datasets/ whose class says `own`
 ROOT = Path(__file__).parents[1]
 CLOSED = "ClosedSet"  # the base class of methods that cannot meet novel classes
 
@@ -113,7 +113,7 @@ def in_order(trainers: Iterable[str]) -> list[str]:
 
 def data_name(dataset: str, root: str | Path) -> str:
     """The name under which runs of a data set are kept: that of a user's own images bears their folder's name."""
-    return f"{OWN}-{file_name(Path(root).expanduser().resolve().name)}" if dataset == OWN else dataset
+    return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in OWN else dataset)
 
 
 def seeds_folder(
@@ -152,7 +152,7 @@ def fill_command(
         "OUTPUT": "" if output == Path("output") else str(output),
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
-    dataset = OWN if dataset.startswith(f"{OWN}-") else dataset
+    dataset = next((own for own in OWN if dataset.startswith(f"{own}-")), dataset)
     file = f"scripts/{method}/{script}.sh"
     call = ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
     if backbone.startswith(OWN_FOLDER) and "/" not in backbone and "<" not in backbone:

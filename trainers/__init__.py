@@ -7,6 +7,7 @@ from yacs.config import CfgNode
 
 import toolbox  # noqa: F401, its dassl comes first
 from dassl.engine import TRAINER_REGISTRY
+from datasets import settings
 from trainers.feature_trainer import FeatureTrainer
 
 for _module in pkgutil.iter_modules(__path__):
@@ -15,7 +16,7 @@ for _module in pkgutil.iter_modules(__path__):
 
 def extend_cfg(cfg: CfgNode) -> None:
     """Add the keys of this code base to Dassl's defaults: one node per method, and what all of them share."""
-    cfg.DATASET.SUBSAMPLE_CLASSES = "all"  # "all", "base" or "new"
+    settings.extend_cfg(cfg)
     cfg.PROMPTS = CfgNode({"LLM": "claude"})  # whose prompt bank: a folder of datasets/prompts/
     cfg.PROMPTS.TOO_LONG = "error"  # of sentences beyond the text tower's context; or "cut" them there
     cfg.FEATURES = CfgNode()

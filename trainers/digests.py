@@ -12,7 +12,9 @@ from yacs.config import CfgNode
 from clip.build import files_of
 from clip.digests import Digests
 from clip.pixels import FILE_BYTES
+from datasets import leaks
 from datasets.prompts import load_prompts
+from datasets.settings import settings_of
 
 # What the digest called so is of, in the words of an error.
 NAMES = {
@@ -51,6 +53,18 @@ def of_data(cfg: CfgNode, dataset) -> dict[str, str | None]:
     """Digests of the images and the backbone that a run of `cfg` on `dataset` has, known before it is run."""
     tested = dataset.val if cfg.TEST.SPLIT == "val" and dataset.val else dataset.test
     return of_training(cfg, dataset) | {"test": of_images(tested, Digests(cfg.FEATURES.ROOT or None))}
+
+
+def tell_copies(cfg: CfgNode, dataset) -> None:
+    """Say which images are there more than once, by their bytes, among those that a run trains and is tested on.
+
+    Raises:
+        UserError: some are, and DATASET.LEAKS is "error".
+    """
+    parts = {"train": dataset.train_x, "val": dataset.val or []}
+    if cfg.TEST.SPLIT != "val":  # where settings are chosen on validation images, no test image is read
+        parts["test"] = dataset.test
+    leaks.tell(leaks.copies(parts, Digests(cfg.FEATURES.ROOT or None).of_all), settings_of(cfg).LEAKS)
 
 
 def of_sentences(cfg: CfgNode, dataset, count: int) -> str | None:

@@ -18,8 +18,8 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
-from clip.revisions import note_revision
 from clip.pixels import Reading
+from clip.revisions import note_revision
 from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
 from dassl.images import reading_of
@@ -29,7 +29,7 @@ from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
 from trainers import checkpoints
-from trainers.digests import differing, of_training
+from trainers.digests import differing, of_training, tell_copies
 from trainers.feature_loader import FeatureLoader
 from trainers.results import config_digest, method_settings, write_results
 
@@ -164,6 +164,7 @@ class FeatureTrainer(TrainerX):
         self.build_method(classnames)
         self.hashes = {"config": config_digest(cfg), "sentences": self.sentences[1]}
         self.hashes |= of_training(cfg, self.dm.dataset)
+        tell_copies(cfg, self.dm.dataset)
         learned = [p for name in self.get_model_names() for p in self._models[name].parameters()]
         print(f"Learned parameters: {sum(p.numel() for p in learned):,} in {self.get_model_names() or 'none'}")
         print_freq = min(cfg.TRAIN.PRINT_FREQ, len(self.train_loader_x))  # at least one line an epoch, not one a batch

@@ -16,7 +16,7 @@ from dassl.errors import UserError
 from dassl.utils import choose_device, read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers import checkpoints
-from trainers.digests import differing, of_training
+from trainers.digests import differing, of_training, tell_copies
 from trainers.prograd import projected
 from trainers.results import config_digest, write_results
 from trainers.surroundings import cpu_only, older_transformers, one_gpu
@@ -62,6 +62,7 @@ class Foreign(SimpleTrainer):
             super().__init__(_absolute(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)
+        tell_copies(cfg, self.dm.dataset)
         self.evaluator = Collector(self.evaluator)
         self.seconds = {"start": time.time() - began}
 

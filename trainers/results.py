@@ -14,12 +14,13 @@ from yacs.config import CfgNode
 from clip.build import is_phantom
 from clip.digests import Digests
 from dassl.errors import UserError
-from dassl.evaluation import metrics
+from dassl.evaluation import group_accuracy, metrics
 from dassl.names import shared_name
 from dassl.reading import MB, read_json
 from dassl.sheet import csv_lines
 from dassl.utils import device_name
 from dassl.writing import atomic_write, write_json
+from datasets.settings import DEFAULTS
 from trainers.digests import of_images
 
 # Keys that change where or how fast a run works, not what it computes.
@@ -27,6 +28,9 @@ INCIDENTAL = ("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DA
 INCIDENTAL += ("FEATURES.ROOT", "TRAIN.PRINT_FREQ", "INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD")
 INCIDENTAL += ("INPUT.INTERPOLATION",)  # as the backbone says
 INCIDENTAL += ("PROMPTS.TOO_LONG",)  # whether there are figures at all
+# Which images, labels and patients follow from these is in the digests of the split and the images.
+INCIDENTAL += ("DATASET.LINKS", "DATASET.LEAKS", "DATASET.NESTED", "DATASET.GROUP_PATTERN")
+INCIDENTAL += tuple(f"DATASET.TABLE.{key}" for key in DEFAULTS.TABLE)
 RESULTS_LIMIT = 16 * MB
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "vmfcoop")
 
@@ -97,8 +101,12 @@ def write_results(trainer, items: list, logits: Tensor, labels: Tensor, extra: d
     """Print the figures that Dassl's evaluator does not have, and write both files into the run's folder."""
     cfg, dataset, folder = trainer.cfg, trainer.dm.dataset, Path(trainer.output_dir)
     figures = metrics(logits, labels, dataset.classnames) | extra
-    for name in ("balanced_accuracy", "auroc", "ece", *extra):
-        if figures[name] is not None:  # AUROC, where all images are of one class
+    if groups := dataset.groups_of(items) if hasattr(dataset, "groups_of") else None:
+        figures["group_accuracy"], one, several = group_accuracy(logits, labels, groups)
+        mixed = f"; {several} with images of several classes are left out" if several else ""
+        print(f"Groups (patients) tested: {one}, each by the mean probability of its images{mixed}")
+    for name in ("balanced_accuracy", "auroc", "ece", "group_accuracy", *extra):
+        if figures.get(name) is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")
     paths = [relative_path(item.impath, dataset) for item in items]
     _write_predictions(folder / "predictions.csv", paths, items, logits, dataset.classnames)

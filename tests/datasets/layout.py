@@ -7,6 +7,7 @@ from dassl.config import get_cfg_default
 from dassl.data.datasets import Datum
 from datasets.base import BiomedDataset
 from datasets.btmri import BTMRI
+from datasets.settings import extend_cfg
 
 COUNTS = {"train": 6, "val": 5, "test": 2}
 
@@ -27,9 +28,20 @@ def lay_out(root: Path, cls: type[BiomedDataset] = BTMRI, **counts: int) -> Path
     return path
 
 
-def load(root: str | Path, cls: type[BiomedDataset] = BTMRI, shots: int = -1, seed: int = 1, classes: str = "all"):
-    """The data set below `root`."""
+def load(
+    root: str | Path,
+    cls: type[BiomedDataset] = BTMRI,
+    shots: int = -1,
+    seed: int = 1,
+    classes: str = "all",
+    table: dict | None = None,
+    **settings,
+):
+    """The data set below `root`; `settings` are keys of `cfg.DATASET`, and `table` those of `cfg.DATASET.TABLE`."""
     cfg = get_cfg_default()
+    extend_cfg(cfg)
+    cfg.DATASET.update(settings)
+    cfg.DATASET.TABLE.update(table or {})
     cfg.DATASET.ROOT, cfg.DATASET.NUM_SHOTS, cfg.DATASET.SUBSAMPLE_CLASSES, cfg.SEED = str(root), shots, classes, seed
     return cls(cfg)
 

@@ -1,6 +1,8 @@
 """A folder of images of one's own: classes, division, and what is said about a folder that does not work."""
 
 import json
+import os
+import unicodedata
 from pathlib import Path
 
 import pytest
@@ -8,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dassl.errors import UserError
-from datasets import folder
+from datasets import own
 from datasets.base import Item
 from datasets.folder import FolderDataset
+from datasets.groups import divide_items
 from datasets.prompts import load_prompts
 from tests.datasets.layout import load, names
 
@@ -32,17 +35,11 @@ def parts(data: FolderDataset) -> list[list[str]]:
     return [names(part) for part in (data.train_x, data.val, data.test)]
 
 
-def divide(items: list[Item], classes: int) -> dict[str, list[Item]]:
-    dataset = FolderDataset.__new__(FolderDataset)  # a division needs the classes, and no folder
-    dataset.classes = [f"c{i}" for i in range(classes)]
-    return dataset._divide(items)
-
-
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(2, 70), min_size=2, max_size=5), st.randoms(use_true_random=False))
 def test_each_class_is_divided_50_20_30_whatever_the_order_of_the_files(sizes, chance):
     items = [Item(f"c{label}/{i}.png", label, f"c{label}") for label, size in enumerate(sizes) for i in range(size)]
-    split = divide(items, len(sizes))
+    split = divide_items(items, {})
     assert sorted(item for part in split.values() for item in part) == sorted(items)
     for label, size in enumerate(sizes):
         counts = {part: sum(item.label == label for item in split[part]) for part in split}
@@ -50,7 +47,7 @@ def test_each_class_is_divided_50_20_30_whatever_the_order_of_the_files(sizes, c
         assert abs(counts["test"] - 0.3 * size) <= 0.51
         assert counts["train"] > 0 and counts["test"] > 0 and (counts["val"] > 0 or size < 4)
     chance.shuffle(items)
-    assert divide(items, len(sizes)) == split
+    assert divide_items(items, {}) == split
 
 
 def test_classes_are_the_folders_sorted_with_spaces(tmp_path):
@@ -168,7 +165,7 @@ def test_a_split_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch, capsys):
 
     fill(tmp_path)
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "write_json", refuse)
+        patch.setattr(own, "write_json", refuse)
         unkept = mine(tmp_path)
     assert "split_FolderDataset.json cannot be written (read-only" in capsys.readouterr().out
     assert not (tmp_path / "split_FolderDataset.json").exists()
@@ -178,7 +175,7 @@ def test_a_split_that_cannot_be_kept_is_no_error(tmp_path, monkeypatch, capsys):
 def test_suffixes_hidden_files_and_other_files(tmp_path):
     for suffix in (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".PNG", ".JPG"):
         fill(tmp_path, 1, ("a", "b"), suffix)
-    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt", "0.dcm", "0.png.part"):
+    for name in ("._0.png", ".DS_Store", "Thumbs.db", "notes.txt", "0.nii", "0.png.part"):
         (tmp_path / "a" / name).touch()
     (tmp_path / "a" / "folder.png").mkdir()
     fill(tmp_path, 5, (".ipynb_checkpoints", ".trash"))
@@ -236,6 +233,165 @@ def test_no_such_folder(tmp_path, monkeypatch, root):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(UserError, match=rf"there is no {root}: give --root \(DATA=\.\.\.\) the folder"):
         mine(Path(root))
+
+
+@pytest.mark.parametrize(
+    ("words", "val"),
+    [
+        (("Training", "Testing"), None),
+        (("TRAIN", "TEST"), "VALID"),
+        (("train", "testing"), "validation"),
+        (("train", "test"), "dev"),
+        (("train", "test"), "Val"),
+    ],
+)
+def test_parts_are_known_by_their_usual_names_in_any_case(tmp_path, words, val, capsys):
+    for part, count in zip((*words, *([val] if val else [])), (4, 2, 1), strict=False):
+        fill(tmp_path / part, count)
+    (tmp_path / "docs").mkdir()
+    assert [len(part) for part in parts(mine(tmp_path))] == [12, 3 if val else 0, 6]
+    assert '1 folder "docs" beside the parts' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("found", [("train",), ("test",), ("Training", "val"), ("train", "valid", "covid")])
+def test_one_part_alone_is_refused_with_the_word_that_is_missing(tmp_path, found):
+    for part in found:
+        fill(tmp_path / part)
+    with pytest.raises(UserError, match=r"Expected the folders train/ and test/ in .*, but found"):
+        mine(tmp_path)
+
+
+def test_two_folders_for_one_part_are_refused(tmp_path):
+    for part in ("train", "test", "Testing"):
+        fill(tmp_path / part)
+    with pytest.raises(UserError, match=r"has Testing and test: put their images together"):
+        mine(tmp_path)
+
+
+@pytest.mark.parametrize("within", ["", "train", "test"])
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (
+            lambda path: fill(path, classes=("images", "masks")),
+            r"in folders of it, such as \"images\": set DATASET\.NESTED",
+        ),
+        (lambda path: (path / "0.png").symlink_to("/nowhere/0.png"), "1 broken links: bring what they lead to"),
+        (lambda path: (path / "0.nii.gz").touch(), r"1 \.gz files: convert them"),
+        (lambda path: (path / "0.npy").touch(), r"1 \.npy files: convert them"),
+    ],
+)
+def test_a_class_folder_whose_images_cannot_be_used_does_not_vanish(tmp_path, within, spoil, told):
+    for part in ("train", "test") if within else ("",):
+        fill(tmp_path / part)
+        (tmp_path / part / "pneumonia").mkdir(exist_ok=True)
+    spoil(tmp_path / within / "pneumonia")
+    with pytest.raises(UserError, match=told) as error:
+        mine(tmp_path)
+    assert str(tmp_path / within / "pneumonia") in str(error.value)
+
+
+def test_a_class_folder_that_is_a_broken_link_does_not_vanish(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "pneumonia").symlink_to("/nowhere")
+    with pytest.raises(UserError, match=r"but pneumonia is a link that leads nowhere: bring what it leads to"):
+        mine(tmp_path)
+
+
+def test_images_of_nested_folders_are_read_if_that_is_asked_for(tmp_path, capsys):
+    for name in ("covid", "normal"):
+        fill(tmp_path / name, 4, ("patient1", "patient2"))
+    data = mine(tmp_path, NESTED=True)
+    assert data.classnames == ["covid", "normal"] and sum(map(len, parts(data))) == 16
+    fill(tmp_path, 3, ("covid", "normal"))
+    (tmp_path / "split_FolderDataset.json").unlink()
+    capsys.readouterr()
+    assert sum(map(len, parts(mine(tmp_path)))) == 6
+    assert '1 folders ("patient1") in covid; 1 folders ("patient2") in covid; 1 folders ("patient1") in normal' in (
+        capsys.readouterr().out
+    )
+
+
+def test_what_is_found_and_left_out_is_counted(tmp_path, capsys):
+    fill(tmp_path, 10, ("a", "b"))
+    fill(tmp_path, 6, ("a",), ".webp")
+    for name in ("._0.png", "notes.txt", "more.txt", "x.heic", "README"):
+        (tmp_path / "a" / name).touch()
+    (tmp_path / "b" / "gone.png").symlink_to("nowhere.png")
+    (tmp_path / "b" / "bad\nname.png").touch()
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "xml").mkdir()
+    (tmp_path / "xml" / "0.xml").touch()
+    (tmp_path / "loose.png").touch()
+    (tmp_path / "pneumonia.zip").touch()
+    (tmp_path / "classes.txt").write_text("a\nb\n")
+    (tmp_path / "labels.csv").write_text("image,label\n")
+    mine(tmp_path)
+    out = capsys.readouterr().out
+    assert "Images found: 20 .png; 6 .webp" in out and "Images for training/validation/test: a 8/3/5, b 5/2/3" in out
+    for told in (
+        "1 hidden in a",
+        "2 .txt files in a",
+        "1 .heic files in a",
+        "1 files without a suffix in a",
+        "1 broken links in b",
+        "1 names with a backslash or control characters in b",
+        '1 folder without images ("empty")',
+        '1 folder without images ("xml")',
+        "1 images in no class folder",
+        "1 .zip files in no class folder",
+        '1 table (labels.csv), which the data set "table" would read',
+    ):
+        assert told in out, told
+    mine(tmp_path)
+    fill(tmp_path, 12, ("a",))
+    mine(tmp_path)
+    assert "2 images came after the division in" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-32"])
+def test_accents_and_encodings_of_lists_and_names(tmp_path, form, encoding):
+    """A Mac writes the accents of file names apart; editors on Windows mark their files."""
+    folder_form = {"NFC": "NFD", "NFD": "NFC"}[form]
+    fill(tmp_path, classes=[unicodedata.normalize(folder_form, name) for name in ("œdème_aigu", "très sain")])
+    lines = unicodedata.normalize(form, "très_sain\r\nœdème aigu\r\n")
+    (tmp_path / "classes.txt").write_bytes(lines.encode(encoding))
+    first = mine(tmp_path)
+    assert first.classnames == ["très sain", "œdème aigu"], "accents as one character, which a text tower knows"
+    kept = tmp_path / "split_FolderDataset.json"
+    text = json.dumps(json.loads(kept.read_text()), ensure_ascii=False)
+    kept.write_bytes(unicodedata.normalize(form, text).encode(encoding))  # from a machine with the other form
+    again = mine(tmp_path)
+    assert parts(again) == parts(first)
+
+
+def test_lists_that_are_no_text_are_named(tmp_path):
+    fill(tmp_path)
+    (tmp_path / "classes.txt").write_bytes("très\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"classes\.txt, but line 1 has a byte that is none"):
+        mine(tmp_path)
+
+
+def test_file_names_that_are_no_utf_8_are_used(tmp_path):
+    fill(tmp_path)
+    odd = os.fsdecode(b"caf\xe9.png")
+    (tmp_path / "covid" / odd).touch()
+    for _ in range(2):  # divided, and from the split that was kept
+        data = mine(tmp_path, shots=2)
+        assert sum(map(len, parts(mine(tmp_path)))) == 31
+    assert any(odd in name for part in parts(mine(tmp_path)) for name in part) and len(data.train_x) == 6
+
+
+def test_files_that_hold_dicom_are_images_whatever_they_are_called(tmp_path, capsys):
+    for name in ("covid", "normal"):
+        (tmp_path / name).mkdir()
+        for i in range(4):
+            (tmp_path / name / f"1.2.840.{i}").write_bytes(b"\0" * 128 + b"DICM")
+            (tmp_path / name / f"IM{i}").write_bytes(b"\0" * 128 + b"DICM")
+        (tmp_path / name / "DICOMDIR.txt").write_bytes(b"\0" * 120)
+    assert sum(map(len, parts(mine(tmp_path)))) == 16
+    assert "Images found: 16 DICOM" in capsys.readouterr().out
 
 
 def test_two_folders_of_one_class_are_refused(tmp_path):

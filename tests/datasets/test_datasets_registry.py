@@ -11,6 +11,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.phantoms import PHANTOMS
 from datasets.uk_biobank import UKBiobank
+from report.methods import OWN
 from tests.datasets.layout import lay_out, load
 
 ROOT = Path(datasets.__file__).parents[1]
@@ -67,10 +68,12 @@ def table(heading: str) -> dict[str, dict[str, str]]:
 
 def test_all_data_sets_are_registered_and_have_a_config():
     ours = [n for n in DATASET_REGISTRY.registered_names() if DATASET_REGISTRY.get(n).__module__.startswith("datasets")]
-    assert sorted(ours) == sorted([*CLASSES, "FolderDataset"]) and len(CLASSES) == 14
+    assert sorted(ours) == sorted([*CLASSES, "FolderDataset", "TableDataset"]) and len(CLASSES) == 14
     configs = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs/datasets").glob("*.yaml")}
     wanted = {key: {"DATASET": {"NAME": name}} for key, (name, _) in EXPECTED.items()}
-    assert configs == wanted | {"folder": {"DATASET": {"NAME": "FolderDataset"}}}
+    assert {DATASET_REGISTRY.get(f"{name.title()}Dataset").own for name in OWN} == {True}
+    assert not any(cls.own for cls in CLASSES.values())
+    assert configs == wanted | {name: {"DATASET": {"NAME": f"{name.title()}Dataset"}} for name in OWN}
 
 
 @pytest.mark.parametrize("key", EXPECTED)

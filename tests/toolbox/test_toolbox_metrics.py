@@ -5,11 +5,11 @@ import math
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dassl.errors import UserError
-from dassl.evaluation import build_evaluator, metrics
+from dassl.evaluation import build_evaluator, group_accuracy, metrics
 
 NAMES = ["a", "b", "c"]
 
@@ -160,3 +160,32 @@ def test_the_evaluator_prints_the_figures_that_the_record_holds(cfg, capsys, dty
     assert results["macro_f1"] == found["macro_f1"] == pytest.approx(100 * (1 + 2 / 3) / 2)
     assert results["accuracy"] == found["accuracy"] == 75.0
     assert "* accuracy: 75.00%\n* error: 25.00%\n* macro_f1: 83.33%" in log
+
+
+@given(st.data(), st.integers(2, 4), st.integers(1, 20))
+@settings(max_examples=80, deadline=None)
+def test_group_accuracy_equals_its_definition(data, classes, n):
+    labels = data.draw(st.lists(st.integers(0, classes - 1), min_size=n, max_size=n))
+    groups = data.draw(st.lists(st.sampled_from("abcdefgh"), min_size=n, max_size=n))
+    rows = data.draw(st.lists(st.lists(st.integers(-4, 4), min_size=classes, max_size=classes), min_size=n, max_size=n))
+    logits = torch.tensor(rows).float() * 0.7
+    probabilities = logits.double().softmax(dim=1).tolist()
+    hits, mixed = [], 0
+    for name in set(groups):
+        mine = [i for i, group in enumerate(groups) if group == name]
+        sums = [sum(probabilities[i][c] for i in mine) for c in range(classes)]
+        first, second = sorted(sums)[-1:-3:-1]
+        assume(first - second > 1e-9)  # no ties, whose winner is a matter of rounding
+        if len({labels[i] for i in mine}) > 1:
+            mixed += 1
+        else:
+            hits.append(sums.index(first) == labels[mine[0]])
+    accuracy, one, several = group_accuracy(logits, torch.tensor(labels), groups)
+    assert (one, several) == (len(hits), mixed)
+    assert accuracy == (pytest.approx(100 * sum(hits) / len(hits)) if hits else None)
+
+
+def test_groups_of_one_image_have_the_accuracy_of_the_images():
+    logits, labels = torch.tensor([[2.0, 0.0], [2.0, 0.0], [0.0, 1.0]]), torch.tensor([0, 1, 1])
+    assert group_accuracy(logits, labels, ["c", "b", "a"]) == (pytest.approx(200 / 3), 3, 0)
+    assert group_accuracy(logits, labels, ["a"] * 3) == (None, 0, 1)

@@ -2,6 +2,6 @@
 
 from .build import EVALUATOR_REGISTRY, build_evaluator
 from .evaluator import Classification, EvaluatorBase
-from .metrics import metrics
+from .metrics import group_accuracy, metrics
 
-__all__ = ["EVALUATOR_REGISTRY", "Classification", "EvaluatorBase", "build_evaluator", "metrics"]
+__all__ = ["EVALUATOR_REGISTRY", "Classification", "EvaluatorBase", "build_evaluator", "group_accuracy", "metrics"]

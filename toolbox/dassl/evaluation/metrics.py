@@ -60,6 +60,37 @@ def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> 
     }
 
 
+def group_accuracy(logits: Tensor, labels: Tensor, groups: Sequence[str]) -> tuple[float | None, int, int]:
+    """Return the accuracy on groups of images, such as those of a patient, in percent.
+
+    The class of a group is the one with the highest mean probability over its images.
+
+    Args:
+        logits: scores [N, C] before the softmax.
+        labels: class numbers [N].
+        groups: group of each image, N.
+
+    Returns:
+        The accuracy on groups whose images have one label, or None if there is none; the number of these groups; and
+        that of the groups whose images have several, which are left out.
+
+    Example:
+        >>> logits = torch.tensor([[4.0, 0.0], [0.0, 1.0], [0.0, 4.0], [0.0, 0.0], [0.0, 0.0]])
+        >>> group_accuracy(logits, torch.tensor([0, 0, 0, 0, 1]), ["p", "p", "q", "r", "r"])
+        (50.0, 2, 1)
+    """
+    names = sorted(set(groups))
+    places = {name: i for i, name in enumerate(names)}
+    place = torch.tensor([places[group] for group in groups])
+    labels, probabilities = labels.cpu(), logits.detach().cpu().double().softmax(dim=1)
+    sums = torch.zeros(len(names), logits.shape[1], dtype=torch.float64).index_add_(0, place, probabilities)
+    highest = torch.zeros(len(names), dtype=labels.dtype).scatter_reduce(0, place, labels, "amax", include_self=False)
+    lowest = torch.zeros(len(names), dtype=labels.dtype).scatter_reduce(0, place, labels, "amin", include_self=False)
+    one = highest == lowest
+    hits = sums.argmax(dim=1)[one] == highest[one]
+    return (_percent(hits) if len(hits) else None), len(hits), len(names) - len(hits)
+
+
 def _percent(hits: Tensor) -> float:
     return 100.0 * hits.double().mean().item()
 

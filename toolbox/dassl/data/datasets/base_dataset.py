@@ -1,10 +1,10 @@
 """Images with their labels, and the splits of a data set."""
 
+import os
 import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from dassl.errors import UserError
 
@@ -29,7 +29,7 @@ class Datum:
     classname: str = ""
 
     def __post_init__(self) -> None:
-        if not Path(self.impath).is_file():
+        if not os.path.isfile(self.impath):  # noqa: PTH113 - several times as fast, for many images
             raise UserError(
                 f"An image of class {self.classname!r} was expected at {self.impath!r}, found no file; "
                 "check DATASET.ROOT."

@@ -1,0 +1,142 @@
+"""Look at images before anything is trained on them: python -m datasets.check DATA [KEY VALUE ...]
+
+DATA is a folder of class folders, a folder with a table, or, with --dataset, the folder of named data sets. It tells
+how many images each class has in each part, what is left out and why, which images or patients are on two sides of the
+split, what kinds of files there are and what the reader makes of them. Nothing is written into DATA. It returns 1 if a
+run would fail, or if an image cannot be read. KEY VALUE pairs are settings as for train.py, such as
+DATASET.GROUP_PATTERN '/(P[0-9]+)_'.
+"""
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+
+from tabulate import tabulate
+from yacs.config import CfgNode
+
+import datasets  # noqa: F401, registers the data sets
+from dassl.config import get_cfg_default
+from dassl.console import printable
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError, command
+from dassl.reading import read_yaml
+from datasets import leaks
+from datasets.base import BiomedDataset
+from datasets.check import pictures
+from datasets.own import given_table
+from datasets.settings import extend_cfg
+
+CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
+SHOWN = 20  # problems that are written out
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m datasets.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("data", help="folder of images, or of named data sets")
+    p.add_argument("--dataset", default="", help="folder, table, or a named data set; found out if it is not given")
+    p.add_argument("--sheets", type=Path, help="folder for a contact sheet of each class")
+    p.add_argument("opts", nargs="*", help="KEY VALUE ... settings")
+    return p
+
+
+def configuration(args: argparse.Namespace) -> CfgNode:
+    """The settings of a data set, all of its images.
+
+    Raises:
+        UserError: there is no such data set or setting.
+    """
+    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+    folder = Path(args.data).expanduser()
+    name = args.dataset or ("table" if folder.is_dir() and given_table(folder) else "folder")
+    if name not in names:
+        raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    cfg.merge_from_other_cfg(CfgNode(read_yaml(CONFIGS / f"{name}.yaml")))
+    try:
+        cfg.merge_from_list(args.opts)
+    except (AssertionError, KeyError, ValueError) as error:
+        raise UserError(f"Expected settings such as DATASET.LINKS anywhere, but {error}.") from error
+    cfg.DATASET.ROOT = args.data
+    print(f"Checking {args.data} as {name} (--dataset)")
+    return cfg
+
+
+def report(dataset: BiomedDataset, mode: str, sheets: Path | None) -> int:
+    """Print what is found out about the images of a data set; gives the number of those that cannot be read."""
+    parts = {"train": dataset.train_x, "val": dataset.val or [], "test": dataset.test}
+    rows = [[name, *(sum(i.classname == name for i in some) for some in parts.values())] for name in dataset.classnames]
+    print(tabulate(rows, headers=["class", *leaks.NAMES.values()]))
+    files = {item.impath: item for some in parts.values() for item in some}
+    if not dataset.own:  # of the others it was said
+        there = {str(dataset.images / path) for path in dataset.listing.images(nested=True).images}
+        print(f"Images in {dataset.images} that {dataset.source_file.name} does not list: {len(there - set(files))}")
+    found = dict(zip(files, pictures.look(list(files.values())), strict=True))
+    bad = [picture.problem for picture in found.values() if picture.problem]
+    for problem in bad[:SHOWN]:
+        print(f"ERROR: {printable(problem)}")
+    if len(bad) > SHOWN:
+        print(f"ERROR: and {len(bad) - SHOWN} more images that cannot be read")
+    good = {part: [item for item in some if not found[item.impath].problem] for part, some in parts.items()}
+    findings = leaks.copies(good, lambda paths: [found[path].content for path in paths])
+    findings += _of_pixels(good, found)
+    leaks.tell(findings, mode)
+    if not findings:
+        print("No image is there twice, byte for byte or pixel for pixel")
+    _kinds({path: picture for path, picture in found.items() if not picture.problem})
+    if sheets:
+        for name in dataset.classnames:
+            mine = [item for item in files.values() if item.classname == name]
+            print(f"Contact sheet: {pictures.write_sheet(mine, sheets, name)}")
+    return len(bad)
+
+
+def _of_pixels(parts: dict[str, list], found: dict[str, pictures.Picture]) -> list[str]:
+    """Findings of images with the same pixels in files that differ: one file for each content is looked at."""
+    seen: set[tuple[str, int, bytes]] = set()
+    kept: dict[str, list] = {part: [] for part in parts}
+    for part, items in parts.items():
+        for item in items:
+            key = (part, item.label, found[item.impath].content)
+            if key not in seen:
+                seen.add(key)
+                kept[part].append(item)
+    same_bytes: dict[bytes, set[bytes]] = {}
+    for picture in found.values():
+        same_bytes.setdefault(picture.pixels, set()).add(picture.content)
+    several = {
+        part: [item for item in items if len(same_bytes[found[item.impath].pixels]) > 1] for part, items in kept.items()
+    }
+    return leaks.copies(several, lambda paths: [found[path].pixels for path in paths], "pixel for pixel")
+
+
+def _kinds(found: dict[str, pictures.Picture]) -> None:
+    """Print the kinds of files, their sizes, and what the reader makes of the first of each."""
+    kinds = Counter(picture.kind for picture in found.values())
+    rows = []
+    for kind, count in kinds.most_common():
+        mine = [path for path, picture in found.items() if picture.kind == kind]
+        sizes = sorted({found[path].size for path in mine}, key=lambda size: size[0] * size[1])
+        span = " to ".join(f"{w} x {h}" for w, h in dict.fromkeys((sizes[0], sizes[-1])))
+        rows.append([kind, count, span, pictures.as_read(Path(mine[0]))])
+    print(tabulate(rows, headers=["kind", "images", "pixels", "how the first is read"]))
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_intermixed_args(argv)
+    cfg = configuration(args)
+    cls = DATASET_REGISTRY.get(cfg.DATASET.NAME)
+    dataset = type(cls.__name__, (cls,), {"__module__": cls.__module__, "keeps_split": False})(cfg)
+    bad = report(dataset, cfg.DATASET.LEAKS, args.sheets)
+    print(
+        f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"
+    )
+    return int(bad > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,183 @@
+"""The files below a folder, and which of them are images."""
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from dassl.errors import UserError
+from datasets.entries import UNUSABLE, nfc
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".jp2", ".dcm"}
+LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
+LINKS = ("inside", "anywhere")
+HIDDEN, BROKEN = "hidden", "broken links"
+
+
+def is_dicom(path: str | Path) -> bool:
+    """Whether a file is DICOM by what it holds; its name often has no suffix."""
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(132)[128:] == b"DICM"
+    except OSError:
+        return False
+
+
+def suffix_of(name: str) -> str:
+    """The suffix of a file's name if it is one of an image, else "".
+
+    >>> suffix_of("scan.PNG"), suffix_of("1.2.840.113619")
+    ('.png', '')
+    """
+    suffix = name[name.rfind(".") :].lower()  # many times as fast as a Path's
+    return suffix if suffix in SUFFIXES else ""
+
+
+class Found(NamedTuple):
+    """What a folder holds: images, as paths below the root, and how many other things of which kind."""
+
+    images: list[str]
+    left_out: Counter[str]
+
+
+class Listing:
+    """The files below a folder; each folder in it is read once.
+
+    Args:
+        root: the folder.
+        links: "inside" if links must lead to files below `root`, or "anywhere".
+
+    Raises:
+        UserError: `links` is another word; and by any method, a link leads out of `root` and must not.
+    """
+
+    def __init__(self, root: str | Path, links: str = "inside"):
+        if links not in LINKS:
+            raise UserError(f'Expected DATASET.LINKS to be one of {", ".join(LINKS)}, but got "{links}".')
+        self.root, self.anywhere = Path(root), links == "anywhere"
+        self.base = os.path.realpath(root)
+        self.known: set[str] = set()  # files of the data set that are no images, such as its table
+        self.folders: dict[str, dict[str, bool]] = {}
+        self.composed: dict[str, dict[str, str]] = {}
+        self.places: dict[str, str | None] = {"": ""}
+
+    def find(self, path: str) -> str | None:
+        """`path`, a relative one, as the disk spells it; None if there is nothing of the name."""
+        folder, _, name = path.rpartition("/")
+        place = self._place(folder)
+        spelled = None if place is None else self._spelled(place, name)
+        if spelled is None:
+            return None
+        found = f"{place}/{spelled}" if place else spelled
+        if self.folders[place][spelled]:
+            self.check_link(found)
+        return found
+
+    def check_link(self, path: str) -> None:
+        """Raise a UserError if `path`, a link below the root, leads out of it and must not."""
+        if self.anywhere:
+            return
+        target = os.path.realpath(self.root / path)
+        if target != self.base and not target.startswith(self.base.rstrip(os.sep) + os.sep):
+            raise UserError(
+                f"Expected the images themselves in {self.root}, but {path} is a link that leads out of it: put the "
+                "files there, or set DATASET.LINKS anywhere if the link is yours."
+            )
+
+    def images(self, folder: str = "", nested: bool = False) -> Found:
+        """The images in a folder below the root, sorted by name.
+
+        Args:
+            folder: relative to the root.
+            nested: take those of the folders in it, too; else these are counted as left out.
+        """
+        return self._images(folder, nested, set())
+
+    def _images(self, folder: str, nested: bool, entered: set[str]) -> Found:
+        found = Found([], Counter())
+        for entry in self._entries(folder):
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if path in self.known:
+                continue
+            if reason := self._unusable(entry):
+                found.left_out[reason] += 1
+            elif entry.is_dir():
+                if entry.is_symlink():
+                    self.check_link(path)
+                place = os.path.realpath(entry.path) if nested else ""
+                if not nested:
+                    found.left_out[f'folders ("{entry.name}")'] += 1
+                elif place not in entered:  # a link may lead to a folder above it
+                    deeper = self._images(path, nested, entered | {place})
+                    found.images.extend(deeper.images)
+                    found.left_out.update(deeper.left_out)
+            elif suffix_of(entry.name) or is_dicom(entry.path):
+                if entry.is_symlink():
+                    self.check_link(path)
+                found.images.append(path)
+            else:
+                kind = Path(entry.name).suffix.lower()
+                found.left_out[f"{kind} files" if 1 < len(kind) <= 10 else "files without a suffix"] += 1
+        return found
+
+    def subfolders(self, folder: str = "") -> list[str]:
+        """Names of the folders in a folder that are not hidden, whatever else is wrong with them, sorted."""
+        return [entry.name for entry in self._entries(folder) if entry.is_dir() and self._unusable(entry) != HIDDEN]
+
+    def broken_links(self, folder: str = "") -> list[str]:
+        """Names of the links in a folder that lead nowhere."""
+        return [entry.name for entry in self._entries(folder) if self._unusable(entry) == BROKEN]
+
+    @staticmethod
+    def _unusable(entry: os.DirEntry) -> str:
+        """Why a name is passed over, or ""."""
+        if entry.name.startswith(".") or entry.name in LEFT_BY_SYSTEMS:
+            return HIDDEN
+        if "\\" in entry.name or UNUSABLE.search(entry.name):
+            return "names with a backslash or control characters"
+        if entry.is_symlink() and not os.path.exists(entry.path):  # noqa: PTH110
+            return BROKEN
+        return "" if entry.is_file() or entry.is_dir() else "pipes or devices"
+
+    def _entries(self, folder: str) -> Iterator[os.DirEntry]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return iter(sorted(entries, key=lambda entry: entry.name))
+        except OSError as error:
+            raise UserError(
+                f"Expected a readable folder at {self.root / folder}, but got: {error.strerror}: check its rights."
+            ) from error
+
+    def _names(self, place: str) -> dict[str, bool]:
+        """Names in a folder, and whether they are links."""
+        if place not in self.folders:
+            try:
+                with os.scandir(self.root / place) as entries:
+                    self.folders[place] = {entry.name: entry.is_symlink() for entry in entries}
+            except OSError:
+                self.folders[place] = {}
+        return self.folders[place]
+
+    def _spelled(self, place: str, name: str) -> str | None:
+        names = self._names(place)
+        if name in names or name.isascii():
+            return name if name in names else None
+        if place not in self.composed:
+            self.composed[place] = {nfc(other): other for other in names}
+        return self.composed[place].get(nfc(name))
+
+    def _place(self, folder: str) -> str | None:
+        """A folder as the disk spells it; None if there is none."""
+        if folder not in self.places:
+            parent, _, name = folder.rpartition("/")
+            place = self._place(parent)
+            if name in ("", "."):
+                self.places[folder] = place
+            else:
+                spelled = None if place is None else self._spelled(place, name)
+                found = None if spelled is None else (f"{place}/{spelled}" if place else spelled)
+                if found is not None and self.folders[place][spelled]:
+                    self.check_link(found)
+                self.places[folder] = found
+        return self.places[folder]

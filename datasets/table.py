@@ -1,0 +1,278 @@
+"""A user's own images in any folders, and a table that names the class of each; no code to write."""
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from dassl.console import printable
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError
+from datasets.entries import PARTS, Item, Split
+from datasets.listing import suffix_of
+from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
+from datasets.rows import GROUP, LABEL, PATH, SEVERAL, SPLIT, Finder, Table, number, read_table
+
+SETTING = "DATASET.TABLE.{}".format
+NONE = ("", "nan", "na", "n/a", "none", "null")  # cells that say nothing
+CODES = ["label", "code", "number", "id", "value", "index"]
+NAMES = ["name", "class", "class_name", "classname", "diagnosis", "description", "title"]
+
+
+@DATASET_REGISTRY.register()
+class TableDataset(OwnImages):
+    """`<root>/labels.csv` (or .tsv, or the one table there) and the images somewhere below <root>, which is
+    `cfg.DATASET.ROOT`.
+
+    A row is an image: its path, file name or name without suffix; its class in one column, or in several of which one
+    holds a 1; maybe its part of the split, and its patient. Columns are found by their usual names, or named by
+    `cfg.DATASET.TABLE`. Labels that are numbers or codes get their names from `classes.csv` (label, name) or, counted
+    from 0, from the lines of `classes.txt`.
+    """
+
+    source = "give --root (DATA=...) the folder that holds the images and a table of them, labels.csv"
+    table: Table
+
+    def find_folder(self, cfg: CfgNode) -> Path:
+        folder = super().find_folder(cfg)
+        self.table_file = self._table_file(folder)
+        return folder
+
+    def _table_file(self, folder: Path) -> Path:
+        """The table, as `DATASET.TABLE.FILE` names it, or the only one there is."""
+        if self.settings.TABLE.FILE is not None:
+            file = folder / Path(str(self.settings.TABLE.FILE)).expanduser()
+            if not file.is_file():
+                raise UserError(f"Expected the table that DATASET.TABLE.FILE names, but there is no {file}.")
+            return file
+        tables = given_table(folder)
+        if len(tables) != 1:
+            refuse_segmentation(folder)
+            found = ", ".join(path.name for path in tables[:10]) or "none"
+            raise UserError(
+                f"Expected one table, such as labels.csv, in {folder}, but found {found}: name it by "
+                "DATASET.TABLE.FILE."
+            )
+        return tables[0]
+
+    @property
+    def source_file(self) -> Path:
+        return self.table_file
+
+    def find(self) -> tuple[Split, Counter[str]]:
+        table = read_table(self.table_file)
+        self.listing.known = {*OF_THE_DATA_SET, self.split_file.name, self.table_file.name}
+        found = self.listing.images(nested=True)
+        path = self._column(table, "PATH", PATH)
+        if path is None:
+            raise self._unknown(table, "images", "PATH", PATH)
+        finder = Finder(found.images, self.folder.resolve().name, suffix_of)
+        images = self._images(table, path, finder)
+        split, group = self._column(table, "SPLIT", SPLIT), self._column(table, "GROUP", GROUP)
+        columns, labels = self._labels(table, {path, split, group})
+        names = self._names(labels)
+        self.classes = tuple(dict.fromkeys(names.values()))
+        items = [
+            Item(image, self.classes.index(names[label]), names[label])
+            for image, label in zip(images, labels, strict=True)
+        ]
+        told = {"images": [path], "classes": columns, "split": [split], "patients": [group]}
+        said = "; ".join(
+            f"{what} in {', '.join(table.header[place] for place in places)}"
+            for what, places in told.items()
+            if places != [None]
+        )
+        print(f"Table {self.table_file.name}, {len(items)} rows: {said}")
+        self._table_groups = self._groups(table, group, images)
+        if unlisted := len(set(found.images) - set(images)):
+            found.left_out[f"images that {self.table_file.name} does not list"] = unlisted
+        parts = self._parts(table, split)
+        divided = {part: [item for item, its in zip(items, parts, strict=True) if its == part] for part in (*PARTS, "")}
+        self.check_paths(divided)
+        return {part: items for part, items in self.each_once(divided).items() if items}, found.left_out
+
+    def find_groups(self, paths: Sequence[str]) -> dict[str, str]:
+        """By the pattern or groups.csv if they are there, else by the table's column."""
+        return dict(
+            super().find_groups(paths)
+            or {path: self._table_groups[path] for path in paths if path in self._table_groups}
+        )
+
+    # ------------------------------------------------------------------------------------------------ columns
+
+    def _column(self, table: Table, setting: str, names: Sequence[str]) -> int | None:
+        wanted = self.settings.TABLE[setting]
+        return next(iter(table.find(names, wanted, SETTING(setting))), None)
+
+    def _unknown(self, table: Table, what: str, setting: str, names: Sequence[str]) -> UserError:
+        return UserError(
+            f"Expected a column with the {what} in {table.path}, called {', '.join(names[:3])}, ..., but its "
+            f"columns are {table.columns()}: name it by {SETTING(setting)}."
+        )
+
+    def _images(self, table: Table, column: int, finder: Finder) -> list[str]:
+        """The file of each row."""
+        found = [finder.find(cells[column], table.where(line)) for line, cells in table.rows]
+        if missing := [row for row, image in zip(table.rows, found, strict=True) if image is None]:
+            line, cells = missing[0]
+            raise UserError(
+                f"Expected the {len(found)} images of {table.path} in {self.folder}, but {len(missing)} are missing, "
+                f'the first is "{printable(cells[column])}" (line {line}): bring them, or take their rows out.'
+            )
+        return found
+
+    def _labels(self, table: Table, others: set[int | None]) -> tuple[list[int], list[str]]:
+        """The columns that hold the classes, and the label of each row."""
+        wanted = self.settings.TABLE.LABEL
+        named = [name.strip() for name in str(wanted).split(",")] if wanted is not None else []
+        if len(named) > 1:
+            columns = [table.find((), name, SETTING("LABEL"))[0] for name in named]
+            return columns, self._ones(table, columns)
+        places = [place for place in table.find(LABEL, wanted, SETTING("LABEL")) if place not in others]
+        if places:  # words rather than numbers, where there are both
+            place = next((p for p in places if any(number(cell) is None for cell in table.column(p))), places[0])
+            return [place], self._words(table, place)
+        columns = [
+            place
+            for place in range(len(table.header))
+            if place not in others and {number(cell) if cell else 0 for cell in table.column(place)} <= {-1, 0, 1}
+        ]
+        if len(columns) < 2:
+            raise self._unknown(table, "classes", "LABEL", LABEL)
+        return columns, self._ones(table, columns)
+
+    def _words(self, table: Table, column: int) -> list[str]:
+        """The label of each row, from one column; whole numbers without what follows the point."""
+        labels = []
+        for line, cells in table.rows:
+            cell, value = cells[column], number(cells[column])
+            wrong = ""
+            if cell.lower() in NONE:
+                wrong = "none"
+            elif value is not None and value < 0:
+                wrong = f"{cell}, which is no class (uncertain, in CheXpert's tables)"
+            elif any(mark in cell for mark in SEVERAL):
+                wrong = f'"{printable(cell)[:100]}", which are several'
+            if wrong:
+                raise UserError(
+                    f'Expected one class in the column "{table.header[column]}" of {table.where(line)}, but got '
+                    f"{wrong}: take the row out, or give it one class."
+                )
+            labels.append(cell if value is None else str(value))
+        return labels
+
+    def _ones(self, table: Table, columns: list[int]) -> list[str]:
+        """The label of each row, from columns of which exactly one holds a 1."""
+        names = [table.header[place] for place in columns]
+        labels = []
+        for line, cells in table.rows:
+            values = [number(cells[place]) if cells[place] else 0 for place in columns]
+            set_ = [name for name, value in zip(names, values, strict=True) if value == 1]
+            if len(set_) != 1 or not set(values) <= {0, 1}:
+                uncertain = [place for place, value in zip(columns, values, strict=True) if value not in (0, 1)]
+                found = (
+                    f'"{printable(cells[uncertain[0]])}" in {table.header[uncertain[0]]}'
+                    if uncertain
+                    else f"{len(set_)} ({', '.join(set_[:5]) or 'none'})"
+                )
+                raise UserError(
+                    f"Expected a 1 in exactly one of the columns {', '.join(names[:20])} in {table.where(line)}, but "
+                    f"got {found}: take such rows out, or name the columns of the classes by DATASET.TABLE.LABEL."
+                )
+            labels.append(set_[0])
+        return labels
+
+    # ------------------------------------------------------------------------------------------------ classes
+
+    def _names(self, labels: Sequence[str]) -> dict[str, str]:
+        """Class name by label, in the order of the classes."""
+        values = sorted(set(labels), key=lambda label: (number(label) is None, number(label) or 0, label))
+        numbers = [number(label) for label in values]
+        file, listed = self.folder / "classes.csv", self.listed_classes(self.folder / "classes.txt")
+        if file.is_file():
+            names = self._named_in(file, values)
+        elif None not in numbers:
+            if not listed or max(numbers) >= len(listed):
+                raise UserError(
+                    f"Expected words for the classes, which the text tower reads, but {self.table_file} has the "
+                    f"numbers {', '.join(values[:10])}: write {file} with the columns label and name"
+                    f"{f' (classes.txt has {len(listed)} lines, counted from 0)' if listed else ''}."
+                )
+            names = {
+                label: class_name(listed[value], "classes.txt") for label, value in zip(values, numbers, strict=True)
+            }
+        else:
+            names = {label: class_name(label, self.table_file) for label in values}
+            order = self.in_order(set(names.values()))
+            names = {label: name for name in order for label, other in names.items() if other == name}
+        if len(set(names.values())) < 2:
+            raise UserError(
+                f"Expected at least two classes in {self.table_file}, but found {', '.join(names.values())}."
+            )
+        return names
+
+    def _named_in(self, file: Path, labels: Sequence[str]) -> dict[str, str]:
+        table = read_table(file)
+        places = [table.find(names)[:1] for names in (CODES, NAMES)]
+        if not all(places):
+            raise UserError(
+                f'Expected the columns "label" and "name" in {file}, but its columns are {table.columns()}.'
+            )
+        (code,), (name,) = places
+        known = {self._code(cells[code]): class_name(cells[name], table.where(line)) for line, cells in table.rows}
+        if lacking := [label for label in labels if label not in known]:
+            raise UserError(
+                f'Expected a name for every label in {file}, but it has none for "{printable(lacking[0])}": add it.'
+            )
+        return {label: text for label, text in known.items() if label in labels}
+
+    @staticmethod
+    def _code(cell: str) -> str:
+        value = number(cell)
+        return cell if value is None else str(value)
+
+    # ------------------------------------------------------------------------------------------------ parts, groups
+
+    def _parts(self, table: Table, column: int | None) -> list[str]:
+        """The part of each row; "" where the table does not say."""
+        fold = self.settings.TABLE.TEST_FOLD
+        if column is None:
+            if fold is not None:
+                raise self._unknown(table, "folds", "SPLIT", SPLIT)
+            return [""] * len(table.rows)
+        cells = list(table.column(column))
+        if fold is not None:
+            parts = ["test" if self._code(cell) == self._code(str(fold)) else "train" for cell in cells]
+            if "test" not in parts:
+                raise UserError(
+                    f'Expected the fold {fold} (DATASET.TABLE.TEST_FOLD) in the column "{table.header[column]}" of '
+                    f"{table.path}, but it holds {', '.join(sorted(set(cells))[:10])}."
+                )
+            return parts
+        parts = [part_of(cell) for cell in cells]
+        if None in parts:
+            line, cell = table.rows[parts.index(None)][0], cells[parts.index(None)]
+            way_out = (
+                "say which is for testing by DATASET.TABLE.TEST_FOLD" if number(cell) is not None else "correct it"
+            )
+            raise UserError(
+                f'Expected train, val or test in the column "{table.header[column]}" of {table.where(line)}, but got '
+                f'"{printable(cell)[:50]}": {way_out}.'
+            )
+        return parts
+
+    def _groups(self, table: Table, column: int | None, images: Sequence[str]) -> dict[str, str]:
+        """The patient of each image."""
+        if column is None:
+            return {}
+        found: dict[str, str] = {}
+        for (line, cells), image in zip(table.rows, images, strict=True):
+            name = cells[column]
+            if name.lower() not in NONE and found.setdefault(image, name) != name:
+                raise UserError(
+                    f"Expected one patient for each image, but {table.where(line)} has another for {image}."
+                )
+        if lacking := len(set(images)) - len(found):
+            print(f"{lacking} images have no patient in {table.path}: each is taken for a patient of its own")
+        return found
