@@ -130,13 +130,13 @@ def read_json(fpath: str | Path, limit: int = LIMIT, links: bool = True) -> Any:
         raise UserError(f"Expected JSON in {fpath}, but got {words}: restore the file.") from error
 
 
-def read_yaml(path: str | Path, links: bool = True) -> Any:
+def read_yaml(path: str | Path, links: bool = True, limit: int = YAML_LIMIT) -> Any:
     """Return what a yaml file of plain values holds; nothing in it is made into an object. Raises as `read_text`.
 
     Raises:
-        UserError: it is larger than 1 MB, no yaml, or its aliases stand for too much; names it.
+        UserError: it is larger than `limit` (1 MB), no yaml, or its aliases stand for too much; names it.
     """
-    text = read_text(path, YAML_LIMIT, links=links)
+    text = read_text(path, limit, links=links)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
