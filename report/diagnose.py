@@ -29,7 +29,6 @@ from clip.build import NAMES
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import file_name
-from dassl.reading import read_yaml
 from datasets.base import PHANTOMS
 from report.ablation import METHOD
 from report.tables import FORMATS, GAP, render
@@ -107,20 +106,15 @@ def recorded(folder: Path) -> CfgNode:
     Raises:
         UserError: there is no config.yaml; or it holds what is no setting of this program.
     """
-    from dassl.config import get_cfg_default
-    from train import merging
+    from dassl.config import get_cfg_default, merge_file
     from trainers import extend_cfg
 
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
-    values, cfg = read_yaml(path, links=False), get_cfg_default()
+    cfg = get_cfg_default()
     extend_cfg(cfg)
-    try:
-        with merging(str(path)):
-            cfg.merge_from_other_cfg(CfgNode(values))
-    except (RecursionError, MemoryError) as error:  # yacs reads a string such as "- - - 1" as an expression
-        raise UserError(f"Expected settings of this program in {path}, but one is nested too deep.") from error
+    merge_file(cfg, path, links=False)
     if file_name(cfg.PROMPTS.LLM) != cfg.PROMPTS.LLM:
         raise UserError(f"Expected PROMPTS.LLM in {path} to be a folder of datasets/prompts/, but it is a path.")
     return cfg

@@ -15,10 +15,15 @@ LONGEST = 10_000  # characters of a value on a command line
 BOOLEANS = {"true": True, "false": False}
 
 
-def merge_file(cfg: CfgNode, path: str | Path) -> None:
+def merge_file(cfg: CfgNode, path: str | Path, links: bool = True) -> None:
     """Merge a yaml file into `cfg`.
 
     yacs itself would run a file that ends in .py, take the folder 2024 for a number, and refuse 1 for 1.0.
+
+    Args:
+        cfg: changed in place.
+        path: the file.
+        links: follow a symbolic link; for files of others say False.
 
     Raises:
         UserError: the file is not there, is no yaml, or holds what is no setting; names file and key.
@@ -26,7 +31,7 @@ def merge_file(cfg: CfgNode, path: str | Path) -> None:
     if Path(path).suffix not in (".yaml", ".yml"):
         raise UserError(f"Expected a file of settings that ends in .yaml or .yml, but got {path}: give it that name.")
     try:
-        values = read_yaml(path)
+        values = read_yaml(path, links)
     except FileNotFoundError as error:
         raise UserError(f"Expected a file of settings at {path}, but there is none: correct the path.") from error
     _merge(cfg, {} if values is None else values, str(path))
