@@ -8,6 +8,7 @@ from dassl.errors import UserError
 from report.collect import Run
 
 METHOD = "vMFCoOp"
+LARGEST = 64 * 1024  # bytes of a config.yaml; ours have about 5,000, and a megabyte of yaml takes a minute to read
 FOLDER = "ablation"  # of an output folder: scripts/vmfcoop/ablation.sh writes below it
 
 
@@ -45,7 +46,7 @@ def _recorded(folder: Path) -> tuple[Terms | None, str]:
 
     unknown = None if FOLDER in folder.absolute().parts else FULL
     try:
-        settings = read_yaml(folder / "config.yaml", links=False)["TRAINER"][METHOD.upper()]
+        settings = read_yaml(folder / "config.yaml", links=False, limit=LARGEST)["TRAINER"][METHOD.upper()]
         return Terms(bool(settings["SCE"]), bool(settings["LAMBDA_ANC"]), bool(settings["LAMBDA_SC"])), ""
     except UserError as error:
         return unknown, str(error)

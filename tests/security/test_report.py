@@ -179,6 +179,7 @@ DAMAGE = {
     "config: aliases": text(
         "config.yaml", "a0: &a0 [x]\n" + "".join(f"a{i}: &a{i} [{f'*a{i - 1},' * 9}]\n" for i in range(1, 30))
     ),
+    "config: long": text("config.yaml", f"TRAINER: [{'1,' * 400_000}]"),
     "config: object": text("config.yaml", "!!python/object/apply:os.system ['touch PWNED']"),
     "log: pipe": other("log.txt", os.mkfifo, log=True),
     "log: zeros": other("log.txt", zeros, log=True),
@@ -310,7 +311,7 @@ def outside(folder: Path, known: set[str], to: Path) -> list[Path]:
     return [path for path in folder.rglob("*") if str(path) not in known and to not in [path, *path.parents]]
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(names=st.fixed_dictionaries(dict.fromkeys(["dataset", "trainer", "backbone", "metric", "class"], NAMES)))
 @example(names=dict.fromkeys(["dataset", "trainer", "backbone", "metric", "class"], "x/../../../../home/pwn"))
 @example(names={"dataset": "a/b", "trainer": "$(id)", "backbone": "index.html", "metric": "=1+1", "class": "a"})

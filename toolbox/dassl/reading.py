@@ -15,7 +15,7 @@ from dassl.errors import UserError
 
 MB = 1024 * 1024
 LIMIT = 64 * MB
-YAML_LIMIT = 1 * MB
+YAML_LIMIT = MB // 4  # which takes PyYAML seconds
 NODES = 100_000  # of a yaml file, each alias counted as what it stands for
 MARKS = (  # UTF-32 before UTF-16, whose mark begins like it
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -130,13 +130,13 @@ def read_json(fpath: str | Path, limit: int = LIMIT, links: bool = True) -> Any:
         raise UserError(f"Expected JSON in {fpath}, but got {words}: restore the file.") from error
 
 
-def read_yaml(path: str | Path, links: bool = True) -> Any:
+def read_yaml(path: str | Path, links: bool = True, limit: int = YAML_LIMIT) -> Any:
     """Return what a yaml file of plain values holds; nothing in it is made into an object. Raises as `read_text`.
 
     Raises:
-        UserError: it is larger than 1 MB, no yaml, or its aliases stand for too much; names it.
+        UserError: it is larger than `limit` (256 kB), no yaml, or its aliases stand for too much; names it.
     """
-    text = read_text(path, YAML_LIMIT, links=links)
+    text = read_text(path, limit, links=links)
     try:
         loader = yaml.SafeLoader(text)
         node = loader.get_single_node()
@@ -170,4 +170,4 @@ def _nofollow(path: str | Path) -> int:
 
 
 def _size(number: int) -> str:
-    return f"{number / MB:.0f} MB" if number >= MB else f"{number} bytes"
+    return f"{number / MB:.0f} MB" if number >= MB else f"{number:,} bytes"
