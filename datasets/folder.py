@@ -5,8 +5,9 @@ from pathlib import Path
 
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
+from dassl.images import SUFFIXES
 from datasets.entries import PARTS, Item, Split
-from datasets.listing import SUFFIXES, Found, suffix_of
+from datasets.listing import Found, suffix_of
 from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 
 # Kinds of images that are not read: a folder that holds nothing else was meant as a class.

@@ -7,21 +7,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
+from dassl.images import SUFFIXES, is_dicom
 from datasets.entries import UNUSABLE, nfc
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".ppm", ".pgm", ".jp2", ".dcm"}
 LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
 LINKS = ("inside", "anywhere")
 HIDDEN, BROKEN = "hidden", "broken links"
-
-
-def is_dicom(path: str | Path) -> bool:
-    """Whether a file is DICOM by what it holds; its name often has no suffix."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
 
 
 def suffix_of(name: str) -> str:

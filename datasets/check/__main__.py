@@ -20,6 +20,7 @@ from dassl.config import get_cfg_default
 from dassl.console import printable
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError, command
+from dassl.images import Reading, reading_of
 from dassl.reading import read_yaml
 from datasets import leaks
 from datasets.base import BiomedDataset
@@ -65,8 +66,9 @@ def configuration(args: argparse.Namespace) -> CfgNode:
     return cfg
 
 
-def report(dataset: BiomedDataset, mode: str, sheets: Path | None) -> int:
+def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
     """Print what is found out about the images of a data set; gives the number of those that cannot be read."""
+    reading = reading_of(cfg)
     parts = {"train": dataset.train_x, "val": dataset.val or [], "test": dataset.test}
     rows = [[name, *(sum(i.classname == name for i in some) for some in parts.values())] for name in dataset.classnames]
     print(tabulate(rows, headers=["class", *leaks.NAMES.values()]))
@@ -74,7 +76,7 @@ def report(dataset: BiomedDataset, mode: str, sheets: Path | None) -> int:
     if not dataset.own:  # of the others it was said
         there = {str(dataset.images / path) for path in dataset.listing.images(nested=True).images}
         print(f"Images in {dataset.images} that {dataset.source_file.name} does not list: {len(there - set(files))}")
-    found = dict(zip(files, pictures.look(list(files.values())), strict=True))
+    found = dict(zip(files, pictures.look(list(files.values()), reading), strict=True))
     bad = [picture.problem for picture in found.values() if picture.problem]
     for problem in bad[:SHOWN]:
         print(f"ERROR: {printable(problem)}")
@@ -83,14 +85,16 @@ def report(dataset: BiomedDataset, mode: str, sheets: Path | None) -> int:
     good = {part: [item for item in some if not found[item.impath].problem] for part, some in parts.items()}
     findings = leaks.copies(good, lambda paths: [found[path].content for path in paths])
     findings += _of_pixels(good, found)
-    leaks.tell(findings, mode)
+    leaks.tell(findings, cfg.DATASET.LEAKS)
     if not findings:
         print("No image is there twice, byte for byte or pixel for pixel")
-    _kinds({path: picture for path, picture in found.items() if not picture.problem})
+    _kinds({path: picture for path, picture in found.items() if not picture.problem}, reading)
+    for note in pictures.notes(found.values()):
+        print(note)
     if sheets:
         for name in dataset.classnames:
             mine = [item for item in files.values() if item.classname == name]
-            print(f"Contact sheet: {pictures.write_sheet(mine, sheets, name)}")
+            print(f"Contact sheet: {pictures.write_sheet(mine, sheets, name, reading)}")
     return len(bad)
 
 
@@ -113,7 +117,7 @@ def _of_pixels(parts: dict[str, list], found: dict[str, pictures.Picture]) -> li
     return leaks.copies(several, lambda paths: [found[path].pixels for path in paths], "pixel for pixel")
 
 
-def _kinds(found: dict[str, pictures.Picture]) -> None:
+def _kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
     """Print the kinds of files, their sizes, and what the reader makes of the first of each."""
     kinds = Counter(picture.kind for picture in found.values())
     rows = []
@@ -121,7 +125,7 @@ def _kinds(found: dict[str, pictures.Picture]) -> None:
         mine = [path for path, picture in found.items() if picture.kind == kind]
         sizes = sorted({found[path].size for path in mine}, key=lambda size: size[0] * size[1])
         span = " to ".join(f"{w} x {h}" for w, h in dict.fromkeys((sizes[0], sizes[-1])))
-        rows.append([kind, count, span, pictures.as_read(Path(mine[0]))])
+        rows.append([kind, count, span, pictures.as_read(Path(mine[0]), reading)])
     print(tabulate(rows, headers=["kind", "images", "pixels", "how the first is read"]))
 
 
@@ -131,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     cfg = configuration(args)
     cls = DATASET_REGISTRY.get(cfg.DATASET.NAME)
     dataset = type(cls.__name__, (cls,), {"__module__": cls.__module__, "keeps_split": False})(cfg)
-    bad = report(dataset, cfg.DATASET.LEAKS, args.sheets)
+    bad = report(dataset, cfg, args.sheets)
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"
     )

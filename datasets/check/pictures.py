@@ -1,7 +1,10 @@
 """Every image of a data set, read as a run reads it."""
 
+import contextlib
 import hashlib
-from collections.abc import Sequence
+import warnings
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,45 +14,49 @@ from tqdm import tqdm
 
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
+from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, read_image
 from dassl.names import file_name
-from dassl.utils import read_image
+from dassl.reading import read_bytes
 from dassl.writing import atomic_write
-from datasets.listing import is_dicom
 
 CELL = 112  # pixels of a picture on a sheet
 COLUMNS, ROWS = 8, 8
 
 
 class Picture(NamedTuple):
-    """What is found out about an image: its kind on disk and size, digests of bytes and pixels, what is wrong."""
+    """What is found out about an image: kind on disk, size, digests of bytes and pixels, notes, what is wrong."""
 
     kind: str
     size: tuple[int, int]
     content: bytes
     pixels: bytes
+    notes: tuple[str, ...]
     problem: str
 
 
-def look(items: Sequence[Datum]) -> list[Picture]:
+def look(items: Sequence[Datum], reading: Reading) -> list[Picture]:
     """Read every image; one that cannot be read has a problem instead of pixels."""
-    return [_one(Path(item.impath)) for item in tqdm(items, desc="Reading images", unit="image", delay=3, leave=False)]
+    bar = tqdm(items, desc="Reading images", unit="image", delay=3, leave=False)
+    return [_one(Path(item.impath), reading) for item in bar]
 
 
-def _one(path: Path) -> Picture:
+def _one(path: Path, reading: Reading) -> Picture:
     try:
-        content = hashlib.blake2b(path.read_bytes(), digest_size=16).digest()
-        picture = read_image(path)
+        content = hashlib.blake2b(read_bytes(path, FILE_BYTES), digest_size=16).digest()
+        picture = read_image(path, reading)
     except (UserError, OSError) as error:
-        return Picture("unreadable", (0, 0), b"", b"", str(error))
+        return Picture("unreadable", (0, 0), b"", b"", (), str(error))
     pixels = hashlib.blake2b(repr((picture.mode, picture.size)).encode() + picture.tobytes(), digest_size=16).digest()
-    return Picture(kind(path), picture.size, content, pixels, "")
+    return Picture(kind(path), picture.size, content, pixels, notes_of(picture), "")
 
 
 def kind(path: Path) -> str:
-    """Format and depth of a file, such as "PNG, 16-bit grey"; nothing of its header beyond that."""
+    """Format and depth of a file that was read, such as "PNG, 16-bit grey"; nothing of its header beyond that."""
     if is_dicom(path):
         return "DICOM"
-    with Image.open(path) as file:
+    with _opened(path) as file:
+        if file is None:
+            return f"{path.suffix.lower()} of a kind that Pillow does not know"
         names = {"L": "8-bit grey", "1": "1-bit", "P": "palette", "RGB": "8-bit colour", "RGBA": "colour with alpha"}
         names |= {"LA": "grey with alpha", "CMYK": "CMYK", "I": "32-bit grey", "F": "floating point"}
         mode = "16-bit grey" if file.mode.startswith("I;16") else names.get(file.mode, file.mode)
@@ -57,22 +64,44 @@ def kind(path: Path) -> str:
         return f"{file.format}, {mode}" + (f", {pages} pages" if pages > 1 else "")
 
 
-def as_read(path: Path) -> str:
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image | None]:
+    """The file as Pillow alone has it, or None where the reader reads more than Pillow does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            file = Image.open(path)
+        except Exception:  # nearly anything; the reader has read the file
+            yield None
+            return
+        with file:
+            yield file
+
+
+def as_read(path: Path, reading: Reading) -> str:
     """What the reader makes of one file: the range of values on disk, where Pillow tells it, and in the picture."""
-    read = read_image(path)
+    read = read_image(path, reading)
     values = np.asarray(read)
     told = f"{read.width} x {read.height} {read.mode}, values {values.min()} to {values.max()}"
     if is_dicom(path):
         return told
-    with Image.open(path) as file:
-        raw = np.asarray(file)
-        before = f"{file.width} x {file.height}"
-    if raw.dtype.kind not in "uif":
-        return f"{before} -> {told}"
-    return f"{before}, values {raw.min():g} to {raw.max():g} -> {told}"
+    with _opened(path) as file:
+        try:
+            raw = np.asarray(file) if file else None
+        except Exception:
+            raw = None
+        if raw is None or raw.dtype.kind not in "uif":
+            return told
+        return f"{file.width} x {file.height}, values {raw.min():g} to {raw.max():g} -> {told}"
 
 
-def write_sheet(items: Sequence[Datum], to: Path, classname: str) -> Path:
+def notes(pictures: Iterable[Picture]) -> list[str]:
+    """What the reader has to say about the pictures, each with their number."""
+    counts = Counter(name for picture in pictures for name in picture.notes)
+    return [f"{count} x {NOTES[name]}" for name, count in counts.items()]
+
+
+def write_sheet(items: Sequence[Datum], to: Path, classname: str, reading: Reading) -> Path:
     """Write a PNG of the first 64 images of a class as a run reads them, evenly over its files; gives its path."""
     step = max(1, -(-len(items) // (COLUMNS * ROWS)))
     shown = items[::step]
@@ -82,7 +111,7 @@ def write_sheet(items: Sequence[Datum], to: Path, classname: str) -> Path:
     )
     for place, item in enumerate(shown):
         try:
-            picture = read_image(item.impath)
+            picture = read_image(item.impath, reading)
         except UserError:
             continue  # named elsewhere
         picture.thumbnail((CELL - 4, CELL - 4))

@@ -86,6 +86,17 @@ def test_patients_who_have_several_classes_stay_together():
         assert max(counts.values()) - min(counts.values()) <= 4, "as well as it can be"
 
 
+@settings(max_examples=30, deadline=None)
+@given(st.text("abc", min_size=1, max_size=6))
+def test_a_patient_of_half_the_images_takes_the_place_of_half_of_them(name):
+    sizes = [10, *[1] * 10]
+    items = [
+        Item(f"c{c}/{name}{p}_{i}.png", c, f"c{c}") for c in range(2) for p, n in enumerate(sizes) for i in range(n)
+    ]
+    split = divide_items(items, {item.path: item.path.rpartition("_")[0] for item in items})
+    assert {part: len(mine) for part, mine in split.items()} == {"train": 20, "val": 8, "test": 12}
+
+
 def test_images_without_a_group_are_groups_of_their_own():
     items = [Item(f"c{c}/{i}.png", c, f"c{c}") for c in range(2) for i in range(10)]
     split = divide_items(items, {"c0/0.png": "p", "c0/1.png": "p"})

@@ -75,6 +75,25 @@ def test_a_path_that_leads_elsewhere_is_refused_with_file_and_entry(split, part,
 
 
 @pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ("../a.png", 'leads out of the folder by ".."'),
+        ("/a.png", "is absolute"),
+        ("C:\\a.png", "is absolute"),
+        ("a\x00.png", "has characters that no file's name should have"),
+        ("", "names no file"),
+        (7, "is no text"),
+    ],
+)
+def test_the_reason_is_told(value, why):
+    with pytest.raises(UserError) as error:
+        relative_path(value, "list.json, entry 3")
+    assert "class/image.png, in list.json, entry 3, but " in str(error.value) and f" {why}: correct it." in str(
+        error.value
+    )
+
+
+@pytest.mark.parametrize(
     "entry",
     [
         ["glioma_tumor/test0.png", [0], "glioma tumor"],
