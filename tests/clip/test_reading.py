@@ -16,7 +16,7 @@ from dassl.data.datasets import Datum
 from tests.clip.test_feature_store import Plain, Tiny
 from tests.toolbox.pictures import stretched
 
-DEEP = np.random.default_rng(0).integers(200, 3000, (12, 12)).astype(np.uint16)
+DEEP = np.random.default_rng(0).integers(200, 3000, (8, 8)).astype(np.uint16)
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_several_pages_are_told_once_by_every_run(stacks, deep, tmp_path, monkey
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks, Plain())
-    assert store.backbone.images_seen == 6 and capfd.readouterr().out == line("frames")
+    assert store.backbone.images_seen == 0 and capfd.readouterr().out == line("frames")
 
 
 def test_values_that_are_not_finite_are_told(tmp_path, capsys):
