@@ -39,7 +39,6 @@ setup(
         "safetensors>=0.4.3",  # what transformers 5.3 needs
         "filelock>=3.20.3",  # before, a link in the lock's place emptied a file (CVE-2025-68146, CVE-2026-22701)
         "platformdirs>=4.0",
-        "gdown>=5.2.2",  # before, an archive could write anywhere (CVE-2026-40491)
         "requests>=2.32.4",  # before, a URL could get another host's password (CVE-2024-47081)
         "pyyaml>=6.0",
         "yacs>=0.1.8",
@@ -48,6 +47,7 @@ setup(
         "numpy>=1.24",
         "scipy>=1.10.1",
         "pillow>=13.0",  # before, a JPEG or TIFF wrote beyond its memory (CVE-2026-96639, GHSA-5x8w-8jj5-q52h)
+        "tifffile>=2024.1.30",  # kinds of TIFF that Pillow reads wrongly or not at all
         "scikit-learn>=1.3",
         "matplotlib>=3.7",
     ],
@@ -65,7 +65,6 @@ setup(
             "pylibjpeg>=2.0",
             "pylibjpeg-libjpeg>=2.1",
             "pylibjpeg-openjpeg>=2.0",
-            "tifffile>=2024.1.30",
             "pytest-xdist>=3.5",
             "ray>=2.56",
             "ruff>=0.6",

@@ -25,7 +25,6 @@ SAFE = {
     "transformers": ("5.3", "CVE-2026-4372, CVE-2026-5241: a model's config.json runs code"),
     "filelock": ("3.20.3", "CVE-2025-68146, CVE-2026-22701: a link in the lock's place"),
     "pillow": ("13.0", "CVE-2026-96639, GHSA-5x8w-8jj5-q52h: JPEG and TIFF decoders write beyond their memory"),
-    "gdown": ("5.2.2", "CVE-2026-40491: an archive writes anywhere"),
     "requests": ("2.32.4", "CVE-2024-47081: passwords of another host"),
     "tqdm": ("4.66.3", "CVE-2024-34062: its command line runs code"),
     "pydicom": ("3.0.2", "CVE-2026-32711: a DICOMDIR moves files"),

@@ -1,13 +1,16 @@
 """How images are read is a setting that reaches the feature store, its key, and the loaders of other trainers."""
 
+import importlib
+import inspect
 import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from clip import FeatureStore
+from clip import FeatureStore, views
 from clip.pixels import NOTES, Reading
 from dassl.config import get_cfg_default
 from dassl.data import DatasetWrapper
@@ -16,7 +19,7 @@ from dassl.data.datasets import Datum
 from tests.clip.test_feature_store import Plain, Tiny
 from tests.toolbox.pictures import stretched
 
-DEEP = np.random.default_rng(0).integers(200, 3000, (12, 12)).astype(np.uint16)
+DEEP = np.random.default_rng(0).integers(200, 3000, (8, 8)).astype(np.uint16)
 
 
 @pytest.fixture
@@ -78,7 +81,7 @@ def test_several_pages_are_told_once_by_every_run(stacks, deep, tmp_path, monkey
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks, Plain())
-    assert store.backbone.images_seen == 6 and capfd.readouterr().out == line("frames")
+    assert store.backbone.images_seen == 0 and capfd.readouterr().out == line("frames")
 
 
 def test_values_that_are_not_finite_are_told(tmp_path, capsys):
@@ -130,6 +133,26 @@ def test_loaders_tell_once_a_run_whichever_process_reads(stacks, cfg, capfd, wor
         for _ in range(2):
             assert len(list(loader)) == 6
     assert capfd.readouterr().out.count(line("frames")) == 1
+
+
+def test_the_key_covers_every_module_of_the_reader(tmp_path, monkeypatch):
+    keys = []
+    for name, value in (("one", 8), ("same", 8), ("edited", 16)):
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "__init__.py").write_text("")
+        (folder / "reader.py").write_text("from .depth import DEPTH\n\n\ndef read(path, reading):\n    return DEPTH\n")
+        (folder / "depth.py").write_text(f"DEPTH = {value}\n")
+        monkeypatch.syspath_prepend(tmp_path)
+        monkeypatch.setattr(views, "read_image", importlib.import_module(f"{name}.reader").read)
+        keys.append(views.drawn_by())
+    assert keys[0] == keys[1] != keys[2]
+    monkeypatch.undo()
+    assert all(name in _modules(views.read_image) for name in ("read", "tiff", "dicom", "values", "pillow", "netpbm"))
+
+
+def _modules(reader) -> set[str]:
+    return {path.stem for path in Path(inspect.getfile(reader)).parent.glob("*.py")}
 
 
 def test_notes_are_sentences_without_their_full_stop():

@@ -44,8 +44,15 @@ def say(root: Path, word: str) -> None:
     (root / "prompts.json").write_text(json.dumps({"prompts": sentences}))
 
 
+def plain(value: int) -> Image.Image:
+    """A picture of one grey, but for a pixel: one that is the same everywhere is refused."""
+    pixels = np.full((64, 64, 3), value, np.uint8)
+    pixels[0, 0] += 1
+    return Image.fromarray(pixels)
+
+
 def redraw(path: Path, value: int = 200) -> None:
-    Image.fromarray(np.full((64, 64, 3), value, np.uint8)).save(path)
+    plain(value).save(path)
 
 
 def image(root: Path, part: str) -> Path:
@@ -96,11 +103,11 @@ def test_an_image_that_was_replaced_is_another_run(copy, flags, capsys, part, wh
 def test_an_image_that_was_replaced_with_equal_size_and_time_is_seen(copy, flags, capsys):
     root = copy("first")
     path = image(root, "test")
-    Image.fromarray(np.full((64, 64, 3), 7, np.uint8)).save(path.with_suffix(".bmp"))
+    plain(7).save(path.with_suffix(".bmp"))
     path.with_suffix(".bmp").replace(path)  # a bitmap, so that another picture has the same size
     stat = path.stat()
     assert train.main(flags("ZeroshotCLIP", *NO_EPOCHS, root=root)) == 0
-    Image.fromarray(np.full((64, 64, 3), 99, np.uint8)).save(path.with_suffix(".bmp"))
+    plain(99).save(path.with_suffix(".bmp"))
     path.with_suffix(".bmp").replace(path)
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
     assert (path.stat().st_size, path.stat().st_mtime_ns) == (stat.st_size, stat.st_mtime_ns)

@@ -1,5 +1,7 @@
 """A list of `Datum` as a PyTorch data set of decoded, transformed images."""
 
+import os
+import time
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -18,8 +20,8 @@ from .transforms import INTERPOLATION_MODES
 
 @lru_cache(maxsize=8)
 def _said(run: str) -> torch.Tensor:
-    """Which `NOTES` the user was told in a run, by whichever of its processes."""
-    return torch.zeros(len(NOTES), dtype=torch.bool).share_memory_()
+    """By which of its processes a user was told each of the `NOTES` in a run; 0 is by none."""
+    return torch.zeros(len(NOTES), dtype=torch.int64).share_memory_()
 
 
 class DatasetWrapper(Dataset):
@@ -76,8 +78,10 @@ class DatasetWrapper(Dataset):
         """Tell the user once what is assumed about images."""
         for number, name in enumerate(NOTES):
             if name in notes and not self.said[number]:
-                self.said[number] = True
-                print(f"{NOTES[name]}.")
+                self.said[number] = os.getpid()
+                time.sleep(0.1)  # several that meet one at the same time: the last of them tells it
+                if self.said[number] == os.getpid():
+                    print(f"{NOTES[name]}.")
 
     def _transform_image(self, transform: Callable | None, image: Any) -> Any:
         if transform is None:

@@ -163,7 +163,7 @@ def inflated(file: BinaryIO) -> BinaryIO:
     content = inflate.decompress(file.read(PICTURE_BYTES), PICTURE_BYTES)
     if inflate.unconsumed_tail:
         raise Unusable(f"its content takes more than {PICTURE_BYTES // MB} MB")
-    return io.BytesIO(meta.replace(DEFLATED, PLAIN[: len(DEFLATED)]) + content)
+    return io.BytesIO(meta.replace(DEFLATED, PLAIN) + content)
 
 
 def _header(file: BinaryIO) -> Any:
