@@ -95,7 +95,7 @@ def test_a_script_reads_images_and_writes_runs_where_it_is_called(tmp_path):
     for number, name in enumerate(("normal", "tumour")):
         (tmp_path / "my chest" / name).mkdir(parents=True)
         for i in range(6):
-            Image.new("L", (32, 32), 40 * number + 5 * i).save(tmp_path / "my chest" / name / f"{i}.png")
+            Image.linear_gradient("L").resize((32 + 8 * number, 32 + i)).save(tmp_path / "my chest" / name / f"{i}.png")
     env = os.environ | {"DATA": "my chest", "OUTPUT": "results", "NO_VENV": "1", "VMFCOOP_CACHE": "cache"}
     env |= {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}", "CUDA_VISIBLE_DEVICES": ""}
     line = ["bash", str(ROOT / "scripts/zeroshot/few_shot.sh"), "folder", "1", "PhantomCLIP"]

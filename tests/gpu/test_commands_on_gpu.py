@@ -76,7 +76,8 @@ def test_the_diagnosis_of_a_run(flags, tmp_path, capsys):
             line = flags("vMFCoOp", "OPTIM.MAX_EPOCH", 2, "OPTIM.LR", 0.1, *device, output=tmp_path / side)
             assert train.main(line) == 0
             capsys.readouterr()
-            assert diagnose.main([str(run_folder(tmp_path / side, "vMFCoOp"))]) == 0
+            folder = run_folder(tmp_path / side, "vMFCoOp")
+            assert diagnose.main([str(folder), "--root", line[line.index("--root") + 1]]) == 0
             said.append(capsys.readouterr().out.replace(str(tmp_path / side), ""))
     words, numbers = zip(*(_parted(text) for text in said), strict=True)
     assert words[0] == words[1] and len(numbers[0]) > 40

@@ -39,7 +39,7 @@ HOSTILE = [
     "漢字",
     "'\"",
 ]
-UNSEEN = ["a\nb", "a\r\nb", "a\x1b]52;c;eA==\x07", "a\x85b", "a\u2028b", "\u202etxt", "a\x00b", "", "W" * 101]
+UNSEEN = ["a\nb", "a\r\nb", "a\x1b]52;c;eA==\x07", "a\x85b", "a\u2028b", "\u202etxt", "a\x00b", "", "W" * 201]
 
 
 def document(**more) -> dict:

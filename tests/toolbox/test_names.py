@@ -90,13 +90,13 @@ def test_a_progress_bar_keeps_its_carriage_return():
     assert stream.getvalue() == "\r50%\\x1b[A"
 
 
-@pytest.mark.parametrize("value", [None, 1, [], {}, "", "x" * 101, "a\nb", "a\tb", *HOSTILE])
+@pytest.mark.parametrize("value", [None, 1, [], {}, "", "x" * 201, "a\nb", "a\tb", *HOSTILE])
 def test_a_name_is_a_short_text_that_is_seen(value):
     with pytest.raises(UserError, match=r"Expected the name of a data set in metrics\.json") as caught:
         check_name(value, "data set", "metrics.json")
     assert not any(map(steers, str(caught.value)))
 
 
-@pytest.mark.parametrize("value", ["btmri", "Größe 2", "a/b", "../x", "脳腫瘍", "x" * 100])
+@pytest.mark.parametrize("value", ["btmri", "Größe 2", "a/b", "../x", "脳腫瘍", "x" * 200])
 def test_a_name_may_be_anything_that_is_seen(value):
     assert check_name(value, "class", "classes.txt") == value

@@ -119,7 +119,7 @@ def test_construction_tells_backbone_classes_and_parameters(build, capsys):
     trainer.build_model()
     assert PHANTOM_NOTICE in capsys.readouterr().out
     trainer.dm.dataset = types.SimpleNamespace(
-        classnames=["a", "b"], train_x=[], val=[]
+        classnames=["a", "b"], train_x=[], val=[], test=[]
     )  # one that knows of no phantoms
     trainer._models.clear()
     trainer.build_model()

@@ -8,7 +8,7 @@ from typing import Any
 from dassl.console import IN_NAME, printable
 from dassl.errors import UserError
 
-LONGEST = 100  # characters of a name
+LONGEST = 200  # characters of a name; `file_name` gives no more than 150 bytes
 OWN_FOLDER = "local-dir:"  # begins the name of a model that lies in a folder
 LONGEST_FILE = 150  # bytes of a file's name; file systems take 255, and a suffix comes after it
 
@@ -31,7 +31,7 @@ def file_name(text: str) -> str:
 
 
 def check_name(value: Any, what: str, where: str) -> str:
-    """Return `value` if it is a name: 1 to 100 characters, all of which are seen.
+    """Return `value` if it is a name: 1 to 200 characters, all of which are seen.
 
     Args:
         value: read from a file or a command line.
@@ -43,7 +43,7 @@ def check_name(value: Any, what: str, where: str) -> str:
     """
     if isinstance(value, str) and 0 < len(value) <= LONGEST and not IN_NAME.search(value):
         return value
-    found = printable(repr(value)[:LONGEST])
+    found = printable(repr(value)[:100])
     raise UserError(
         f"Expected the name of a {what} in {where} (up to {LONGEST} characters, no control characters), but got "
         f"{found}: correct it."
