@@ -100,6 +100,18 @@ def parse(argv: list[str] | None = None) -> argparse.Namespace:
     return args
 
 
+def defaults(args: argparse.Namespace):
+    """The configuration before any file or flag is merged."""
+    from dassl.config import get_cfg_default
+    from trainers import extend_cfg
+
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    if args.checkout:
+        args.checkout.extend_cfg(cfg, args.trainer)
+    return cfg
+
+
 def setup_cfg(args: argparse.Namespace, seed: int = -1):
     """The run's frozen configuration.
 
@@ -107,13 +119,9 @@ def setup_cfg(args: argparse.Namespace, seed: int = -1):
         UserError: a yaml file or a KEY VALUE pair that cannot be merged, or a run that is not told in full.
     """
     import datasets  # noqa: F401, registers the data sets
-    from dassl.config import get_cfg_default, merge_file, merge_pairs
-    from trainers import extend_cfg
+    from dassl.config import merge_file, merge_pairs
 
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
-    if args.checkout:
-        args.checkout.extend_cfg(cfg, args.trainer)
+    cfg = defaults(args)
     for file in config_files(args):
         merge_file(cfg, file)
     cfg.DATASET.ROOT = args.root or cfg.DATASET.ROOT
@@ -267,8 +275,10 @@ class Run:
 
     def build(self) -> None:
         """Write the configuration and make the trainer."""
+        from dassl.config import difference
         from dassl.engine import build_trainer
         from dassl.utils import atomic_write, choose_device, collect_env_info, describe_device, set_random_seed
+        from trainers.results import method_settings
 
         cfg = self.cfg
         print(f"Device: {describe_device(choose_device(cfg.USE_CUDA))}")
@@ -280,7 +290,10 @@ class Run:
             set_random_seed(cfg.SEED)
         if self.args.checkout:
             print(self.args.checkout)
-        print(f"** Config **\n{settings}\nCollecting env info ...\n** System info **\n{collect_env_info()}\n")
+        shown = difference(cfg, defaults(self.args))
+        shown.TRAINER[cfg.TRAINER.NAME.upper()] = method_settings(cfg)
+        print(f"** Config ** (the method's, and what is not a default; all of it is in {self.folder / 'config.yaml'})")
+        print(f"{shown.dump()}\n** System info **\n{collect_env_info()}\n")
         self.trainer = build_trainer(cfg)
 
     def test(self) -> None:

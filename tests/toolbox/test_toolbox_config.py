@@ -3,7 +3,7 @@
 import pytest
 from yacs.config import CfgNode
 
-from dassl.config import clean_cfg, get_cfg_default
+from dassl.config import clean_cfg, difference, get_cfg_default
 
 
 def test_defaults_are_dassls():
@@ -41,3 +41,15 @@ def test_clean_cfg_keeps_the_trainer_in_use():
     cfg.TRAINER.KGCOOP = CfgNode({"W": 8.0})
     clean_cfg(cfg, "CoOp")
     assert sorted(cfg.TRAINER) == ["COOP", "NAME"]
+
+
+def test_the_difference_is_what_must_be_merged_into_the_defaults():
+    default, cfg = get_cfg_default(), get_cfg_default()
+    cfg.merge_from_list(["OPTIM.LR", 0.5, "INPUT.SIZE", (32, 32), "DATASET.NAME", "BTMRI"])
+    cfg.MINE = CfgNode({"A": None})
+    found = difference(cfg, default)
+    expected = {"OPTIM": {"LR": 0.5}, "INPUT": {"SIZE": (32, 32)}, "DATASET": {"NAME": "BTMRI"}, "MINE": {"A": None}}
+    assert found == CfgNode(expected) and difference(cfg, cfg) == CfgNode()
+    default.MINE = CfgNode({"A": 1})
+    default.merge_from_other_cfg(found)
+    assert default == cfg

@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from torch import nn
 
 from dassl.config import get_cfg_default
+from dassl.errors import UserError
 from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.optim.lr_scheduler import ConstantWarmupScheduler, LinearWarmupScheduler
+from dassl.optim.lr_scheduler import AVAI_SCHEDS, ConstantWarmupScheduler, LinearWarmupScheduler
 
 
 def make_cfg(*options):
@@ -194,3 +195,11 @@ def test_staged_rates():
 def test_unknown_optimizer():
     with pytest.raises(ValueError, match=r"Unknown optimizer 'lion'.*adam, amsgrad, sgd, rmsprop, radam, adamw"):
         build_optimizer(nn.Linear(1, 1), make_cfg("NAME", "lion"))
+
+
+@pytest.mark.parametrize("name", AVAI_SCHEDS)
+@pytest.mark.parametrize("epochs", [0, -1])
+def test_a_schedule_without_epochs_is_refused(name, epochs):
+    cfg = make_cfg("LR_SCHEDULER", name, "MAX_EPOCH", epochs)
+    with pytest.raises(UserError, match=rf"Expected OPTIM\.MAX_EPOCH of 1 or more, but got {epochs}"):
+        build_lr_scheduler(make_optim(), cfg)

@@ -50,6 +50,19 @@ def test_a_run_leaves_log_results_predictions_and_a_small_checkpoint(flags, tmp_
     assert "its run had other settings" in capsys.readouterr().err
 
 
+def test_a_log_begins_with_what_is_special_about_the_run(flags, tmp_path):
+    """Not with all settings that there are: config.yaml has these."""
+    assert train.main(flags("vMFCoOp", "OPTIM.MAX_EPOCH", 1, "TRAINER.VMFCOOP.TAU_MAX", 7, output=tmp_path)) == 0
+    folder = run_folder(tmp_path, "vMFCoOp")
+    log = (folder / "log.txt").read_text()
+    settings, _, rest = log.partition("** System info **")
+    assert len(settings.splitlines()) < 80 and "Loading trainer" in rest
+    for line in ("TAU_MAX: 7", "LAMBDA_ANC: 1.0", "MAX_EPOCH: 1", "NAME: BTMRI", f"{folder / 'config.yaml'}"):
+        assert line in settings
+    assert "COCOOP" not in settings and "GN_STD" not in settings
+    assert "COCOOP" in (folder / "config.yaml").read_text() and "GN_STD" in (folder / "config.yaml").read_text()
+
+
 def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
     trainer = "vMFCoOp"  # which keeps two modules; test_resume.py interrupts the others
     opts = ("OPTIM.MAX_EPOCH", 30, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)

@@ -3,6 +3,7 @@
 from yacs.config import CfgNode
 
 from .defaults import DEFAULTS
+from .difference import difference
 from .merge import merge_file, merge_pairs
 
 
@@ -18,4 +19,4 @@ def clean_cfg(cfg: CfgNode, trainer: str) -> None:
             cfg.TRAINER.pop(key)
 
 
-__all__ = ["clean_cfg", "get_cfg_default", "merge_file", "merge_pairs"]
+__all__ = ["clean_cfg", "difference", "get_cfg_default", "merge_file", "merge_pairs"]

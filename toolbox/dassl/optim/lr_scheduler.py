@@ -11,6 +11,7 @@ from typing import Any
 from torch.optim import Optimizer
 from yacs.config import CfgNode
 
+from dassl.errors import UserError
 from dassl.utils import check_availability
 
 AVAI_SCHEDS = ["single_step", "multi_step", "cosine"]
@@ -137,6 +138,7 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
     Raises:
         UserError: an unknown schedule or warm-up.
         TypeError: a STEPSIZE of the wrong type.
+        UserError: no epochs.
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)
     first = 0 if optim_cfg.WARMUP_RECOUNT else warmup
@@ -155,6 +157,8 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
 def _factor(cfg: CfgNode) -> Callable[[int], float]:
     """The rate at an epoch, as a multiple of the base rate."""
     check_availability(cfg.LR_SCHEDULER, AVAI_SCHEDS, what="scheduler")
+    if cfg.MAX_EPOCH < 1:
+        raise UserError(f"Expected OPTIM.MAX_EPOCH of 1 or more, but got {cfg.MAX_EPOCH}: give a number of epochs.")
     several = isinstance(cfg.STEPSIZE, (list, tuple))
     if cfg.LR_SCHEDULER == "cosine":
         return lambda epoch: (1 + math.cos(math.pi * epoch / cfg.MAX_EPOCH)) / 2
