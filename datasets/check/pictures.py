@@ -15,11 +15,13 @@ from tqdm import tqdm
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
 from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, read_image
+from dassl.images.pillow import FORMATS
 from dassl.names import file_name
 from dassl.reading import read_bytes
 from dassl.writing import atomic_write
 
-CELL = 112  # pixels of a picture on a sheet
+CELL, LINE = 112, 16  # pixels of a picture on a sheet, and of a line of text
+SHOWN = 18  # last characters of a file's name below its picture
 COLUMNS, ROWS = 8, 8
 
 
@@ -70,7 +72,7 @@ def _opened(path: Path) -> Iterator[Image.Image | None]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            file = Image.open(path)
+            file = Image.open(path, formats=FORMATS)
         except Exception:  # nearly anything; the reader has read the file
             yield None
             return
@@ -102,21 +104,28 @@ def notes(pictures: Iterable[Picture]) -> list[str]:
 
 
 def write_sheet(items: Sequence[Datum], to: Path, classname: str, reading: Reading) -> Path:
-    """Write a PNG of the first 64 images of a class as a run reads them, evenly over its files; gives its path."""
+    """Write a PNG of up to 64 images of a class as a run reads them, evenly over its files; gives its path."""
     step = max(1, -(-len(items) // (COLUMNS * ROWS)))
     shown = items[::step]
-    sheet = Image.new("RGB", (COLUMNS * CELL, 16 + -(-len(shown) // COLUMNS) * CELL), "white")
-    ImageDraw.Draw(sheet).text(
-        (4, 2), f"{classname.encode('ascii', 'replace').decode()}: {len(shown)} of {len(items)}", fill="black"
-    )
+    height = CELL + LINE
+    sheet = Image.new("RGB", (COLUMNS * CELL, LINE + -(-len(shown) // COLUMNS) * height), "white")
+    draw = ImageDraw.Draw(sheet)
+    _write(draw, (4, 2), f"{classname}: {len(shown)} of {len(items)}")
     for place, item in enumerate(shown):
+        left, top = place % COLUMNS * CELL + 2, place // COLUMNS * height + LINE + 2
         try:
             picture = read_image(item.impath, reading)
         except UserError:
-            continue  # named elsewhere
-        picture.thumbnail((CELL - 4, CELL - 4))
-        sheet.paste(picture, ((place % COLUMNS) * CELL + 2, 16 + place // COLUMNS * CELL + 2))
+            _write(draw, (left, top), "unreadable")
+        else:
+            picture.thumbnail((CELL - 4, CELL - 4))
+            sheet.paste(picture, (left, top))
+        _write(draw, (left, top + CELL - 4), Path(item.impath).name[-SHOWN:])
     path = to / f"{file_name(classname)}.png"
     with atomic_write(path, "wb", within=to) as file:
         sheet.save(file, "PNG")
     return path
+
+
+def _write(draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str) -> None:
+    draw.text(place, text.encode("ascii", "replace").decode(), fill="black")
