@@ -23,6 +23,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 import toolbox  # noqa: F401, its dassl comes first
+from dassl.console import printable_text
 from dassl.errors import UserError, command, sentence
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -271,7 +272,7 @@ class Run:
         if error is not self.told:
             self.told = error
             with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
-                self.log.file.write("".join(traceback.format_exception(error)))
+                self.log.file.write(printable_text("".join(traceback.format_exception(error))))
 
     def build(self) -> None:
         """Write the configuration and make the trainer."""
