@@ -16,12 +16,11 @@ from tabulate import tabulate
 from yacs.config import CfgNode
 
 import datasets  # noqa: F401, registers the data sets
-from dassl.config import get_cfg_default
+from dassl.config import get_cfg_default, merge_file, merge_pairs
 from dassl.console import printable
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError, command
 from dassl.images import Reading, reading_of
-from dassl.reading import read_yaml
 from datasets import leaks
 from datasets.base import BiomedDataset
 from datasets.check import pictures
@@ -56,11 +55,8 @@ def configuration(args: argparse.Namespace) -> CfgNode:
         raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
     cfg = get_cfg_default()
     extend_cfg(cfg)
-    cfg.merge_from_other_cfg(CfgNode(read_yaml(CONFIGS / f"{name}.yaml")))
-    try:
-        cfg.merge_from_list(args.opts)
-    except (AssertionError, KeyError, ValueError) as error:
-        raise UserError(f"Expected settings such as DATASET.LINKS anywhere, but {error}.") from error
+    merge_file(cfg, CONFIGS / f"{name}.yaml")
+    merge_pairs(cfg, args.opts)
     cfg.DATASET.ROOT = args.data
     print(f"Checking {args.data} as {name} (--dataset)")
     return cfg
