@@ -40,6 +40,8 @@ from trainers.losses import anchor_loss, reverse_cross_entropy
 TAKEN = ("SEED", "DETERMINISTIC", "INPUT", "OPTIM", "TRAIN", "TRAINER.NAME", f"TRAINER.{METHOD.upper()}", "PROMPTS.LLM")
 TAKEN += ("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES", "FEATURES.VIEWS", "TEST.SPLIT")
 TAKEN += ("DATALOADER.TRAIN_X", "DATALOADER.TEST")
+# Of own images: which of them there are, but for a file, a pattern and links, which may lead anywhere or take for ever.
+TAKEN += ("DATASET.NESTED", *(f"DATASET.TABLE.{key}" for key in ("PATH", "LABEL", "SPLIT", "GROUP", "TEST_FOLD")))
 
 
 class Moment(NamedTuple):
