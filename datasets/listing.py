@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 
 class Listing:
-    """The files below a folder; each folder in it is read once.
+    """The files below a folder; `find` reads each folder in it once, however many files are looked for.
 
     Args:
         root: the folder.

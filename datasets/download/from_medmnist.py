@@ -18,12 +18,12 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.writing import atomic_write, write_json
 from datasets.base import BiomedDataset
+from datasets.entries import PARTS
 
 from .disk import check_room
 from .fetch import DownloadError, digest, fetch
 from .npz import open_npz, rows
 
-PARTS = ("train", "val", "test")
 SIZES = (28, 64, 128, 224)
 SIZE = 224
 SMALLEST = 28  # whose keys and files have no number
