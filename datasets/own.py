@@ -140,6 +140,11 @@ class OwnImages(BiomedDataset):
         return tuple(expected if order is None else order)
 
 
+def looked_at(cls: type[BiomedDataset]) -> type[BiomedDataset]:
+    """The same data set, of which no division is written down: whoever only looks decides nothing for later runs."""
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "keeps_split": False})
+
+
 def class_name(text: str, where: str | Path) -> str:
     """A folder's name or a label as a text tower reads it; raises as `check_name`."""
     return check_name(nfc(text).replace("_", " "), "class", str(where))

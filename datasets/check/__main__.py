@@ -8,6 +8,7 @@ DATASET.GROUP_PATTERN '/(P[0-9]+)_'.
 """
 
 import argparse
+import re
 import sys
 from collections import Counter
 from pathlib import Path
@@ -24,11 +25,12 @@ from dassl.images import Reading, reading_of
 from datasets import leaks
 from datasets.base import BiomedDataset
 from datasets.check import pictures
-from datasets.own import given_table
+from datasets.own import given_table, looked_at
 from datasets.settings import extend_cfg
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
 SHOWN = 20  # problems that are written out
+NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -160:240; argparse would take it for a flag
 
 
 def parser() -> argparse.ArgumentParser:
@@ -39,6 +41,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--dataset", default="", help="folder, table, or a named data set; found out if it is not given")
     p.add_argument("--sheets", type=Path, help="folder for a contact sheet of each class")
     p.add_argument("opts", nargs="*", help="KEY VALUE ... settings")
+    p._negative_number_matcher = NEGATIVE
     return p
 
 
@@ -50,7 +53,8 @@ def configuration(args: argparse.Namespace) -> CfgNode:
     """
     names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
     folder = Path(args.data).expanduser()
-    name = args.dataset or ("table" if folder.is_dir() and given_table(folder) else "folder")
+    tables = given_table(folder) if folder.is_dir() else []
+    name = args.dataset or ("table" if tables else "folder")
     if name not in names:
         raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
     cfg = get_cfg_default()
@@ -58,7 +62,8 @@ def configuration(args: argparse.Namespace) -> CfgNode:
     merge_file(cfg, CONFIGS / f"{name}.yaml")
     merge_pairs(cfg, args.opts)
     cfg.DATASET.ROOT = args.data
-    print(f"Checking {args.data} as {name} (--dataset)")
+    why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables and not args.dataset else ""
+    print(f"Checking {args.data} as {name} (--dataset){why}")
     return cfg
 
 
@@ -130,7 +135,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_intermixed_args(argv)
     cfg = configuration(args)
     cls = DATASET_REGISTRY.get(cfg.DATASET.NAME)
-    dataset = type(cls.__name__, (cls,), {"__module__": cls.__module__, "keeps_split": False})(cfg)
+    dataset = looked_at(cls)(cfg)
     bad = report(dataset, cfg, args.sheets)
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"

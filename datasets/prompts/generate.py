@@ -29,6 +29,7 @@ from datasets import prompts
 from datasets.base import BiomedDataset
 from datasets.catalogue import by_key
 from datasets.folder import FolderDataset
+from datasets.own import looked_at
 from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
 from datasets.prompts.shapes import by_class, sentences_of
 
@@ -77,10 +78,10 @@ class Subject(NamedTuple):
 
 
 def of_folder(folder: Path, modality: str) -> Subject:
-    """A folder of images as a run reads it; raises its errors."""
+    """A folder of images as a run reads it, in which nothing is written; raises its errors."""
     cfg = get_cfg_default()
     cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
-    dataset = FolderDataset(cfg)
+    dataset = looked_at(FolderDataset)(cfg)
     return Subject(dataset.key, dataset.classnames, modality)
 
 

@@ -184,4 +184,5 @@ def test_dicom_files_are_looked_at(chest, check):
     code, text = check(chest)
     assert code == 0 and "1 DICOM" in text and "values 0 to 255" in text
     assert "Doe" not in text and "MRN0815" not in text
+    assert check(chest, "INPUT.GREY_RANGE", "-160:240")[0] == 0
     assert check(chest, "INPUT.FRAME", "0")[0] == 0 and check(chest, "INPUT.FRAME", "some")[0] == 1

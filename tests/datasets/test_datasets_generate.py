@@ -273,6 +273,7 @@ def test_a_folder_of_images_gets_its_own_bank(api, tmp_path, given):
         api.questions[0].startswith("Give 2 textual")
         and "of lung cancer found in X-ray of the chest." in api.questions[0]
     )
+    assert not list((tmp_path / "chest").glob("split_*")), "patients may not be known yet"
     data = load(tmp_path / "chest", FolderDataset)
     sentences = load_prompts(data.key, "anyone", data.classnames, 2, bank=data.prompt_bank)
     assert sentences[1] == ["A normal that looks like number 3.", "A normal that looks like number 4."]
