@@ -28,6 +28,7 @@ from dassl.errors import UserError, command, sentence
 
 CONFIGS = Path(__file__).parent / "configs"
 SETTINGS = ("few_shot", "base2new")
+NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -1e-3 or -160:240; argparse would take it for a flag
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +57,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--load-epoch", type=int, help="epoch to load, the last one by default")
     p.add_argument("--no-train", action="store_true", help="build everything, train nothing")
     p.add_argument("opts", nargs=argparse.REMAINDER, help="KEY VALUE ... overriding the config")
+    p._negative_number_matcher = NEGATIVE
     return p
 
 

@@ -120,6 +120,11 @@ def test_seeds_with_commas(calls, seeds):
         (["1", "INPUT.SIZE", "(1,2)"], [1], ["INPUT.SIZE", "(1,2)"]),
         (["2,2,1"], [2, 1], []),
         (["1,", "2"], [1, 2], []),
+        (
+            ["1", "INPUT.GREY_RANGE", "-160:240", "OPTIM.LR", "-1e-3"],
+            [1],
+            ["INPUT.GREY_RANGE", "-160:240", "OPTIM.LR", "-1e-3"],
+        ),
         ([], [-1], []),
     ],
 )
