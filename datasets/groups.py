@@ -97,7 +97,7 @@ def divide_items(items: Sequence[Item], groups: Mapping[str, str]) -> Split:
         groups: group by path; one that is missing is a group of its own. Without any, images are divided one by one.
 
     Raises:
-        UserError: all images of a class are of one group.
+        UserError: all images of a class are of one group, or no way was found to learn and test every class.
     """
     if groups:
         return _divide_groups(items, groups)
@@ -122,7 +122,8 @@ def _divide_groups(items: Sequence[Item], groups: Mapping[str, str]) -> Split:
                 "one: it cannot be learned and tested."
             )
     held: dict[str, Counter] = {part: Counter() for part, _ in SHARES}
-    split: Split = {part: [] for part, _ in SHARES}
+    parts: dict[str, str] = {}
+    classes_of = {name: Counter(item.classname for item in mine) for name, mine in members.items()}
     order = ("train", "test", "val")  # who comes first where all lack the same
     shares = dict(SHARES)
 
@@ -133,11 +134,46 @@ def _divide_groups(items: Sequence[Item], groups: Mapping[str, str]) -> Split:
         return sum(weight * (1 - filled) for weight, filled in shares_of)
 
     for name in sorted(members, key=lambda name: (-len(members[name]), _by_chance(name))):
-        classes = Counter(item.classname for item in members[name])
-        best = max(order, key=lambda part: lack(part, classes))
-        held[best] += classes
-        split[best] += members[name]
+        parts[name] = max(order, key=lambda part: lack(part, classes_of[name]))
+        held[parts[name]] += classes_of[name]
+    _mend(parts, classes_of, sorted(total))
+    split: Split = {
+        part: [item for name, own in parts.items() if own == part for item in members[name]] for part in held
+    }
     return {part: sorted(mine, key=lambda item: item.label) for part, mine in split.items()}
+
+
+def _mend(parts: dict[str, str], classes_of: Mapping[str, Counter[str]], every: Sequence[str]) -> None:
+    """Move groups, the smallest first, until every class is in training and in test.
+
+    Args:
+        parts: part by group; changed.
+        classes_of: how many images of which class each group has.
+        every: all classes.
+
+    Raises:
+        UserError: a class is still missing.
+    """
+
+    def held(part: str) -> set[str]:
+        return {name for group, own in parts.items() if own == part for name in classes_of[group]}
+
+    for part in ("train", "test"):
+        for name in every:
+            able = [group for group, own in parts.items() if own != part and name in classes_of[group]]
+            for group in sorted(able, key=lambda g: (parts[g] != "val", classes_of[g].total(), _by_chance(g))):
+                if name in held(part):
+                    break
+                source, before = parts[group], held(parts[group])
+                parts[group] = part
+                if source != "val" and held(source) != before:
+                    parts[group] = source
+    if missing := [name for name in every if not (name in held("train") and name in held("test"))]:
+        raise UserError(
+            f'Expected images of every class for training and for test, but those of "{missing[0]}" are of so few '
+            "patients (groups) that no division was found with no patient on both sides: add images of others, or "
+            "leave the class out."
+        )
 
 
 def _by_chance(text: str) -> bytes:

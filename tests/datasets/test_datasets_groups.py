@@ -1,5 +1,7 @@
 """Patients: never on two sides of a division, K shots from K of them, and one who is on both sides is told of."""
 
+import itertools
+import random
 from collections import Counter
 from pathlib import Path
 
@@ -102,6 +104,33 @@ def test_images_without_a_group_are_groups_of_their_own():
     split = divide_items(items, {"c0/0.png": "p", "c0/1.png": "p"})
     (part,) = [part for part, its in split.items() if items[0] in its]
     assert items[1] in split[part] and {len(split[p]) for p in split} != {20}
+
+
+@pytest.mark.parametrize("seed", range(100))
+def test_few_patients_of_several_classes_are_divided_so_that_each_is_learned_and_tested(seed):
+    chance = random.Random(seed)
+    items = []
+    for patient in range(chance.randint(5, 9)):
+        for i in range(chance.randint(1, 5)):
+            label = chance.randrange(3)
+            items.append(Item(f"c{label}/p{patient}_{i}.png", label, f"c{label}"))
+    groups = {item.path: item.path.split("/")[1].split("_")[0] for item in items}
+    labels = {item.label for item in items}
+    seen = [{item.label for item in items if groups[item.path] == name} for name in sorted(set(groups.values()))]
+    ways = itertools.product((True, False), repeat=len(seen))
+    sides = (
+        [set().union(*(s for s, at in zip(seen, way, strict=True) if at is side)) for side in (True, False)]
+        for way in ways
+    )
+    if not any(one == other == labels for one, other in sides):
+        with pytest.raises(UserError, match="patients"):
+            divide_items(items, groups)
+        return
+    split = divide_items(items, groups)
+    assert sorted(item for part in split.values() for item in part) == sorted(items)
+    held = [{groups[item.path] for item in split[part]} for part in split]
+    assert sum(map(len, held)) == len(set.union(*held))
+    assert {item.label for item in split["train"]} == {item.label for item in split["test"]} == labels
 
 
 def test_a_class_of_one_patient_is_refused(tmp_path):
