@@ -12,7 +12,7 @@ from typing import ClassVar
 from platformdirs import user_cache_dir
 
 from dassl.errors import UserError
-from dassl.writing import open_to_append, writing
+from dassl.writing import atomic_write, open_to_append, writing
 
 FRESH = 2 * 10**9  # nanoseconds; no file system's clock is coarser
 LINES_AT_ONCE = 1000  # a killed run loses no more
@@ -115,7 +115,10 @@ class Digests:
     def _read(self) -> dict[bytes, bytes]:
         lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
         # Others are left out: of two processes that wrote at once where appending is not atomic, or of older memos.
-        whole = filter(None, map(LINE.fullmatch, lines))
+        whole = list(filter(None, map(LINE.fullmatch, lines)))
+        if any(b"/" in line or b"\\" in line for line in lines):  # an older memo, which tells names of files
+            with atomic_write(self.path, "wb", private=True) as file:
+                file.writelines(line[0] + b"\n" for line in whole)
         return {bytes.fromhex(line[2].decode()): bytes.fromhex(line[1].decode()) for line in whole}
 
     def _append(self, lines: list[bytes]) -> None:

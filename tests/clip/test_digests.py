@@ -161,6 +161,7 @@ def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
     another_process()
     assert Digests(tmp_path).of(path) == content_digest(b"picture")
     assert reads == [path]
+    assert (tmp_path / "digests.tsv").read_bytes() == whole, "older memos tell names of files"
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device of Linux")
