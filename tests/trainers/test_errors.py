@@ -27,6 +27,19 @@ def test_a_bug_in_a_loss_keeps_its_traceback_and_names_the_log(flags, tmp_path, 
     assert "Traceback" in log.read_text() and "in broken" in log.read_text()
 
 
+def test_a_traceback_in_a_log_steers_no_terminal(flags, tmp_path, monkeypatch):
+    from trainers import coop
+
+    def broken(self, features, labels, prompts):
+        raise UserError("a name of others: \x1b[2J \u202e at https://me:secret@host")
+
+    monkeypatch.setattr(coop.CoOp, "loss", broken)
+    assert train.main(flags("CoOp")) == 1
+    log = (run_folder(tmp_path, "CoOp") / "log.txt").read_text()
+    assert r"a name of others: \x1b[2J \u202e at https://***@host" in log
+    assert not {"\x1b", "\u202e"} & set(log) and "secret" not in log
+
+
 def test_a_bug_in_a_step_of_several_seeds_is_in_every_log(flags, tmp_path, capsys, monkeypatch):
     from trainers import coop
 
