@@ -24,6 +24,7 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 sys.path.insert(0, str(ROOT))
 
+import toolbox  # noqa: E402, F401, its dassl comes first
 from dassl.writing import atomic_write, write_json  # noqa: E402
 
 EPOCHS, BATCH, TEST_IMAGES, TOGETHER = 100, 4, 1717, 3  # BTMRI's test set
