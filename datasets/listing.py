@@ -12,6 +12,7 @@ from datasets.entries import UNUSABLE, nfc
 
 LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
 LINKS = ("inside", "anywhere")
+TEXTS = (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".yaml", ".yml", ".html", ".pdf", ".log")  # never DICOM
 HIDDEN, BROKEN = "hidden", "broken links"
 
 
@@ -103,7 +104,7 @@ class Listing:
                     deeper = self._images(path, nested, entered | {place})
                     found.images.extend(deeper.images)
                     found.left_out.update(deeper.left_out)
-            elif suffix_of(entry.name) or is_dicom(entry.path):
+            elif suffix_of(entry.name) or (not entry.name.lower().endswith(TEXTS) and is_dicom(entry.path)):
                 if entry.is_symlink():
                     self.check_link(path)
                 found.images.append(path)

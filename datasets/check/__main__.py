@@ -26,6 +26,7 @@ from datasets import leaks
 from datasets.base import BiomedDataset
 from datasets.check import pictures
 from datasets.own import given_table, looked_at
+from datasets.prompts import load_prompts
 from datasets.settings import extend_cfg
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
@@ -93,9 +94,9 @@ def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
     for note in pictures.notes(found.values()):
         print(note)
     if sheets:
-        for name in dataset.classnames:
+        for place, name in enumerate(dataset.classnames):
             mine = [item for item in files.values() if item.classname == name]
-            print(f"Contact sheet: {pictures.write_sheet(mine, sheets, name, reading)}")
+            print(f"Contact sheet: {pictures.write_sheet(mine, sheets, place, name, reading)}")
     return len(bad)
 
 
@@ -140,7 +141,23 @@ def main(argv: list[str] | None = None) -> int:
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"
     )
-    return int(bad > 0)
+    return int(bad > 0 or not _sentences_are_read(dataset))
+
+
+def _sentences_are_read(dataset: BiomedDataset) -> bool:
+    """Say whether methods that read an LLM's sentences can be run on one's own images; False if they are no such."""
+    if not dataset.own:
+        return True
+    if not dataset.prompt_bank:
+        print("No prompts.json beside them: methods that read an LLM's sentences cannot be run (zeroshot and coop can)")
+        return True
+    try:
+        load_prompts(dataset.key, "", dataset.classnames, 1, bank=dataset.prompt_bank)
+    except UserError as error:
+        print(f"ERROR: {printable(str(error))}")
+        return False
+    print(f"{dataset.prompt_bank.name} has sentences of every class")
+    return True
 
 
 if __name__ == "__main__":

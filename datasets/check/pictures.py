@@ -15,6 +15,7 @@ from tqdm import tqdm
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
 from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, read_image
+from dassl.images.dicom import SUFFIXES as DICOM
 from dassl.images.pillow import FORMATS
 from dassl.names import file_name
 from dassl.reading import read_bytes
@@ -54,7 +55,7 @@ def _one(path: Path, reading: Reading) -> Picture:
 
 def kind(path: Path) -> str:
     """Format and depth of a file that was read, such as "PNG, 16-bit grey"; nothing of its header beyond that."""
-    if is_dicom(path):
+    if is_dicom(path) or path.suffix.lower() in DICOM:
         return "DICOM"
     with _opened(path) as file:
         if file is None:
@@ -85,7 +86,7 @@ def as_read(path: Path, reading: Reading) -> str:
     read = read_image(path, reading)
     values = np.asarray(read)
     told = f"{read.width} x {read.height} {read.mode}, values {values.min()} to {values.max()}"
-    if is_dicom(path):
+    if kind(path) == "DICOM":
         return told
     with _opened(path) as file:
         try:
@@ -103,7 +104,7 @@ def notes(pictures: Iterable[Picture]) -> list[str]:
     return [f"{count} x {NOTES[name]}" for name, count in counts.items()]
 
 
-def write_sheet(items: Sequence[Datum], to: Path, classname: str, reading: Reading) -> Path:
+def write_sheet(items: Sequence[Datum], to: Path, label: int, classname: str, reading: Reading) -> Path:
     """Write a PNG of up to 64 images of a class as a run reads them, evenly over its files; gives its path."""
     step = max(1, -(-len(items) // (COLUMNS * ROWS)))
     shown = items[::step]
@@ -121,7 +122,7 @@ def write_sheet(items: Sequence[Datum], to: Path, classname: str, reading: Readi
             picture.thumbnail((CELL - 4, CELL - 4))
             sheet.paste(picture, (left, top))
         _write(draw, (left, top + CELL - 4), Path(item.impath).name[-SHOWN:])
-    path = to / f"{file_name(classname)}.png"
+    path = to / f"{label}-{file_name(classname)}.png"  # two names may be one as a file's
     with atomic_write(path, "wb", within=to) as file:
         sheet.save(file, "PNG")
     return path

@@ -29,9 +29,10 @@ from datasets import prompts
 from datasets.base import BiomedDataset
 from datasets.catalogue import by_key
 from datasets.folder import FolderDataset
-from datasets.own import looked_at
+from datasets.own import given_table, looked_at
 from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
 from datasets.prompts.shapes import by_class, sentences_of
+from datasets.table import TableDataset
 
 # The paper's, after BiomedCoOp; [N], [CLASS] and [MODALITY] are filled in for each class.
 INSTRUCTION = (
@@ -59,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", choices=sorted(by_key()), metavar="KEY", help="such as btmri")
-    which.add_argument("--folder", type=Path, help="of your own images, one folder per class")
+    which.add_argument("--folder", type=Path, help="of your own images: one folder per class, or images and a table")
     p.add_argument("--modality", default="", help='what the images of --folder are, such as "X-ray of the chest"')
     p.add_argument("--model", required=True, help="name of the model, as its server calls it")
     p.add_argument("--n", type=int, default=50, help="sentences per class (default: 50)")
@@ -78,10 +79,13 @@ class Subject(NamedTuple):
 
 
 def of_folder(folder: Path, modality: str) -> Subject:
-    """A folder of images as a run reads it, in which nothing is written; raises its errors."""
+    """Images of one's own, in folders of classes or with a table, as a run reads them; raises its errors.
+
+    Nothing is written there.
+    """
     cfg = get_cfg_default()
     cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
-    dataset = looked_at(FolderDataset)(cfg)
+    dataset = looked_at(TableDataset if given_table(folder) else FolderDataset)(cfg)
     return Subject(dataset.key, dataset.classnames, modality)
 
 

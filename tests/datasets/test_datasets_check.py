@@ -126,7 +126,10 @@ def test_contact_sheets(chest, check, tmp_path):
         draw(chest / "normal" / f"more{i}.png", 500 + i)
     (chest / "lung_cancer" / "P01_1.png").write_text("junk")
     code, text = check(chest, "--sheets", tmp_path / "sheets")
-    assert code == 1 and {path.name for path in (tmp_path / "sheets").iterdir()} == {"normal.png", "lung-cancer.png"}
+    assert code == 1 and {path.name for path in (tmp_path / "sheets").iterdir()} == {
+        "0-lung-cancer.png",
+        "1-normal.png",
+    }
     for path in (tmp_path / "sheets").iterdir():
         assert str(path) in text
         with Image.open(path) as sheet:

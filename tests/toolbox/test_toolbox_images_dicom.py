@@ -361,3 +361,25 @@ def test_any_file_is_seen_as_pydicom_reads_it(tmp_path_factory, bits, signed, sl
         return
     expected = stretched(shown)
     np.testing.assert_array_equal(seen(path), rgb(255 - expected if photometric == "MONOCHROME1" else expected))
+
+
+@pytest.mark.parametrize("kind", ["without the mark", "without a header, explicit", "without a header, implicit"])
+def test_a_file_of_an_old_program_is_read_where_its_name_says_dicom(tmp_path, kind):
+    from pydicom.filebase import DicomBytesIO
+    from pydicom.filewriter import write_dataset
+
+    source = Path(get_testdata_file("MR_small.dcm", download=False))
+    stream = DicomBytesIO()
+    stream.is_little_endian, stream.is_implicit_VR = True, kind.endswith("implicit")
+    write_dataset(stream, pydicom.dcmread(source))
+    content = source.read_bytes()[132:] if kind == "without the mark" else stream.getvalue()
+    for name in ("old.dcm", "OLD.DICOM", "old.png"):
+        (tmp_path / name).write_bytes(content)
+    expected = np.asarray(read_image(source))
+    for name in ("old.dcm", "OLD.DICOM"):
+        np.testing.assert_array_equal(np.asarray(read_image(tmp_path / name)), expected)
+    with pytest.raises(UserError, match=r"old\.png"):
+        read_image(tmp_path / "old.png")
+    (tmp_path / "text.dcm").write_text("no DICOM at all")
+    with pytest.raises(UserError, match=r"text\.dcm"):
+        read_image(tmp_path / "text.dcm")

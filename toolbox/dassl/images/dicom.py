@@ -46,6 +46,7 @@ GROUPS = {  # of images of several frames: where a value of one frame may lie
     "WindowWidth": "FrameVOILUTSequence",
     "VOILUTFunction": "FrameVOILUTSequence",
 }
+SUFFIXES = frozenset({".dcm", ".dicom"})
 DAMAGED = "the DICOM file is damaged, or of a kind that pydicom does not read"
 
 
@@ -83,6 +84,32 @@ def is_dicom(path: str | Path) -> bool:
 def has_magic(head: bytes) -> bool:
     """Whether a file begins as DICOM does."""
     return head[MAGIC_AT : MAGIC_AT + len(MAGIC)] == MAGIC
+
+
+def with_mark(file: BinaryIO) -> BinaryIO | None:
+    """Return a DICOM file that begins with its tags, as old programs write it, with the mark in front; None if it
+    begins otherwise.
+
+    Without a header of its own it is taken for uncompressed and little-endian, which the standard has as its default.
+
+    Raises:
+        Unusable: it is longer than a picture may be.
+    """
+    head = file.read(6)
+    file.seek(0)
+    group = int.from_bytes(head[:2], "little")
+    if group not in (0x0002, 0x0008):
+        return None
+    content = file.read(PICTURE_BYTES + 1)
+    if len(content) > PICTURE_BYTES:
+        raise Unusable(f"its content takes more than {PICTURE_BYTES // MB} MB")
+    meta = b""
+    if group == 0x0008:
+        explicit = head[4:6].isalpha() and head[4:6].isupper()
+        syntax = b"1.2.840.10008.1.2.1\0" if explicit else b"1.2.840.10008.1.2\0"
+        element = struct.pack("<HH2sH", 0x0002, 0x0010, b"UI", len(syntax)) + syntax
+        meta = struct.pack("<HH2sHI", 0x0002, 0x0000, b"UL", 4, len(element)) + element
+    return io.BytesIO(bytes(MAGIC_AT) + MAGIC + meta + content)
 
 
 def need_pydicom() -> Any:

@@ -17,7 +17,8 @@ from dassl.reading import open_bytes
 # Suffixes, in lower case, of what is read; a file's content decides what it is.
 SUFFIXES = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp"}
-    | {".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k", ".dcm", ".dicom"}
+    | {".pbm", ".pgm", ".ppm", ".pnm", ".jp2", ".j2k"}
+    | dicom.SUFFIXES
 )
 # What a user is told about pictures, once a run, by the name under which `notes_of` gives it.
 NOTES = {
@@ -45,7 +46,7 @@ def read_image(path: str | Path, reading: Reading = Reading()) -> Image.Image:  
         # Pillow and pydicom warn of what does not change a pixel, and pydicom quotes the header.
         with warnings.catch_warnings(), open_bytes(path, FILE_BYTES) as file:
             warnings.simplefilter("ignore")
-            return _read(file, reading)
+            return _read(file, reading, Path(path).suffix.lower())
     except FileNotFoundError as error:
         raise UserError(f"Expected an image at {path}, but there is no file: check the data folder.") from error
     except UserError:
@@ -70,8 +71,8 @@ def _unreadable(path: str | Path, what: str, advice: str) -> UserError:
     return UserError(f"Expected a readable image, but {path} is not ({what}): {advice}")
 
 
-def _read(file: BinaryIO, reading: Reading) -> Image.Image:
-    found = _found(file, reading)
+def _read(file: BinaryIO, reading: Reading, suffix: str) -> Image.Image:
+    found = _found(file, reading, suffix)
     if isinstance(found.picture, Deep):
         image, holes = to_rgb(found.picture, reading)
     else:
@@ -88,11 +89,13 @@ def _read(file: BinaryIO, reading: Reading) -> Image.Image:
     return image
 
 
-def _found(file: BinaryIO, reading: Reading) -> Found:
+def _found(file: BinaryIO, reading: Reading, suffix: str) -> Found:
     head = file.read(dicom.MAGIC_AT + len(dicom.MAGIC))
     file.seek(0)
     if dicom.has_magic(head):
         return dicom.read(file, reading)
+    if suffix in dicom.SUFFIXES and (whole := dicom.with_mark(file)):
+        return dicom.read(whole, reading)
     if head.startswith(tiff.MAGIC):
         return tiff.read(file, reading)
     if deep := netpbm.read(file):
