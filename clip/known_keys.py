@@ -151,11 +151,16 @@ TEXT_TOWER = _words(
     "decoder_attention_heads decoder_layerdrop activation_function dropout attention_dropout activation_dropout "
     "init_std scale_embedding tokenizer_class"
 )
+# Keys of a special_tokens_map.json.
+SPECIAL_TOKENS = _words(
+    "bos_token eos_token unk_token sep_token pad_token cls_token mask_token additional_special_tokens "
+    "extra_special_tokens"
+)
 # Keys of a tokenizer_config.json that tokens follow from.
-TOKENIZER_CONFIG = _words(
-    "bos_token eos_token unk_token sep_token pad_token cls_token mask_token tokenizer_class do_lower_case "
+TOKENIZER_CONFIG = SPECIAL_TOKENS | _words(
+    "tokenizer_class do_lower_case "
     "do_basic_tokenize never_split strip_accents tokenize_chinese_chars model_max_length add_prefix_space "
-    "trim_offsets errors clean_up_tokenization_spaces additional_special_tokens extra_special_tokens "
+    "trim_offsets errors clean_up_tokenization_spaces "
     "added_tokens_decoder padding_side truncation_side model_input_names src_lang tgt_lang legacy_behaviour "
     "keep_accents remove_space do_lowercase add_bos_token add_eos_token extra_ids split_special_tokens legacy "
     "backend"

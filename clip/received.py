@@ -16,6 +16,7 @@ from clip.known_keys import (
     OLD_NAMES,
     PLAIN,
     PREPROCESSING,
+    SPECIAL_TOKENS,
     TEXT,
     TEXT_TOWER,
     TEXT_TOWERS,
@@ -173,18 +174,24 @@ def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
     for path in files:
         if path.name == "tokenizer_config.json":
             (folder / path.name).write_text(json.dumps(_tokenizer_config(path)), encoding="utf-8")
+        elif path.name == "special_tokens_map.json":  # transformers takes any option from it, such as a path
+            (folder / path.name).write_text(json.dumps(_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
         else:
             (folder / path.name).write_bytes(read_bytes(path, VOCABULARY_LIMIT))
     return files
 
 
 def _tokenizer_config(path: Path) -> dict:
+    kept = _known(_dictionary(path), TOKENIZER_CONFIG, path)
+    _check_class(kept, path)
+    return kept
+
+
+def _dictionary(path: Path) -> dict:
     config = read_json(path)
     if not isinstance(config, dict):
         raise UserError(f"Expected a dictionary in {path}, but got {_short(config)}: copy it from the hub.")
-    kept = _known(config, TOKENIZER_CONFIG, path)
-    _check_class(kept, path)
-    return kept
+    return config
 
 
 def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:

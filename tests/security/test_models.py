@@ -14,7 +14,7 @@ import train
 from clip import build_backbone
 from clip.files import WEIGHTS
 from clip.hub import BIOMEDCLIP, standing_in
-from clip.known_keys import TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
+from clip.known_keys import SPECIAL_TOKENS, TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
 from clip.received import VOCABULARIES
 from dassl.errors import UserError
 from report import diagnose
@@ -92,6 +92,10 @@ def torchscript(folder: Path) -> None:
     torch.jit.save(torch.jit.script(Scripted()), folder / PICKLED)
 
 
+def special_tokens(folder: Path, **values) -> None:
+    (folder / "special_tokens_map.json").write_text(json.dumps({"pad_token": "[PAD]"} | values))
+
+
 def linked(folder: Path, name: str, target: str | Path) -> None:
     (folder / name).unlink(missing_ok=True)
     (folder / name).symlink_to(target)
@@ -152,6 +156,7 @@ HOSTILE = {
     "words from a path": lambda f, s, e: change(
         f / CONFIG, model_cfg__text_cfg=CAUSAL | {"tokenizer_kwargs": {"bpe_path": str(e / "evil.py")}}
     ),
+    "tokenizer named among special tokens": lambda f, s, e: special_tokens(f, tokenizer_file=str(e / "tokenizer.json")),
     "config without end": lambda f, s, e: linked(f, "config.json", "/dev/zero"),
     "vocabulary without end": lambda f, s, e: linked(f, "tokenizer.json", "/dev/zero"),
     "configuration is a pipe": lambda f, s, e: pipe(f, "open_clip_config.json"),
@@ -186,6 +191,18 @@ def test_a_backbone(hostile):
         assert torch.equal(found.encode_text(["a ring"]), good.encode_text(["a ring"]))
 
 
+def test_special_tokens_do_not_name_a_vocabulary_elsewhere(tmp_path, capsys):
+    folder, elsewhere = tmp_path / "model", tmp_path / "vocab.txt"
+    shutil.copytree(SOURCE, folder)
+    (folder / "tokenizer.json").unlink()
+    words = (folder / "vocab.txt").read_text(encoding="utf-8")
+    elsewhere.write_text(words.replace("\nthe\n", "\nsentinel\n"), encoding="utf-8")
+    special_tokens(folder, vocab_file=str(elsewhere))
+    found = build_backbone(f"local-dir:{folder}").words().values()
+    assert "the" in found and "sentinel" not in found
+    assert 'special_tokens_map.json, as it is not needed or not known here: "vocab_file"' in capsys.readouterr().out
+
+
 def test_what_the_libraries_are_given(hostile, monkeypatch):
     """Each guard for itself, although the others would still hold."""
     import open_clip.model
@@ -197,7 +214,8 @@ def test_what_the_libraries_are_given(hostile, monkeypatch):
         assert kwargs.pop("trust_remote_code") is False and kwargs.pop("local_files_only") is True
         assert kwargs.keys() <= {*TOKENIZER_KWARGS, "context_length"}
         assert {path.name for path in Path(folder).iterdir()} <= {*VOCABULARIES, "tokenizer_config.json", "config.json"}
-        for name, known in (("tokenizer_config.json", TOKENIZER_CONFIG), ("config.json", TEXT_TOWER)):
+        known_keys = {"tokenizer_config.json": TOKENIZER_CONFIG, "config.json": TEXT_TOWER}
+        for name, known in (known_keys | {"special_tokens_map.json": SPECIAL_TOKENS}).items():
             path = Path(folder) / name
             assert not path.exists() or set(json.loads(path.read_text())) <= known
 
