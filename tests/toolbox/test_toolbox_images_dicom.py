@@ -299,6 +299,52 @@ def test_a_deflated_bomb_is_named(tmp_path, monkeypatch):
     refused(path, "the DICOM file is damaged")
 
 
+SEGMENTS = {
+    "straight": [0, 1, 0, *[1, 65535, 9] * 3000],
+    "copied": [0, 2, 0, 1, 1, 60000, 2, *[2, 2, 0, 0] * 500],
+    "copies of copies": [0, 1, 0, *(n for k in range(1, 40) for n in (2, k, 0, 0))],
+    "itself": [0, 1, 0, 2, 9, 3, 0],
+}
+
+
+@pytest.mark.parametrize("segments", SEGMENTS.values(), ids=SEGMENTS)
+def test_a_palette_without_end_is_named(write, segments, monkeypatch):
+    monkeypatch.setattr(pydicom.pixels, "apply_color_lut", lambda *_: pytest.fail("the palette is written out"))
+    tags: dict = {"PhotometricInterpretation": "PALETTE COLOR"}
+    for name in ("Red", "Green", "Blue"):
+        tags[f"{name}PaletteColorLookupTableDescriptor"] = [256, 0, 16]
+        tags[f"Segmented{name}PaletteColorLookupTableData"] = np.array(segments, "<u2").tobytes()
+    refused(write((VALUES % 256).astype(np.uint8), **tags), "palette of more than 65,536|DICOM file is damaged")
+
+
+def test_a_segmented_palette_is_read(write):
+    tags: dict = {"PhotometricInterpretation": "PALETTE COLOR"}
+    segments = {
+        8: ("u1", [0, 2, 0, 4, 1, 100, 104, 2, 1, 4, 0, 0, 0]),
+        16: ("<u2", [0, 2, 0, 999, 1, 100, 60000, 2, 1, 4, 0]),
+    }
+    for bits, (kind, numbers) in segments.items():
+        for name in ("Red", "Green", "Blue"):
+            tags[f"{name}PaletteColorLookupTableDescriptor"] = [202, 0, bits]
+            tags[f"Segmented{name}PaletteColorLookupTableData"] = np.array(numbers, kind).tobytes()
+        path = write((VALUES % 200).astype(np.uint8), **tags)
+        header = pydicom.dcmread(path)
+        expected = pydicom.pixels.apply_color_lut(header.pixel_array, header) >> (bits - 8)
+        np.testing.assert_array_equal(seen(path), expected.astype(np.uint8))
+
+
+@pytest.mark.parametrize("keyword", ["PerFrameFunctionalGroupsSequence", "ReferencedImageSequence"])
+def test_items_without_end_are_named(tmp_path, keyword, monkeypatch):
+    monkeypatch.setattr(dicom, "ITEMS", 1000)
+    for count in (900, 1001):
+        found = dataset(syntax=DeflatedExplicitVRLittleEndian, **{keyword: [Dataset() for _ in range(count)]})
+        path = saved(tmp_path / f"{count}.dcm", found)
+        if count < 1000:
+            seen(path)
+        else:
+            refused(path, "it has more than 1,000 items")
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
 def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path, kind):
     """The header says 24 x 40, the code 8000 x 8000."""

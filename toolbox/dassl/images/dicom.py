@@ -27,6 +27,9 @@ DEFLATED = b"1.2.840.10008.1.2.1.99"
 PLAIN = b"1.2.840.10008.1.2.1\0\0\0"  # explicit, little endian: the same once it is inflated
 META = MB  # where the header of a file must end that is deflated from there on
 FRAMES = 1_000_000
+ITEMS = 200_000  # of all sequences: each takes a kilobyte of memory, and pydicom a second for ten thousand
+ITEM = (b"\xfe\xff\x00\xe0", b"\xff\xfe\xe0\x00")  # the tag in either order of bytes
+ENTRIES = 65536  # of a palette
 PIXELS = (0x7FE00008, 0x7FE00009, 0x7FE00010)  # tags
 UNDEFINED = 0xFFFFFFFF  # length
 HEADER = [
@@ -193,9 +196,24 @@ def inflated(file: BinaryIO) -> BinaryIO:
     return io.BytesIO(meta.replace(DEFLATED, PLAIN) + content)
 
 
+def _check_items(file: BinaryIO) -> None:
+    """Raise `Unusable` if a file has so many items that their parsing would take minutes, and all memory."""
+    if file.seek(0, io.SEEK_END) < 8 * ITEMS:  # an item takes 8 bytes
+        return
+    file.seek(0)
+    found, end = [0, 0], b""
+    while block := file.read(MB):
+        for place, mark in enumerate(ITEM):
+            found[place] += (end + block).count(mark)
+        if max(found) > ITEMS:
+            raise Unusable(f"it has more than {ITEMS:,} items")
+        end = block[-3:]  # a mark of which a part was read
+
+
 def _header(file: BinaryIO) -> Any:
     import pydicom
 
+    _check_items(file)
     file.seek(0)
     header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER)
     if "Rows" not in header or "Columns" not in header:
@@ -222,6 +240,7 @@ def _read(file: BinaryIO, reading: Reading) -> Found:
     photometric = str(header.PhotometricInterpretation)
     picture: Image.Image | Deep
     if photometric == "PALETTE COLOR":
+        _check_palette(header)
         colours = apply_color_lut(stored, header)[..., :3]
         bits = list(header.RedPaletteColorLookupTableDescriptor)[2]
         picture = Image.fromarray((colours >> max(0, bits - 8)).clip(0, 255).astype(np.uint8))
@@ -233,6 +252,45 @@ def _read(file: BinaryIO, reading: Reading) -> Found:
     else:
         picture = _grey(stored, header, frame, reading)
     return Found(picture, frame, frames)
+
+
+def _check_palette(header: Any) -> None:
+    """Raise `Unusable` if a segmented palette is written out to more than a palette may have."""
+    wide = int(header.RedPaletteColorLookupTableDescriptor[2]) // 8 != 1
+    order = "<" if header.file_meta.TransferSyntaxUID.is_little_endian else ">"
+    for colour in ("Red", "Green", "Blue"):
+        if code := header.get(f"Segmented{colour}PaletteColorLookupTableData"):
+            numbers = np.frombuffer(code[: len(code) // 2 * 2] if wide else code, f"{order}u2" if wide else "u1")
+            if _entries(numbers.tolist(), wide, order) > ENTRIES:
+                raise Unusable(f"it has a palette of more than {ENTRIES:,} colours")
+
+
+def _entries(numbers: list[int], wide: bool, order: str) -> int:
+    """How many entries segments stand for (PS3.3 C.7.9.2); a copy of segments must not have copies in it."""
+    places: dict[int, int] = {}  # number of each segment
+    lengths: list[int] = []
+    total = place = 0
+    while place + 1 < len(numbers) and total <= ENTRIES:
+        kind, length = numbers[place : place + 2]
+        places[place] = len(lengths)
+        if kind == 2:
+            parts = numbers[place + 2 : place + (4 if wide else 6)]
+            if wide:
+                target = parts[1] << 16 | parts[0]
+            else:  # two numbers of 16 bits, the lower first
+                low, high = np.array(parts, np.uint8).view(f"{order}u2").tolist()
+                target = high << 16 | low
+            copied = lengths[places[target] : places[target] + length] if target in places else []
+            if not length or len(copied) != length or min(copied) < 0:
+                raise Unusable(DAMAGED)
+            lengths.append(-1)
+            total += sum(copied)
+            place += 2 + len(parts)
+        else:
+            lengths.append(length)
+            total += length
+            place += 2 + (1 if kind == 1 else length)
+    return total
 
 
 def _grey(stored: np.ndarray, header: Any, frame: int, reading: Reading) -> Deep:
