@@ -131,6 +131,21 @@ def test_a_picture_takes_no_more_memory_than_is_told(tmp_path, depth, kind, side
     assert int(taken.stdout) < 3 * 64 * MB + 40 * MB  # the picture takes 64 MB; what is done by parts takes 40
 
 
+@pytest.mark.parametrize("more", [100, 250])
+def test_a_jpeg_of_many_scans_is_named(tmp_path, more):
+    """Each scan of an even picture takes a few bytes, and as long as the whole picture."""
+    file, path = io.BytesIO(), tmp_path / "bomb.jpg"
+    PICTURE.save(file, "JPEG", progressive=True, exif=b"Exif\0\0" + b"\xff\xda" * 300)
+    code = file.getvalue()
+    last = code[code.rindex(b"\xff\xda") : -2]
+    path.write_bytes(code[:-2] + last * more + code[-2:])
+    if more == 100:
+        read_image(path)
+    else:
+        with pytest.raises(UserError, match=r"bomb\.jpg is not \(it has more than 200 scans\)"):
+            read_image(path)
+
+
 def test_limits_are_those_of_the_documentation():
     assert (FILE_BYTES, PICTURE_BYTES) == (2048 * MB, 512 * MB)
     limits.check_size(11_585, 11_585)

@@ -7,7 +7,7 @@ import io
 import struct
 import warnings
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,7 +16,7 @@ from PIL import Image
 
 from dassl.errors import UserError
 from dassl.images.limits import MB, PICTURE_BYTES, Unusable, check_size
-from dassl.images.pillow import Found
+from dassl.images.pillow import Found, check_scans, segments
 from dassl.images.settings import Reading
 from dassl.images.values import Deep, span_of
 
@@ -395,6 +395,7 @@ def _stored(file: BinaryIO, header: Any, frame: int) -> np.ndarray:
     code = get_frame(file if source is file else source.PixelData, frame, number_of_frames=_count(header))
     if (size := size_of(code)) is not None and size != (header.Columns, header.Rows):
         raise Unusable(DAMAGED)  # perhaps a bomb
+    check_scans(code)
     file.seek(0)
     try:
         if decoder.is_available:
@@ -437,19 +438,8 @@ def size_of(code: bytes) -> tuple[int, int] | None:
         return right - left, bottom - top
     if code[:2] != b"\xff\xd8":
         return None
-    for kind, place in _segments(code):
+    for kind, place in segments(code):
         if kind == 0xF7 or (0xC0 <= kind <= 0xCF and kind not in (0xC4, 0xC8, 0xCC)):
             height, width = struct.unpack_from(">2H", code, place + 5)
             return width, height
     raise Unusable(DAMAGED)
-
-
-def _segments(code: bytes) -> Iterator[tuple[int, int]]:
-    """Kinds and places of the segments of a JPEG's header."""
-    place = 2
-    while place + 9 <= len(code) and code[place] == 0xFF:
-        if code[place + 1] == 0xFF:  # padding
-            place += 1
-            continue
-        yield code[place + 1], place
-        place += 2 + struct.unpack_from(">H", code, place + 2)[0]

@@ -3,6 +3,7 @@
 import io
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import BinaryIO, NamedTuple
 
 import numpy as np
@@ -26,6 +27,7 @@ TURNS = {
 PNG = b"\x89PNG\r\n\x1a\n"
 # Chunks of a PNG that do not change a pixel. They may hold so much that Pillow refuses the file.
 BESIDE = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"}
+SCANS = 200  # of a JPEG: cameras and programs write 10 or so, and each takes as long as the whole picture
 GREY_ALPHA, COLOUR_ALPHA = 4, 6  # types of a PNG
 
 
@@ -61,6 +63,9 @@ def read(file: BinaryIO, reading: Reading) -> Found:
     if head.startswith(PNG):
         file = _without_texts(file)
     image = open_picture(file, tuple(name for name in FORMATS if name != "TIFF"))
+    if image.format == "JPEG":
+        file.seek(0)
+        check_scans(file.read())
     frames = getattr(image, "n_frames", 1)
     frame = reading.choose(frames)
     if frame:
@@ -96,6 +101,29 @@ def _deep(image: Image.Image, file: BinaryIO) -> Deep:
         return Deep(values, span_of(values.dtype))
     alpha = (values != image.info["transparency"]) if isinstance(image.info.get("transparency"), int) else None
     return Deep(values, span_of(np.dtype(np.uint16)), alpha=alpha)
+
+
+# --------------------------------------------------------------------------------------------------------------- JPEG
+
+
+def segments(code: bytes) -> Iterator[tuple[int, int]]:
+    """Kinds and places of the segments of a JPEG's header."""
+    place = 2
+    while place + 9 <= len(code) and code[place] == 0xFF:
+        if code[place + 1] == 0xFF:  # padding
+            place += 1
+            continue
+        yield code[place + 1], place
+        place += 2 + struct.unpack_from(">H", code, place + 2)[0]
+
+
+def check_scans(code: bytes) -> None:
+    """Raise `Unusable` if a JPEG has so many scans, of few bytes each, that decoding it would take hours."""
+    if code[:2] != b"\xff\xd8":
+        return
+    first = next((place for kind, place in segments(code) if kind == 0xDA), 0)
+    if code.count(b"\xff\xda", first) > SCANS:
+        raise Unusable(f"it has more than {SCANS} scans")
 
 
 # ---------------------------------------------------------------------------------------------------------------- PNG
