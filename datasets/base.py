@@ -18,6 +18,7 @@ from dassl.reading import read_json
 from dassl.writing import check_within, write_json
 from datasets import leaks, phantoms
 from datasets.entries import LIMIT, PARTS, Item, Split, nfc, read_entries
+from datasets.groups import FILE as GROUPS
 from datasets.groups import alone, read_groups, spread
 from datasets.listing import Listing
 from datasets.settings import DEFAULTS, settings_of
@@ -110,6 +111,7 @@ class BiomedDataset(DatasetBase):
     def read_split(self) -> Split:
         """The whole split, checked against the classes."""
         path = self.split_file
+        self.check_link(path)
         if not path.is_file():
             raise UserError(f"Expected the split file {path}, but there is none: {self.how_to_get()}")
         split, names = read_entries(path, self.how_to_get()), dict(enumerate(self.classes))
@@ -126,6 +128,7 @@ class BiomedDataset(DatasetBase):
 
     def find_groups(self, paths: Sequence[str]) -> Mapping[str, str]:
         """The patient, or another group, of each path, where that is known."""
+        self.check_link(self.folder / GROUPS)
         return read_groups(self.folder, list(dict.fromkeys(paths)), self.settings.GROUP_PATTERN)
 
     def digest(self, split: Split) -> str:
@@ -204,6 +207,8 @@ class BiomedDataset(DatasetBase):
         counts = {"train": shots, "val": min(shots, VAL_SHOTS)}
         drawn = {part: self.draw(split[part], part, count, seed) for part, count in counts.items()}
         found = {"split": self.digest(split)} | {part: [item.path for item in items] for part, items in drawn.items()}
+        if path.is_file():
+            self.check_link(path)
         kept = read_json(path, LIMIT) if path.is_file() else {}
         if isinstance(kept, dict) and kept.get("split") != found["split"]:
             try:
@@ -289,9 +294,14 @@ class BiomedDataset(DatasetBase):
             for part, items in split.items()
         }
 
+    def check_link(self, path: Path) -> None:
+        """Raise a UserError if `path`, below the data set's folder, is or lies behind a link that leads out of it."""
+        Listing(self.folder, self.settings.LINKS).check_link(str(path.relative_to(self.folder)))
+
     @cached_property
     def listing(self) -> Listing:
         """The files below the folder of images."""
+        self.check_link(self.images)
         return Listing(self.images, self.settings.LINKS)
 
     def to_data(self, items: list[Item]) -> list[Datum]:

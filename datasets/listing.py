@@ -73,7 +73,7 @@ class Listing:
         target = os.path.realpath(self.root / path)
         if target != self.base and not target.startswith(self.base.rstrip(os.sep) + os.sep):
             raise UserError(
-                f"Expected the images themselves in {self.root}, but {path} is a link that leads out of it: put the "
+                f"Expected the files themselves in {self.root}, but {path} is a link that leads out of it: put the "
                 "files there, or set DATASET.LINKS anywhere if the link is yours."
             )
 

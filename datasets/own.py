@@ -13,7 +13,7 @@ from dassl.writing import check_within, write_json
 from datasets.base import PHANTOMS, BiomedDataset
 from datasets.entries import PARTS, Split, nfc
 from datasets.groups import divide_items
-from datasets.listing import suffix_of
+from datasets.listing import Listing, suffix_of
 
 WORDS = {
     **dict.fromkeys(("train", "training"), "train"),
@@ -58,6 +58,8 @@ class OwnImages(BiomedDataset):
             raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
         bank = folder / "prompts.json"
         self.prompt_bank = bank if bank.is_file() else None
+        for name in OF_THE_DATA_SET:
+            Listing(folder, self.settings.LINKS).check_link(name)
         return folder
 
     def how_to_get(self) -> str:

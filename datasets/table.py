@@ -10,7 +10,7 @@ from dassl.console import printable
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split
-from datasets.listing import suffix_of
+from datasets.listing import Listing, suffix_of
 from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 from datasets.rows import GROUP, LABEL, PATH, SEVERAL, SPLIT, Finder, Table, number, read_table
 
@@ -54,6 +54,7 @@ class TableDataset(OwnImages):
                 f"Expected one table, such as labels.csv, in {folder}, but found {found}: name it by "
                 "DATASET.TABLE.FILE."
             )
+        Listing(folder, self.settings.LINKS).check_link(tables[0].name)
         return tables[0]
 
     @property

@@ -215,6 +215,49 @@ def test_links_within_the_data_folder_and_to_it_are_followed(split, tmp_path):
     assert len(load(tmp_path / "link").test) == 8
 
 
+def moved_away(path: Path) -> Path:
+    """Replace a file or folder by a link to it outside of the data folder; gives where it is now."""
+    away = path.parents[2] / f"away_{path.name}"
+    path.rename(away)
+    path.symlink_to(away)
+    return away
+
+
+@pytest.mark.parametrize("name", ["BTMRI", "split_BTMRI.json", "groups.csv"])
+def test_what_a_data_set_consists_of_is_no_link_out_of_its_folder(split, name):
+    images = [item[0] for part in json.loads(split.read_text()).values() for item in part]
+    (split.parent / "groups.csv").write_text("path,group\n" + "".join(f"{image},{image}\n" for image in images))
+    moved_away(split.parent / name)
+    refused(split, f"but {name} is a link that leads out of it", "DATASET.LINKS anywhere")
+    assert len(with_links(split.parents[1]).test) == 8
+
+
+def test_a_draw_is_not_read_through_a_link_out_of_the_folder(split):
+    load(split.parents[1], shots=2)
+    moved_away(split.parent / "split_fewshot")
+    refused(split, "is a link that leads out of it", shots=2)
+    assert len(with_links(split.parents[1], shots=2).train_x) == 8
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "classes.csv", "classes.txt", "groups.csv", "prompts.json"])
+def test_what_describes_ones_own_images_is_no_link_out_of_the_folder(split, name):
+    """The lines of such a file would become names of classes, which stand in what is shared."""
+    root, found = split.parent / "BTMRI", load(split.parents[1])
+    items = [*found.train_x, *found.val, *found.test]
+    paths = [Path(item.impath).relative_to(root).as_posix() for item in items]
+    rows = [f"{path},{item.classname}" for path, item in zip(paths, items, strict=True)]
+    (root / "labels.csv").write_text("\n".join(["image,label", *rows]))
+    (root / "classes.csv").write_text("\n".join(["label,name", *(f"{one},{one}" for one in found.classnames)]))
+    (root / "classes.txt").write_text("\n".join(sorted(found.classnames)))
+    (root / "groups.csv").write_text("\n".join(["path,group", *(f"{path},{path}" for path in paths)]))
+    (root / "prompts.json").write_text("{}")
+    moved_away(root / name)
+    for cls in (TableDataset, FolderDataset)[: 1 if name == "labels.csv" else 2]:
+        with pytest.raises(UserError, match=rf"{name} is a link that leads out of it: .* DATASET\.LINKS anywhere"):
+            load(root, cls)
+        assert len(with_links(root, cls).classnames) == 4
+
+
 @pytest.mark.parametrize("kind", ["file", "chain", "folder"])
 def test_links_out_of_ones_own_folder_of_images(split, kind):
     root = split.parent / "BTMRI"
