@@ -46,6 +46,13 @@ def cfg() -> CfgNode:
         ("TUPLE", "[3, 4]", (3, 4)),
         ("NODE.DEEP", "2", 2.0),
         ("ANY", "3", 3),
+        ("ANY", "0,1,2", "0,1,2"),
+        ("ANY", "1_0", "1_0"),
+        ("ANY", "1e3", "1e3"),
+        ("ANY", "None", None),
+        ("ANY", "{[1]: 2}", "{[1]: 2}"),
+        ("WORD", "{[1]}", "{[1]}"),
+        ("WORD", "0x" + "f" * 6000, "0x" + "f" * 6000),
     ],
 )
 def test_a_value_becomes_what_its_default_is(cfg, key, word, value):
@@ -110,3 +117,13 @@ def test_a_file_of_another_kind_is_not_even_opened(cfg, tmp_path, name):
     with pytest.raises(UserError, match=r"ends in \.yaml or \.yml"):
         merge_file(cfg, path)
     assert not (tmp_path / "sentinel").exists()
+
+
+@pytest.mark.parametrize("text", ["N: 0x{}", "N: [0x{}]", "LIST: [0x{}]", "NODE: 0b{}", "? 0x{}\n: 1"])
+def test_a_number_without_end_is_a_sentence(cfg, tmp_path, text):
+    path = tmp_path / "a.yaml"
+    path.write_text(text.format("1" * 20_000))
+    with pytest.raises(UserError, match="a number of more than 1,000 digits"):
+        merge_file(cfg, path)
+    with pytest.raises(UserError, match="Expected a int"):
+        merge_pairs(cfg, ["N", "0x" + "f" * 6000])

@@ -16,6 +16,7 @@ from dassl.errors import UserError
 MB = 1024 * 1024
 LIMIT = 64 * MB
 YAML_LIMIT = MB // 4  # which takes PyYAML seconds
+DIGITS = 1000  # of a whole number in a yaml file; in hexadecimals, more could not be shown
 NODES = 100_000  # of a yaml file, each alias counted as what it stands for
 MARKS = (  # UTF-32 before UTF-16, whose mark begins like it
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -152,6 +153,8 @@ def read_yaml(path: str | Path, links: bool = True, limit: int = YAML_LIMIT) -> 
 def _count(node: yaml.Node, counted: dict[int, int]) -> int:
     """How many nodes the document has once every alias is written out."""
     if isinstance(node, yaml.ScalarNode):
+        if node.tag == "tag:yaml.org,2002:int" and len(node.value) > DIGITS:
+            raise ValueError(f"it has a number of more than {DIGITS:,} digits")
         return 1
     if id(node) not in counted:
         counted[id(node)] = NODES  # stands while its own parts are counted: a node within itself has no end

@@ -87,6 +87,8 @@ def _like(value: Any, default: Any, name: str, where: str) -> Any:
     if default is None and isinstance(found, tuple) and isinstance(value, str) and not value.lstrip().startswith("("):
         return value  # words with commas between them, such as names of columns
     kind = type(default)
+    if default is None and isinstance(value, str) and not isinstance(found, (str, type(None))) and str(found) != value:
+        return value  # "0,1" names two columns, and "1_0" is not 10
     if default is None or found is None or type(found) is kind:
         return found
     if isinstance(default, bool):
@@ -108,9 +110,11 @@ def _literal(value: Any) -> Any:
     if not isinstance(value, str) or len(value) > LONGEST:
         return value
     try:
-        return literal_eval(value)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        found = literal_eval(value)
+        repr(found)  # a ValueError where it has a number of thousands of digits, which could not be shown
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # a TypeError of "{[1]: 2}"
         return value
+    return found
 
 
 def _shown(value: Any) -> str:
