@@ -138,6 +138,12 @@ PREPROCESSING = {
 # Names that open_clip's configurations had before; some copies still have them.
 OLD_NAMES = {"proj": "hf_proj_type", "pooler_type": "hf_pooler_type", "hf_tokenizer_kwargs": "tokenizer_kwargs"}
 
+
+def of_text_tower(key: str) -> Kind:
+    """What a value of a text tower's config.json has to be; building layers without number would have no end."""
+    return LAYERS if key.endswith("_layers") else PLAIN
+
+
 TEXT_TOWERS = ("roberta", "xlm-roberta", "mt5", "bert", "m2m_100")  # of transformers', that open_clip builds
 # Keys of a text tower's config.json that its shape and its numbers follow from, for the towers that open_clip reads.
 TEXT_TOWER = _words(

@@ -14,7 +14,6 @@ from clip.known_keys import (
     ABOUT_FILES,
     MODEL,
     OLD_NAMES,
-    PLAIN,
     PREPROCESSING,
     SPECIAL_TOKENS,
     TEXT,
@@ -25,6 +24,7 @@ from clip.known_keys import (
     TOKENIZER_KWARGS,
     VISION,
     Kind,
+    of_text_tower,
 )
 from dassl.console import printable
 from dassl.errors import UserError
@@ -133,7 +133,7 @@ def _text_config(place: Folder, hf_name: str) -> dict:
             f"{_short(found)}: copy the text tower's config.json, or choose another model."
         )
     kept = _known(config, TEXT_TOWER, path)
-    _check(kept, dict.fromkeys(kept, PLAIN), path, "the configuration")
+    _check(kept, {key: of_text_tower(key) for key in kept}, path, "the configuration")
     _check_class(kept, path)
     return kept
 

@@ -12,10 +12,10 @@ import torch
 
 import train
 from clip import build_backbone
-from clip.files import WEIGHTS
+from clip.files import WEIGHTS, Folder
 from clip.hub import BIOMEDCLIP, standing_in
 from clip.known_keys import SPECIAL_TOKENS, TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
-from clip.received import VOCABULARIES
+from clip.received import VOCABULARIES, write_text_files
 from dassl.errors import UserError
 from report import diagnose
 from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
@@ -201,6 +201,13 @@ def test_special_tokens_do_not_name_a_vocabulary_elsewhere(tmp_path, capsys):
     found = build_backbone(f"local-dir:{folder}").words().values()
     assert "the" in found and "sentinel" not in found
     assert 'special_tokens_map.json, as it is not needed or not known here: "vocab_file"' in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("key", sorted(key for key in TEXT_TOWER if key.endswith("_layers")))
+def test_a_text_tower_of_layers_without_number_is_not_begun(key, tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "bert", key: 10**12}))
+    with pytest.raises(UserError, match=rf"the configuration\.{key} of .* a whole number of at most 500, but got"):
+        write_text_files(Folder(tmp_path), {"hf_model_name": "org/text"}, tmp_path)
 
 
 def test_what_the_libraries_are_given(hostile, monkeypatch):
