@@ -6,7 +6,7 @@ from pathlib import Path
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from dassl.images import SUFFIXES
-from datasets.entries import PARTS, Item, Split
+from datasets.entries import ABSOLUTE, PARTS, Item, Split
 from datasets.listing import Found, suffix_of
 from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
 
@@ -100,6 +100,10 @@ class FolderDataset(OwnImages):
             if "\\" in name:
                 raise UserError(
                     f"Expected class folders without a backslash in their names, but got {place}: rename it."
+                )
+            if ABSOLUTE.match(path):
+                raise UserError(
+                    f"Expected class folders that no system takes for a drive such as C:, but got {place}: rename it."
                 )
             if name in spelled:
                 raise UserError(

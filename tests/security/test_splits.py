@@ -304,7 +304,7 @@ def test_a_table_cannot_lead_elsewhere_either(split, file, value):
     assert f"{root / file}, line 3" in str(error.value) and "\x1b" not in str(error.value)
 
 
-@pytest.mark.parametrize("name", ["a\x1b[2J", "b\nc", "\u202eabc", "a\\b", "x" * 201])
+@pytest.mark.parametrize("name", ["a\x1b[2J", "b\nc", "\u202eabc", "a\\b", "T: tumour", "x" * 201])
 def test_class_folders_whose_names_are_no_names(split, name):
     (split.parent / "BTMRI" / "normal_brain").rename(split.parent / "BTMRI" / name)
     with pytest.raises(UserError) as error:
