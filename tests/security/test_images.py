@@ -13,7 +13,7 @@ from PIL import Image
 
 from clip.digests import Digests
 from dassl.errors import UserError
-from dassl.images import FILE_BYTES, PICTURE_BYTES, limits, read_image
+from dassl.images import FILE_BYTES, PICTURE_BYTES, limits, read_image, tiff
 from dassl.images.pillow import FORMATS
 from tests.toolbox.pictures import chunk
 
@@ -144,6 +144,21 @@ def test_a_jpeg_of_many_scans_is_named(tmp_path, more):
     else:
         with pytest.raises(UserError, match=r"bomb\.jpg is not \(it has more than 200 scans\)"):
             read_image(path)
+
+
+@pytest.mark.parametrize(("order", "big"), [("<", False), (">", False), ("<", True)])
+def test_a_tiff_of_pages_without_end_is_named(tmp_path, order, big, monkeypatch):
+    tifffile = pytest.importorskip("tifffile")
+    monkeypatch.setattr(tiff, "PAGES", 50)
+    path = tmp_path / "pages.tif"
+    for pages in (40, 51):
+        with tifffile.TiffWriter(path, byteorder=order, bigtiff=big) as file:
+            for _ in range(pages):
+                file.write(np.arange(256, dtype=np.uint8).reshape(16, 16), contiguous=False, metadata=None)
+        if pages == 40:
+            assert read_image(path).size == (16, 16)
+    with pytest.raises(UserError, match=r"pages\.tif is not \(it has more than 50 pages\)"):
+        read_image(path)
 
 
 def test_limits_are_those_of_the_documentation():

@@ -177,7 +177,7 @@ def inflated(file: BinaryIO) -> BinaryIO:
     """Return the file, or where it is deflated its content, no longer than a picture may be.
 
     Raises:
-        Unusable: it is longer, or its header is broken.
+        Unusable: it is longer, its header is broken, or it has items without end.
     """
     head = file.read(MAGIC_AT + META)
     file.seek(0)
@@ -185,6 +185,7 @@ def inflated(file: BinaryIO) -> BinaryIO:
     start = MAGIC_AT + 16 + length
     meta = head[:start] if (tag, kind) == (0x00000002, b"UL") and start <= len(head) else head[:4096]
     if DEFLATED not in meta:
+        _check_items(file)
         return file
     if len(meta) != start:
         raise Unusable(DAMAGED)
@@ -193,14 +194,17 @@ def inflated(file: BinaryIO) -> BinaryIO:
     content = inflate.decompress(file.read(PICTURE_BYTES), PICTURE_BYTES)
     if inflate.unconsumed_tail:
         raise Unusable(f"its content takes more than {PICTURE_BYTES // MB} MB")
-    return io.BytesIO(meta.replace(DEFLATED, PLAIN) + content)
+    whole = io.BytesIO(meta.replace(DEFLATED, PLAIN) + content)
+    _check_items(whole)
+    return whole
 
 
 def _check_items(file: BinaryIO) -> None:
     """Raise `Unusable` if a file has so many items that their parsing would take minutes, and all memory."""
-    if file.seek(0, io.SEEK_END) < 8 * ITEMS:  # an item takes 8 bytes
-        return
+    size = file.seek(0, io.SEEK_END)
     file.seek(0)
+    if size < 8 * ITEMS:  # an item takes 8 bytes
+        return
     found, end = [0, 0], b""
     while block := file.read(MB):
         for place, mark in enumerate(ITEM):
@@ -208,12 +212,12 @@ def _check_items(file: BinaryIO) -> None:
         if max(found) > ITEMS:
             raise Unusable(f"it has more than {ITEMS:,} items")
         end = block[-3:]  # a mark of which a part was read
+    file.seek(0)
 
 
 def _header(file: BinaryIO) -> Any:
     import pydicom
 
-    _check_items(file)
     file.seek(0)
     header = pydicom.dcmread(file, stop_before_pixels=True, specific_tags=HEADER)
     if "Rows" not in header or "Columns" not in header:

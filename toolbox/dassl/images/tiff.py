@@ -1,5 +1,6 @@
 """TIFF: Pillow decodes the kinds that it sees as they are, the package tifffile what else there is."""
 
+import struct
 import sys
 from typing import BinaryIO
 
@@ -13,6 +14,7 @@ from dassl.images.values import Deep, span_of
 
 MAGIC = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BITS, COMPRESSION, PHOTOMETRIC, ORIENTATION, PLANAR, EXTRA, FORMAT = 258, 259, 262, 274, 284, 338, 339
+PAGES = 10_000  # which Pillow takes seconds to count, and ten times as many many minutes
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, CMYK = 0, 1, 2, 5
 UNSIGNED, SIGNED, FLOAT, VOID = 1, 2, 3, 4
 UNSPECIFIED, ASSOCIATED, UNASSOCIATED = 0, 1, 2  # extra samples: not known, alpha whose colours are multiplied, alpha
@@ -26,6 +28,7 @@ def read(file: BinaryIO, reading: Reading) -> Found:
     Raises:
         Unusable: it is too large, damaged, or has channels that are neither grey, colours nor alpha.
     """
+    _check_pages(file)
     try:
         image = open_picture(file, ("TIFF",))
         frames = getattr(image, "n_frames", 1)
@@ -41,6 +44,27 @@ def read(file: BinaryIO, reading: Reading) -> Found:
     check_size(*image.size)
     picture = _by_pillow(image, file, frame)
     return Found(picture, frame, frames, turn_of(image)) if picture else _by_tifffile(file, reading)
+
+
+def _check_pages(file: BinaryIO) -> None:
+    """Raise `Unusable` if there are more pages than are counted; whatever else is wrong with them is found later."""
+    head = file.read(16)
+    order, large = "<" if head[:2] == b"II" else ">", 43 in head[2:4]
+    count, link, entry = (f"{order}Q", f"{order}Q", 20) if large else (f"{order}H", f"{order}I", 12)
+    seen: set[int] = set()
+    try:
+        (place,) = struct.unpack_from(link, head, 8 if large else 4)
+        while place and place not in seen and len(seen) <= PAGES:
+            seen.add(place)
+            file.seek(place)
+            (entries,) = struct.unpack(count, file.read(struct.calcsize(count)))
+            file.seek(entries * entry, 1)
+            (place,) = struct.unpack(link, file.read(struct.calcsize(link)))
+    except (struct.error, OSError, OverflowError, ValueError):
+        pass
+    file.seek(0)
+    if len(seen) > PAGES:
+        raise Unusable(f"it has more than {PAGES:,} pages")
 
 
 def _by_pillow(image: Image.Image, file: BinaryIO, frame: int) -> Image.Image | Deep | None:
