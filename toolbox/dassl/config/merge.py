@@ -84,8 +84,6 @@ def _like(value: Any, default: Any, name: str, where: str) -> Any:
         if isinstance(value, (str, bool, int, float)):
             return str(value)
     found = _literal(value)
-    if default is None and isinstance(found, tuple) and isinstance(value, str) and not value.lstrip().startswith("("):
-        return value  # words with commas between them, such as names of columns
     kind = type(default)
     if default is None and isinstance(value, str) and not isinstance(found, (str, type(None))) and str(found) != value:
         return value  # "0,1" names two columns, and "1_0" is not 10
