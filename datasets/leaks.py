@@ -68,6 +68,31 @@ def copies(
     return findings
 
 
+def copies_in_other_files(
+    parts: Mapping[str, Sequence[Datum]], contents: Mapping[str, bytes], pictures: Mapping[str, bytes]
+) -> list[str]:
+    """Sentences of `copies` about images that are the same pixel for pixel in files that differ.
+
+    Args:
+        parts: the images for "train", "val" and "test".
+        contents: digest of each file, by path.
+        pictures: digest of the picture in each file, by path.
+    """
+    seen: set[tuple[str, int, bytes]] = set()
+    kept: dict[str, list[Datum]] = {part: [] for part in parts}
+    for part, items in parts.items():
+        for item in items or ():  # of files with the same bytes, of which `copies` tells, one is looked at
+            key = (part, item.label, contents[item.impath])
+            if key not in seen:
+                seen.add(key)
+                kept[part].append(item)
+    files: dict[bytes, set[bytes]] = {}
+    for path, picture in pictures.items():
+        files.setdefault(picture, set()).add(contents[path])
+    several = {part: [item for item in items if len(files[pictures[item.impath]]) > 1] for part, items in kept.items()}
+    return copies(several, lambda paths: [pictures[path] for path in paths], "pixel for pixel")
+
+
 def _of_two_labels(found: Sequence[tuple[str, Datum]]) -> tuple[Datum, Datum]:
     first = found[0][1]
     return first, next(item for _, item in found if item.label != first.label)

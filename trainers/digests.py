@@ -11,7 +11,9 @@ from yacs.config import CfgNode
 
 from clip.build import files_of
 from clip.digests import Digests
+from clip.pixel_digests import PixelDigests
 from clip.pixels import FILE_BYTES
+from dassl.images import reading_of
 from datasets import leaks
 from datasets.prompts import load_prompts
 from datasets.settings import settings_of
@@ -56,7 +58,7 @@ def of_data(cfg: CfgNode, dataset) -> dict[str, str | None]:
 
 
 def tell_copies(cfg: CfgNode, dataset) -> None:
-    """Say which images are there more than once, by their bytes, among those that a run trains and is tested on.
+    """Say which images are there more than once, byte for byte or pixel for pixel, among those of a run.
 
     Raises:
         UserError: some are, and DATASET.LEAKS is "error".
@@ -64,7 +66,14 @@ def tell_copies(cfg: CfgNode, dataset) -> None:
     parts = {"train": dataset.train_x, "val": dataset.val or []}
     if cfg.TEST.SPLIT != "val":  # where settings are chosen on validation images, no test image is read
         parts["test"] = dataset.test
-    leaks.tell(leaks.copies(parts, Digests(cfg.FEATURES.ROOT or None).of_all), settings_of(cfg).LEAKS)
+    root, paths = (
+        cfg.FEATURES.ROOT or None,
+        list(dict.fromkeys(i.impath for some in parts.values() for i in some or ())),
+    )
+    contents = dict(zip(paths, Digests(root).of_all(paths), strict=True))
+    pictures = dict(zip(paths, PixelDigests(root, reading_of(cfg)).of_all(paths), strict=True))
+    findings = leaks.copies(parts, lambda some: [contents[path] for path in some])
+    leaks.tell(findings + leaks.copies_in_other_files(parts, contents, pictures), settings_of(cfg).LEAKS)
 
 
 def of_sentences(cfg: CfgNode, dataset, count: int) -> str | None:

@@ -86,7 +86,8 @@ def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
         print(f"ERROR: and {len(bad) - SHOWN} more images that cannot be read")
     good = {part: [item for item in some if not found[item.impath].problem] for part, some in parts.items()}
     findings = leaks.copies(good, lambda paths: [found[path].content for path in paths])
-    findings += _of_pixels(good, found)
+    contents = {path: picture.content for path, picture in found.items()}
+    findings += leaks.copies_in_other_files(good, contents, {path: picture.pixels for path, picture in found.items()})
     leaks.tell(findings, cfg.DATASET.LEAKS)
     if not findings:
         print("No image is there twice, byte for byte or pixel for pixel")
@@ -98,25 +99,6 @@ def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
             mine = [item for item in files.values() if item.classname == name]
             print(f"Contact sheet: {pictures.write_sheet(mine, sheets, place, name, reading)}")
     return len(bad)
-
-
-def _of_pixels(parts: dict[str, list], found: dict[str, pictures.Picture]) -> list[str]:
-    """Findings of images with the same pixels in files that differ: one file for each content is looked at."""
-    seen: set[tuple[str, int, bytes]] = set()
-    kept: dict[str, list] = {part: [] for part in parts}
-    for part, items in parts.items():
-        for item in items:
-            key = (part, item.label, found[item.impath].content)
-            if key not in seen:
-                seen.add(key)
-                kept[part].append(item)
-    same_bytes: dict[bytes, set[bytes]] = {}
-    for picture in found.values():
-        same_bytes.setdefault(picture.pixels, set()).add(picture.content)
-    several = {
-        part: [item for item in items if len(same_bytes[found[item.impath].pixels]) > 1] for part, items in kept.items()
-    }
-    return leaks.copies(several, lambda paths: [found[path].pixels for path in paths], "pixel for pixel")
 
 
 def _kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
