@@ -169,8 +169,8 @@ def refuse_segmentation(folder: Path) -> None:
 
 
 def given_table(folder: Path) -> list[Path]:
-    """The tables in a folder that could name the classes of its images."""
-    names = sorted(os.listdir(folder))  # noqa: PTH208 - names only
+    """The tables in a folder that could name the classes of its images; none where there is no folder."""
+    names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names only
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv")) and not name.startswith(".")]
     usual = [name for name in tables if name.lower() in ("labels.csv", "labels.tsv")]
     return [folder / name for name in usual or tables if name not in ("groups.csv", "classes.csv")]

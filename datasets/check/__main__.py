@@ -54,7 +54,7 @@ def configuration(args: argparse.Namespace) -> CfgNode:
     """
     names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
     folder = Path(args.data).expanduser()
-    tables = given_table(folder) if folder.is_dir() else []
+    tables = given_table(folder)
     name = args.dataset or ("table" if tables else "folder")
     if name not in names:
         raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
