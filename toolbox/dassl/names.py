@@ -20,7 +20,7 @@ def file_name(text: str) -> str:
     lead upwards loses its first dots; a long one is cut, and ends in a digest of the whole.
 
     >>> file_name("hf-hub:org/model"), file_name("../../etc")
-    ('hf-hub-org-model', '--..-etc')
+    ('hf-hub-org-model', '---..-etc')
     """
     name = re.sub(r"[^\w.-]", "-", unicodedata.normalize("NFC", text))
     dots = len(name) - len(name.lstrip("."))
