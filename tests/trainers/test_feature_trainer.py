@@ -11,12 +11,11 @@ from torch.nn.functional import cross_entropy
 
 from dassl.errors import DivergedError, UserError
 from datasets.base import PHANTOM_NOTICE
-from tests.runs import learned, record
-from trainers import feature_trainer
-from trainers.checkpoints import digest, epochs, newest
-from trainers.digests import of_training
-from trainers.feature_trainer import FeatureTrainer
-from trainers.results import config_digest
+from tests.run_folders import learned, record
+from trainers.base import feature_trainer
+from trainers.base.checkpoints import digest, epochs, newest
+from trainers.base.digests import config_digest, of_training
+from trainers.base.feature_trainer import FeatureTrainer
 
 BATCHES = ("DATALOADER.TRAIN_X.BATCH_SIZE", 4)  # two an epoch
 
@@ -101,9 +100,9 @@ def test_the_loader_gives_the_support_set_in_batches(build):
     assert (loader.batch_size, loader.seed, len(loader)) == (4, 5, 2)
     assert loader.labels.tolist() == [item.label for item in trainer.train_items]
     for batch in loader:
-        assert torch.equal(batch["img"], trainer.train_features(0)[batch["index"]])
+        assert torch.equal(batch["features"], trainer.train_features(0)[batch["index"]])
     features, labels = trainer.parse_batch_train(batch)
-    assert features is batch["img"] and labels is batch["label"]
+    assert features is batch["features"] and labels is batch["label"]
 
 
 def test_construction_tells_backbone_classes_and_parameters(build, capsys):
@@ -266,7 +265,7 @@ def test_a_step_is_one_of_plain_sgd(build):
     trainer.num_batches = 1
     batch = next(iter(trainer.train_loader_x))
     start = ctx(trainer)
-    logits = trainer.logits(batch["img"])
+    logits = trainer.logits(batch["features"])
     loss = cross_entropy(logits, batch["label"])
     (grad,) = torch.autograd.grad(loss, trainer.prompt_learner.ctx)
     trainer.prompt_learner.ctx.grad = torch.ones_like(grad)  # left from the step before

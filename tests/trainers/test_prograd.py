@@ -62,7 +62,7 @@ def moved(build, *opts, seed: int = 1, **kwargs):
 
 def gradients(trainer, batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Of the cross-entropy and of the divergence, by the context."""
-    features, labels, ctx = batch["img"], batch["label"], trainer.prompt_learner.ctx
+    features, labels, ctx = batch["features"], batch["label"], trainer.prompt_learner.ctx
     scale, names = trainer.backbone.logit_scale, trainer.dm.dataset.classnames
     zero_shot = scale * features @ trainer.backbone.encode_text([f"a photo of a {name}." for name in names]).T
     logits = scale * features @ trainer.prompt_features().T
