@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dassl.console import printable
 from dassl.errors import UserError
 from runs.methods import trainer_name
 
@@ -95,7 +96,7 @@ def pairs(options: Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[str, Any], 
     if all(isinstance(each, tuple) and len(each) == 2 for each in found):
         return tuple(found)
     if len(found) % 2:
-        raise UserError(f"Expected KEY VALUE pairs as settings, but got {' '.join(map(str, found))}.")
+        raise UserError(f"Expected a value after each key in the settings, but {printable(str(found[-1]))} has none.")
     return tuple(zip(found[::2], found[1::2], strict=True))
 
 

@@ -104,14 +104,15 @@ def build(flags):
     def make(trainer: str, *opts, **kwargs):
         from dassl.engine import build_trainer
         from dassl.utils import set_random_seed
-        from runs.config import configure
+        from runs.run import Run
 
         spec = train.parse(flags(trainer, *opts, **kwargs))
-        cfg = configure(spec, *spec.seeds)
-        set_random_seed(cfg.SEED)
-        trainer_object = build_trainer(cfg)
-        trainer_object.epoch = 0
-        trainer_object.seed_epoch()
-        return trainer_object
+        run = Run(spec, *spec.seeds)
+        set_random_seed(run.cfg.SEED)
+        run.trainer = build_trainer(run.cfg)
+        run.trainer.on_test = run.write
+        run.trainer.epoch = 0
+        run.trainer.seed_epoch()
+        return run.trainer
 
     return make

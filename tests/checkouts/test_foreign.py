@@ -13,8 +13,8 @@ import train
 from datasets import phantoms
 from datasets.phantoms.folder import Counts
 from runs.config import configure
+from tests.checkouts import small_checkout
 from tests.run_folders import learned, record
-from tests.trainers import small_checkout
 
 TINY = "Tiny_PhantomCLIP"
 

@@ -62,7 +62,7 @@ def test_a_job_of_the_grid(data_root, tmp_path):
 def test_a_setting_that_is_tuned_scores_what_it_scores_on_the_cpu(flags, whole):
     scores, weights = [], set()
     for device in (CPU, GPU):
-        args = train.parse(flags("vMFCoOp", "OPTIM.MAX_EPOCH", 1, *device, more=("--seed", 101, 102)))
+        spec = train.parse(flags("vMFCoOp", "OPTIM.MAX_EPOCH", 1, *device, more=("--seed", 101, 102)))
         with pretended_gpu():
             cfgs = [configure(spec, seed) for seed in spec.seeds]
             scores.append(objective.evaluate(cfgs, whole))

@@ -54,8 +54,8 @@ def test_a_bug_in_a_step_of_several_seeds_is_in_every_log(flags, tmp_path, capsy
 @pytest.mark.parametrize(
     ("line", "missing"),
     [
-        ([], "no --trainer, no --dataset, no --backbone, no --root"),
-        (["--trainer", "CoOp", "--dataset", "btmri", "--root", "data"], "no --backbone"),
+        ([], "no --trainer, no --dataset, no --root"),
+        (["--trainer", "CoOp", "--root", "data", "--backbone", "CLIP"], "no --dataset"),
         (["--trainer", "coop", "--dataset", "btmri", "--backbone", "PhantomCLIP", "--shots", "4"], "no --root"),
     ],
 )

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, dropout
 import train
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
-from runs.methods import ALL, CLOSED, METHODS, read_methods
+from runs.methods import ALL, METHODS, read_methods
 from tests.run_folders import learned, run_folder
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.prompt_trainer import PromptTrainer
@@ -83,7 +83,7 @@ def test_the_catalogue_says_what_the_classes_say():
         cls = ours[method.trainer]
         assert method.short == vars(cls).get("short", method.trainer.lower())
         assert method.seedless == vars(cls).get("seedless", False)
-        assert method.novel == (CLOSED not in [base.__name__ for base in cls.__mro__])
+        assert method.closed_set == cls.closed_set
     assert {method.short for method in ALL if method.seedless} == {"zeroshot", "ensemble"}
 
 
@@ -94,8 +94,9 @@ class B(A):
     short, seedless = "no", 1
     seedless = True
 
-class A(ClosedSet):
-    short = "a"
+class A(Base):
+    short, closed_set = "a", False
+    closed_set = True
 
 @TRAINER_REGISTRY.register(force=True)
 class CoOp(Base):
@@ -105,7 +106,7 @@ class CoOp(Base):
 
 def test_what_is_registered_is_found_and_nothing_else(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE)
-    assert read_methods(tmp_path) == [("CoOp", "c", False, True), ("B", "b", True, False)]
+    assert read_methods(tmp_path) == [("B", "b", True, True), ("CoOp", "c", False, False)]
 
 
 def test_two_methods_of_one_short_name_are_told(tmp_path):

@@ -13,10 +13,11 @@ import torch
 from clip.digests import Digests
 from dassl.evaluation import metrics
 from dassl.evaluation import metrics as of_the_toolbox
-from runs.results import versions, write_results
+from runs import results
+from runs.results import versions
 from tests.run_folders import record
-from trainers import results
 from trainers.base.digests import config_digest, method_settings, of_images
+from trainers.base.results import Results, device_facts, evaluate
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -143,7 +144,7 @@ def written(build, scores, extra=None, **changes) -> tuple[SimpleNamespace, dict
         setattr(trainer, name, value)
     items = trainer.dm.dataset.test[: len(scores)]
     labels = torch.tensor([item.label for item in items])
-    write_results(trainer, items, scores, labels, extra or {})
+    trainer.on_test(evaluate(trainer.dm.dataset, items, scores, labels, extra or {}))
     return trainer, record(Path(trainer.output_dir))
 
 
@@ -155,7 +156,10 @@ def test_the_record_says_what_was_run_and_what_came_out(build, capsys, tiny):
     cfg, labels = trainer.cfg, torch.tensor([item.label for item in trainer.dm.dataset.test[:6]])
     assert labels.tolist() == [0, 0, 0, 0, 0, 1]
     expected = {
+        "key": "btmri",
         "dataset": "BTMRI",
+        "setting": "few_shot",
+        "method": dict(cfg.TRAINER.COOP),
         "phantom": False,
         "trainer": "CoOp",
         "backbone": "PhantomCLIP",
@@ -209,7 +213,7 @@ def test_scores_and_images_must_be_as_many(build):
     trainer = build("CoOp")
     Path(trainer.output_dir).mkdir(parents=True)
     with pytest.raises(ValueError, match="zip"):
-        write_results(trainer, trainer.dm.dataset.test[:2], SCORES[:3], torch.tensor([0, 0, 0]), {})
+        trainer.on_test(Results(trainer.dm.dataset.test[:2], ["a"] * 4, SCORES[:3], torch.tensor([0, 0, 0]), {}))
 
 
 def test_the_record_is_written_last_and_nothing_half_written_is_left(build, monkeypatch):
@@ -248,11 +252,9 @@ def test_the_record_names_the_device(build, monkeypatch):
     assert found["loaded"] is False
     assert found["hashes"]["settings"] == config_digest(trainer.cfg, without=("SEED",))
     monkeypatch.setattr("torch.version.cuda", "13.0")
-    monkeypatch.setattr(results, "device_name", lambda device: f"a {device.type}")
-    gpu = SimpleNamespace(device=torch.device("cuda"), backbone=SimpleNamespace(precision="tf32"))
-    assert results.device_record(gpu) == {"name": "a cuda", "precision": "tf32", "cuda": "13.0"}
-    gpu.device = torch.device("cpu")
-    assert results.device_record(gpu)["cuda"] is None
+    monkeypatch.setattr("trainers.base.results.device_name", lambda device: f"a {device.type}")
+    assert device_facts(torch.device("cuda"), "tf32") == {"name": "a cuda", "precision": "tf32", "cuda": "13.0"}
+    assert device_facts(torch.device("cpu"), None)["cuda"] is None
 
 
 def test_images_of_one_class_have_no_auroc_in_log_and_record(build, capsys):

@@ -12,6 +12,8 @@ import torch
 from filelock import FileLock
 
 import train
+from runs.config import CONFIGS, config_files
+from runs.spec import RunSpec
 from tests.run_folders import alike, learned, probabilities, record, run_folder
 from trainers.base.checkpoints import epochs
 
@@ -200,20 +202,27 @@ def test_views_of_the_support_set(build):
 
 
 def test_batches_follow_from_seed_and_epoch_alone(build):
-    loader = build("CoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", 3).train_loader_x
-    loader.epoch = 2
-    once, again = ([b["index"].tolist() for b in loader] for _ in range(2))
-    assert once == again and len(once) == len(loader) == 2  # 8 images: the last two do not fill a batch
+    trainer = build("CoOp", "DATALOADER.TRAIN_X.BATCH_SIZE", 3)
+
+    def batches(epoch: int) -> list[list[int]]:
+        trainer.epoch = epoch
+        trainer.seed_epoch()
+        trainer.before_epoch()
+        return [batch["index"].tolist() for batch in trainer.train_loader_x]
+
+    once = batches(2)
+    assert batches(1) != once == batches(2)
+    assert len(once) == len(trainer.train_loader_x) == 2  # 8 images: the last two do not fill a batch
     assert sorted(i for batch in once for i in batch) != once
-    loader.epoch = 1
-    assert [b["index"].tolist() for b in loader] != once
+    # the order of epoch 2 under seed 1, as all versions have had it
+    generator = torch.Generator().manual_seed(1_000_003 + 2)
+    assert once == torch.randperm(8, generator=generator)[:6].view(2, 3).tolist()
 
 
 def test_config_files_merge_from_the_general_to_the_particular():
-    args = train.parser().parse_args(["--trainer", "BiomedCoOp", "--dataset", "btmri", "--shots", "16"])
-    names = [str(p.relative_to(CONFIGS)) for p in config_files(args)]
+    names = [str(p.relative_to(CONFIGS)) for p in config_files(RunSpec("BiomedCoOp", "btmri", 16))]
     trainer = "trainers/BiomedCoOp/few_shot"
-    assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml"]
+    assert names == ["common.yaml", f"{trainer}.yaml", "datasets/btmri.yaml", f"{trainer}/btmri.yaml", "shots/16.yaml"]
 
 
 @pytest.mark.parametrize("trainer", ["vMFCoOp", "BiomedCoOp", "ZeroshotCLIP"])
@@ -260,6 +269,6 @@ def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, 
 
 
 def test_settings_may_follow_the_seeds():
-    args = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
-    assert args.seed == [1, 2] and args.opts == ["OPTIM.LR", "0.1"]
-    assert train.parse(["--trainer", "CoOp"]).seed == [-1]
+    spec = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
+    assert spec.seeds == (1, 2) and spec.options == (("OPTIM.LR", "0.1"),)
+    assert train.parse(["--trainer", "CoOp"]).seeds == ()

@@ -196,17 +196,17 @@ def test_figures_on_novel_classes_belong_to_what_was_learned_on_the_base_classes
 def test_the_grid_does_not_count_results_of_other_images(copy, flags, tmp_path, capsys):
     from grid.__main__ import parse
     from grid.plan import plan
-    from grid.worker import perform
+    from grid.worker import work
 
     root = copy("first")
     assert train.main(flags("ZeroshotCLIP", *NO_EPOCHS, root=root)) == 0
     line = ["--methods", "zeroshot", "--datasets", "btmri", "--shots", "2", "--root", str(root), "--devices", "cpu"]
     line += ["--backbone", "PhantomCLIP", "--output", str(tmp_path), "DATALOADER.NUM_WORKERS", "0"]
-    assert plan(parse(line)) == ([], 1)
+    assert plan(parse(line)[0]) == ([], 1)
     redraw(image(root, "test"))
-    (job,), finished = plan(parse(line))
+    (job,), finished = plan(parse(line)[0])
     assert finished == 0
-    (outcome,) = perform(job)
+    (outcome,) = work(job)
     assert outcome.state == "failed" and "other test images" in outcome.reason
 
 

@@ -5,6 +5,7 @@ from functools import lru_cache
 from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
+from clip.pixels import Reading
 from clip.revisions import note_revision
 from dassl.images import reading_of
 from dassl.utils import choose_device
@@ -25,7 +26,7 @@ def shared_backbone(cfg: CfgNode) -> tuple[Backbone, FeatureStore]:
 
 @lru_cache(maxsize=1)
 def load_backbone(
-    name: str, device: str, precision: str, root: str, workers: int, reading
+    name: str, device: str, precision: str, root: str, workers: int, reading: Reading
 ) -> tuple[Backbone, FeatureStore]:
     """Return a backbone and its store; the last ones are kept."""
     backbone = build_backbone(name, device, precision)
