@@ -5,8 +5,6 @@ import itertools
 import re
 from collections.abc import Sequence
 
-from dassl.errors import UserError
-
 KEY = re.compile(r"USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
@@ -15,15 +13,9 @@ def split_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
     >>> split_options(["--shots", "4", "OPTIM.LR", "0.1"])
     (['--shots', '4'], ['OPTIM.LR', '0.1'])
-
-    Raises:
-        UserError: a key has no value.
     """
     flags = list(itertools.takewhile(lambda word: not KEY.fullmatch(word), argv))
-    options = list(argv[len(flags) :])
-    if len(options) % 2:
-        raise UserError(f"Expected KEY VALUE pairs at the end, but got {' '.join(options)}.")
-    return flags, options
+    return flags, list(argv[len(flags) :])
 
 
 def positive(word: str) -> int:
