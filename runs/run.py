@@ -19,6 +19,7 @@ from dassl.writing import atomic_write
 from runs import lockstep
 from runs.config import checkout_of, configure, defaults
 from runs.finished import DataOf, check_learned, finished, model_dir
+from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
 from runs.spec import RunSpec
@@ -190,7 +191,11 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
             _work(spec, [one])
             del one.trainer  # its towers are not shared
         return
-    _each(runs, Run.build)
+    _label(runs)
+    for one in runs:
+        with one.logged():
+            one.build()
+            _show(one, runs)
     runs = [one for one in runs if not one.failed]
     if spec.no_train:
         return
@@ -200,6 +205,20 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
         _each(runs, lambda one: one.trainer.train())
     elif runs:
         lockstep.train(runs)
+
+
+def _label(runs: Sequence[Run]) -> None:
+    """Where several runs share the console, begin their lines with their seeds, and show the beginning of one alone."""
+    for one in runs if len(runs) > 1 else ():
+        one.log.console = Labelled(one.log.console, f"seed {one.seed} | ")
+        one.log.console.silent = one is not runs[0]
+
+
+def _show(one: Run, runs: Sequence[Run]) -> None:
+    """Show again what a run prints, which is built."""
+    if one is not runs[0]:
+        one.log.console.silent = False
+        print(f"Built as seed {runs[0].seed}, but for what follows from the seed: {one.folder / 'log.txt'}")
 
 
 def _each(runs: Sequence[Run], do: Callable[[Run], None]) -> None:
