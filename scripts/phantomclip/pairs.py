@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dassl.writing import atomic_write
-from datasets.phantoms import PHANTOMS, VERSION, caption, sample
+from datasets.phantoms import PHANTOMS, VERSION, sample, write_caption
 from datasets.phantoms.canvas import SIZE
 
 # The data sets use seeds that begin with 0, 1 and 2 (train, val, test).
@@ -45,7 +45,7 @@ class Pairs:
         """One caption per picture, other words in every epoch; it names the class with probability `name_rate`."""
         rng = np.random.Generator(np.random.PCG64([SEED, 1, epoch]))
         return [
-            caption(rng, PHANTOMS[key], attributes, classname, name_rate)
+            write_caption(rng, PHANTOMS[key], attributes, classname, name_rate)
             for (key, classname, _), attributes in zip(self.cases, self.attributes, strict=True)
         ]
 

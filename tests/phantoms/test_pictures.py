@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from datasets.catalogue import by_key
-from datasets.phantoms import PHANTOMS, VERSION, find, sample
+from datasets.phantoms import PHANTOMS, VERSION, find_phantom, sample
 from datasets.phantoms.canvas import SIZE, blob, dots, noise, paint, spread, stroke
-from datasets.phantoms.sheet import LABEL, contact_sheet
+from datasets.phantoms.sheet import LABEL, draw_sheet
 
 CASES = [(key, name) for key, phantom in PHANTOMS.items() for name in phantom.classes]
 
@@ -72,7 +72,7 @@ def test_every_attribute_has_several_phrases_and_every_phrase_an_attribute(key):
 def test_any_two_classes_differ_in_how_often_they_show_some_attribute(key):
     phantom = PHANTOMS[key]
     generator = rng()
-    draws = {c: [phantom.attributes(generator, c) for _ in range(200)] for c in phantom.classes}
+    draws = {c: [phantom.draw_attributes(generator, c) for _ in range(200)] for c in phantom.classes}
     assert all(attributes for cases in draws.values() for attributes in cases), "a case without attributes"
     rates = {
         c: np.array([np.mean([a in case for case in cases]) for a in phantom.phrases]) for c, cases in draws.items()
@@ -112,9 +112,9 @@ def test_golden_pictures_belong_to_this_version():
 
 
 def test_unknown_phantom_is_answered_with_those_that_exist():
-    assert find("covid") is find("COVID_19") is PHANTOMS["covid"]
-    with pytest.raises(ValueError, match=r"MARS.*BTMRI, BUSI, CHMNIST, .*, RETINA"):
-        find("MARS")
+    assert find_phantom("covid") is find_phantom("COVID_19") is PHANTOMS["covid"]
+    with pytest.raises(ValueError, match=r"BTMRI, BUSI, CHMNIST, .*, RETINA.*'MARS'"):
+        find_phantom("MARS")
 
 
 def test_canvas_shapes_have_the_geometry_they_are_asked_for():
@@ -133,5 +133,5 @@ def test_canvas_shapes_have_the_geometry_they_are_asked_for():
 
 
 def test_contact_sheet_has_a_row_per_class():
-    sheet = contact_sheet(PHANTOMS["btmri"], columns=2)
+    sheet = draw_sheet(PHANTOMS["btmri"], columns=2)
     assert sheet.size == (LABEL + 4 * SIZE, 4 * SIZE)
