@@ -1,14 +1,11 @@
-"""Phantom classes and the pictures drawn of them."""
+"""The pictures of the phantoms."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import numpy as np
 import pytest
 
-from datasets.catalogue import by_key
-from datasets.phantoms import PHANTOMS, VERSION, find_phantom, sample
+from datasets.phantoms import PHANTOMS, VERSION, sample
 from datasets.phantoms.canvas import SIZE, blob, dots, noise, paint, spread, stroke
 from datasets.phantoms.sheet import LABEL, draw_sheet
 
@@ -41,47 +38,6 @@ def rng(seed: int = 0) -> np.random.Generator:
     return np.random.default_rng(seed)
 
 
-def test_there_is_a_phantom_of_every_data_set_with_its_classes_in_label_order():
-    assert {key: list(phantom.classes) for key, phantom in PHANTOMS.items()} == {
-        key: list(cls.classes) for key, cls in by_key().items()
-    }
-    assert {key: phantom.name for key, phantom in PHANTOMS.items()} == {
-        key: cls.dataset_dir for key, cls in by_key().items()
-    }
-
-
-@pytest.mark.parametrize("key", PHANTOMS)
-def test_every_attribute_has_several_phrases_and_every_phrase_an_attribute(key):
-    phantom = PHANTOMS[key]
-    used = set()
-    for factors in phantom.classes.values():
-        for factor, law in factors.items():
-            if isinstance(law, Mapping):
-                assert sum(law.values()) == pytest.approx(1)
-                used |= set(law) - {""}
-            else:
-                assert 0 < law < 1
-                used.add(factor)
-    assert used == set(phantom.phrases)
-    for attribute, phrases in phantom.phrases.items():
-        assert len(set(phrases)) == len(phrases) >= 3, attribute
-    assert len(phantom.modality) >= 3
-
-
-@pytest.mark.parametrize("key", PHANTOMS)
-def test_any_two_classes_differ_in_how_often_they_show_some_attribute(key):
-    phantom = PHANTOMS[key]
-    generator = rng()
-    draws = {c: [phantom.draw_attributes(generator, c) for _ in range(200)] for c in phantom.classes}
-    assert all(attributes for cases in draws.values() for attributes in cases), "a case without attributes"
-    rates = {
-        c: np.array([np.mean([a in case for case in cases]) for a in phantom.phrases]) for c, cases in draws.items()
-    }
-    for first in phantom.classes:
-        for second in phantom.classes:
-            assert first == second or np.abs(rates[first] - rates[second]).max() > 0.35, (first, second)
-
-
 @pytest.mark.parametrize(("key", "classname"), CASES)
 def test_pictures_are_reproducible_and_fill_the_range(key, classname):
     picture, attributes = sample(key, classname, (7, 1))
@@ -109,12 +65,6 @@ def test_golden_pictures_belong_to_this_version():
         assert drawn == attributes
         assert picture.mean() == pytest.approx(mean, abs=0.05), "pictures changed: count VERSION up in registry.py"
     assert {key for key, _ in GOLDEN} == set(PHANTOMS)
-
-
-def test_unknown_phantom_is_answered_with_those_that_exist():
-    assert find_phantom("covid") is find_phantom("COVID_19") is PHANTOMS["covid"]
-    with pytest.raises(ValueError, match=r"BTMRI, BUSI, CHMNIST, .*, RETINA.*'MARS'"):
-        find_phantom("MARS")
 
 
 def test_canvas_shapes_have_the_geometry_they_are_asked_for():
