@@ -10,7 +10,7 @@ from .head import PROPORTIONS, Head, draw_head
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a head with these attributes."""
+    """Draw a grey picture [64, 64] of a head with these attributes."""
     plane = next(plane for plane in PROPORTIONS if plane in attributes)
     side = int(rng.choice((-1, 1)))
     push = -side * rng.uniform(0.1, 0.18) if "shift" in attributes else rng.uniform(-0.02, 0.02)
@@ -19,12 +19,12 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         spots = dots(rng, scatter(rng, head.white, int(rng.integers(4, 9))), 0.04)
         head.image = paint(head.image, spots * 0.8, rng.uniform(0.75, 0.95))
     if "no_mass" not in attributes:
-        head.image = _mass(rng, attributes, head, _site(rng, attributes, head, side))
+        head.image = _add_mass(rng, attributes, head, _place_mass(rng, attributes, head, side))
     return head.image
 
 
-def _site(rng: Generator, attributes: frozenset[str], head: Head, side: int) -> tuple[float, float, float]:
-    """Where the mass is, and its radius."""
+def _place_mass(rng: Generator, attributes: frozenset[str], head: Head, side: int) -> tuple[float, float, float]:
+    """Draw the place of the mass: x, y and radius."""
     (cx, cy), (rx, ry) = head.centre, head.axes
     low, high = (0.16, 0.22) if "small" in attributes else (0.34, 0.44) if "large" in attributes else (0.22, 0.32)
     radius, above = rng.uniform(low, high), 0.35 if head.plane == "axial" else 0.05
@@ -37,13 +37,13 @@ def _site(rng: Generator, attributes: frozenset[str], head: Head, side: int) -> 
     return cx + side * rng.uniform(0.23, 0.5) * rx, cy + rng.uniform(-0.55, above) * ry, radius
 
 
-def _mass(
+def _add_mass(
     rng: Generator,
     attributes: frozenset[str],
     head: Head,
     site: tuple[float, float, float],
 ) -> np.ndarray:
-    """Oedema, then the mass with its signal pattern, then the dural tail."""
+    """Return the picture with the oedema, the mass and the dural tail."""
     x, y, radius = site
     image, brain = head.image, head.brain
     if "oedema" in attributes:

@@ -1,4 +1,4 @@
-"""Breast ultrasound: skin, fat, gland and muscle in layers, with or without a mass and what it does to the sound."""
+"""Breast ultrasound: skin, fat, gland and muscle in layers, with or without a mass and its effect on the sound."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STRETCH = {"wide": (1.5, 1.9), "round": (0.95, 1.05), "tall": (0.52, 0.66)}  # w
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a breast with these attributes."""
+    """Draw a grey picture [64, 64] of a breast with these attributes."""
     x, y = rng.uniform(-0.35, 0.35), rng.uniform(-0.2, 0.15)
     radius = rng.uniform(0.32, 0.46)
     stretch = rng.uniform(*next((STRETCH[axis] for axis in STRETCH if axis in attributes), (0.7, 1.6)))
@@ -20,7 +20,7 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     fatty, layered, ligaments, ducts = (name in attributes for name in ("fatty", "layers", "ligaments", "ducts"))
     image = draw_breast(rng, fatty, layered, ligaments, ducts, (x, y) if "distortion" in attributes else None)
     if "no_mass" not in attributes:
-        image = _mass(rng, attributes, image, (x, y, rx, ry))
+        image = _add_mass(rng, attributes, image, (x, y, rx, ry))
     if "shadowing" in attributes or "enhancement" in attributes:
         wide = rx * rng.uniform(0.7, 0.9) + 0.08 * (Y - y).clip(0)
         below = np.exp(-(((X - x) / wide) ** 4)) * sigmoid((Y - y - ry * 0.85) / 0.05)
@@ -34,10 +34,10 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return image
 
 
-def _mass(
+def _add_mass(
     rng: Generator, attributes: frozenset[str], image: np.ndarray, site: tuple[float, float, float, float]
 ) -> np.ndarray:
-    """A mass with its margin, its rim and its echoes."""
+    """Add a mass with its margin, its rim and its echoes; `site` is x, y and half axes."""
     x, y, rx, ry = site
     spiked = "spiculated" in attributes
     warp, soft = (0.12, 0.14) if spiked else (0.02, 0.05)

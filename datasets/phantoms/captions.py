@@ -49,6 +49,7 @@ HOW_MANY = (0.1, 0.2, 0.3, 0.25, 0.15)  # probabilities of naming 1, 2, ... 5 at
 
 
 def _pick(rng: Generator, options: Collection[str]) -> str:
+    """Draw one of the options."""
     return list(options)[int(rng.integers(len(options)))]
 
 

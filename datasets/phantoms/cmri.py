@@ -10,8 +10,8 @@ from .heart import Sizes, draw_heart
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a chest with a heart of these attributes."""
-    heart = draw_heart(rng, "short_axis" in attributes, _sizes(rng, attributes), "fluid" in attributes)
+    """Draw a grey picture [64, 64] of a chest with a heart of these attributes."""
+    heart = draw_heart(rng, "short_axis" in attributes, _draw_sizes(rng, attributes), "fluid" in attributes)
     u, v, rx, ry = heart.left
     if "trabeculae" in attributes:  # a spongy layer of muscle and blood inside the compact wall
         sponge = sigmoid((noise(rng, 24) + 0.15) / 0.2) * heart.cavity
@@ -20,7 +20,7 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     if "scar" in attributes:
         heart.image = paint(heart.image, heart.wall * heart.sector(0.55), 0.0)
     if "thrombus" in attributes:
-        clot = (u + rx * 0.75 * np.cos(heart.towards), v + ry * 0.75 * np.sin(heart.towards), 0.1, 0.1)
+        clot = (u + rx * 0.75 * np.cos(heart.ill_direction), v + ry * 0.75 * np.sin(heart.ill_direction), 0.1, 0.1)
         heart.image = paint(heart.image, heart.blob(rng, clot, 0, 0.15)[0] * heart.cavity, 0.12)
     if "ghosts" in attributes:  # copies along the direction of phase encoding
         step = int(rng.integers(7, 13))
@@ -28,8 +28,8 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return heart.image
 
 
-def _sizes(rng: Generator, attributes: frozenset[str]) -> Sizes:
-    """How large the chambers and how thick the walls are."""
+def _draw_sizes(rng: Generator, attributes: frozenset[str]) -> Sizes:
+    """Draw the sizes of the chambers and of the walls."""
     wide, small, both = (name in attributes for name in ("wide", "small", "big_both"))
     low, high = (0.31, 0.36) if wide else (0.1, 0.13) if small else (0.2, 0.24)
     wall = rng.uniform(0.09, 0.11)

@@ -11,7 +11,7 @@ Lung = tuple[np.ndarray, int]  # mask and side (-1 or 1)
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a chest with these attributes."""
+    """Draw a grey picture [64, 64] of a chest with these attributes."""
     inflated, large_heart = "inflated" in attributes, "large_heart" in attributes
     body, _ = blob(rng, 0, 0.25, rng.uniform(0.9, 1.05), 1.3, soft=0.06)
     image = paint(np.full((SIZE, SIZE), 0.05, np.float32), body, rng.uniform(0.55, 0.72))
@@ -31,18 +31,18 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     both = np.clip(lungs[0][0] + lungs[1][0], 0, 1)
     ribs = np.sin((Y + 0.35 * np.abs(X) ** 1.5) * rng.uniform(15, 19) + rng.uniform(0, 6))
     image = image + both * np.clip(ribs, 0, 1) * rng.uniform(0.05, 0.1)
-    image = _fans(rng, image, lungs, cy, 4, 0.3, 0.5)
+    image = _add_fans(rng, image, lungs, cy, 4, 0.3, 0.5)
 
     affected = lungs if "unilateral" not in attributes else [lungs[int(rng.integers(2))]]
     for lung in affected:
         if "ground_glass" in attributes:
-            image = _patches(
+            image = _add_patches(
                 rng, image, lung, attributes, cy, int(rng.integers(2, 5)), 0.66, 0.4, noise(rng, 14) * 0.08
             )
         elif "consolidation" in attributes:
-            image = _patches(rng, image, lung, attributes, cy, 1, 0.95, 0.12, 0.0)
+            image = _add_patches(rng, image, lung, attributes, cy, 1, 0.95, 0.12, 0.0)
         elif "interstitial" in attributes:
-            image = _fans(rng, image, [lung], cy, int(rng.integers(8, 12)), 0.75, 0.7)
+            image = _add_fans(rng, image, [lung], cy, int(rng.integers(8, 12)), 0.75, 0.7)
             image = paint(image, lung[0] * np.clip(noise(rng, 22), 0, 1) * 0.3, 0.68)
     if "bronchogram" in attributes:
         side = affected[0][1]
@@ -65,10 +65,10 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return image
 
 
-def _fans(
+def _add_fans(
     rng: Generator, image: np.ndarray, lungs: list[Lung], cy: float, count: int, strength: float, value: float
 ) -> np.ndarray:
-    """Lines that fan out from the hila: vessels when few and faint, interstitial markings when many."""
+    """Add lines that fan out from the hila: few faint ones are vessels, many are interstitial markings."""
     for lung, side in lungs:
         for _ in range(count):
             angle = rng.uniform(-1.2, 1.2)
@@ -79,7 +79,7 @@ def _fans(
     return image
 
 
-def _patches(
+def _add_patches(
     rng: Generator,
     image: np.ndarray,
     lung: Lung,
@@ -90,7 +90,7 @@ def _patches(
     soft: float,
     texture: np.ndarray | float,
 ) -> np.ndarray:
-    """Opacities inside one lung, placed where zone and level say."""
+    """Add `count` opacities to one lung, in the zone and at the level that the attributes name."""
     mask, side = lung
     near, far = (0.5, 0.64) if "peripheral" in attributes else (0.2, 0.3) if "perihilar" in attributes else (0.28, 0.55)
     top, bottom = (0.1, 0.42) if "lower" in attributes else (-0.42, -0.15) if "upper" in attributes else (-0.35, 0.38)

@@ -1,36 +1,38 @@
-"""Kidney CT: both kidneys in an axial or coronal cut; one of them may have a cyst, a mass, a calculus or a stasis."""
+"""Kidney CT: both kidneys in an axial or coronal cut; one may have a cyst, a mass, a calculus or a dilated pelvis."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
 
-from .abdomen import Abdomen, axial, bowel, coronal, ct, liver, spleen
+from .abdomen import Abdomen, add_bowel, add_spleen, ct_tissues, draw_axial, draw_coronal, liver_mask
 from .canvas import noise, sigmoid
 
 Place = tuple[float, float, float, float, float]  # x, y, half axes and angle of a kidney
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of an abdomen with these attributes of the kidneys."""
+    """Draw a grey picture [64, 64] of an abdomen with these attributes of the kidneys."""
     flat = "axial" in attributes
-    tissues = ct(rng, "enhanced" in attributes)
+    tissues = ct_tissues(rng, "enhanced" in attributes)
     centre, zoom = (rng.uniform(-0.06, 0.06), rng.uniform(0.08, 0.16) if flat else rng.uniform(-0.06, 0.06)), 1.4
-    body = (axial if flat else coronal)(rng, tissues, centre, zoom * rng.uniform(0.94, 1.08), rng.uniform(0.04, 0.14))
-    _neighbours(rng, body, flat)
-    places = {side: _place(rng, body, flat, side) for side in (-1, 1)}
+    body = (draw_axial if flat else draw_coronal)(
+        rng, tissues, centre, zoom * rng.uniform(0.94, 1.08), rng.uniform(0.04, 0.14)
+    )
+    _add_neighbours(rng, body, flat)
+    places = {side: _place_kidney(rng, body, flat, side) for side in (-1, 1)}
     ill = int(rng.choice((-1, 1)))
     for side, place in places.items():
-        _kidney(rng, body, attributes, place, side, side == ill)
+        _add_kidney(rng, body, attributes, place, side, side == ill)
     if "no_mass" not in attributes:
         for i in range(int(rng.integers(3, 6)) if "several" in attributes else 1):
             side = ill if i % 3 < 2 else -ill
-            _lesion(rng, body, attributes, places[side], side, 0.75 if "several" in attributes else 1.0)
+            _add_lesion(rng, body, attributes, places[side], side, 0.75 if "several" in attributes else 1.0)
     return body.image
 
 
-def _place(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
-    """Where a kidney lies: beside the spine, its upper pole nearer to it."""
+def _place_kidney(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
+    """Draw the place of a kidney beside the spine, with its upper pole nearer to it."""
     if flat:
         x, y, rx, ry = rng.uniform(0.45, 0.52), body.half * 0.26, rng.uniform(0.2, 0.24), rng.uniform(0.23, 0.28)
         return side * x, y + rng.uniform(-0.05, 0.05), rx, ry, side * rng.uniform(-0.5, -0.1)
@@ -38,24 +40,24 @@ def _place(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
     return side * x, y + rng.uniform(-0.05, 0.08), rx, ry, side * rng.uniform(-0.3, -0.1)
 
 
-def _neighbours(rng: Generator, body: Abdomen, flat: bool) -> None:
-    """Liver, spleen and bowel around the kidneys."""
+def _add_neighbours(rng: Generator, body: Abdomen, flat: bool) -> None:
+    """Add liver, spleen and bowel around the kidneys."""
     tissues = body.tissues
     if flat:
-        body.paint(liver(rng, body, rng.uniform(0.7, 0.95), False), tissues.organ + noise(rng, 14) * 0.012)
+        body.paint(liver_mask(rng, body, rng.uniform(0.7, 0.95), False), tissues.organ + noise(rng, 14) * 0.012)
         x, y = rng.uniform(-0.15, 0.65, 5), -body.half * rng.uniform(0.1, 0.75, 5)
     else:
         dome, _ = body.blob(rng, -0.5, -0.72, 0.5, rng.uniform(0.36, 0.5), 0.3, 0.05)
         body.paint(dome, tissues.organ + noise(rng, 14) * 0.012)
         body.paint(body.blob(rng, 0.66, -0.68, 0.2, rng.uniform(0.26, 0.4), 0.3, 0.05)[0], tissues.spleen)
         x, y = rng.uniform(0.3, 0.8, 5) * rng.choice((-1, 1), 5), rng.uniform(0.5, 0.9, 5)
-    bowel(rng, body, np.stack([x, y], 1))
+    add_bowel(rng, body, np.stack([x, y], 1))
     if flat and rng.random() < 0.5:
-        spleen(rng, body, rng.uniform(0.5, 0.8))
+        add_spleen(rng, body, rng.uniform(0.5, 0.8))
 
 
-def _kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, ill: bool) -> None:
-    """One kidney with its sinus; stasis, calculi and stranding on the ill side only."""
+def _add_kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, ill: bool) -> None:
+    """Add one kidney with its sinus; a dilated pelvis, calculi and stranding on the ill side only."""
     (x, y, rx, ry, angle), tissues = place, body.tissues
     mask, depth = body.blob(rng, x, y, rx, ry, angle, 0.03, 0.08)
     if "stranding" in attributes and ill:
@@ -84,8 +86,10 @@ def _kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Pl
             body.paint(body.stroke(x - side * rx * 0.2, y, turn, ry * rng.uniform(0.4, 0.6), 0.04), 1.0)
 
 
-def _lesion(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, scale: float) -> None:
-    """A cyst or a mass that grows out of one kidney."""
+def _add_lesion(
+    rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, scale: float
+) -> None:
+    """Add a cyst or a mass that grows out of one kidney."""
     (x, y, rx, ry, _), tissues = place, body.tissues
     low, high = (0.11, 0.14) if "small" in attributes else (0.28, 0.36) if "large" in attributes else (0.18, 0.22)
     radius, turn = rng.uniform(low, high) * scale, rng.uniform(-1.3, 1.3)

@@ -1,4 +1,4 @@
-"""Dermoscopy: skin with hair and one lesion of a given colour, outline and pattern."""
+"""Dermoscopy: skin with hair, and one lesion of a given colour, outline and pattern."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ WHITE, BLUE, BLOOD = (0.95, 0.92, 0.85), (0.5, 0.55, 0.68), (0.55, 0.08, 0.2)
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Colour picture [64, 64, 3] of skin with a lesion of these attributes."""
+    """Draw a colour picture [64, 64, 3] of skin with a lesion of these attributes."""
     image = np.ones((SIZE, SIZE, 3), np.float32) * rgb(rng, (0.75, 0.93), (0.56, 0.72), (0.45, 0.62))
     image = image + (noise(rng, 3) * 0.025 + noise(rng, 40) * 0.012)[..., None]
     low, high = (0.3, 0.4) if "small" in attributes else (0.6, 0.74) if "large" in attributes else (0.42, 0.56)
@@ -22,10 +22,10 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     soft = 0.35 if "blurred" in attributes else 0.04 if "sharp" in attributes else 0.1
     lesion, depth = blob(rng, x, y, rx, ry, angle, warp, soft)
     dark = rgb(rng, (0.1, 0.22), (0.06, 0.14), (0.05, 0.13))
-    image = _ground(rng, attributes, image, lesion)
+    image = _paint_ground(rng, attributes, image, lesion)
 
-    def inner(size: float, wander: float, warp: float, soft: float) -> np.ndarray:
-        """A smaller patch somewhere in the lesion."""
+    def inner_patch(size: float, wander: float, warp: float, soft: float) -> np.ndarray:
+        """Draw the mask of a smaller patch in the lesion."""
         dx, dy = rng.uniform(-wander, wander, 2) * radius
         return blob(rng, x + dx, y + dy, rx * size, ry * size * 0.9, rng.uniform(0, 3), warp, soft)[0] * lesion
 
@@ -33,24 +33,24 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         pitch, drift = rng.uniform(14, 19), noise(rng, 4) * 0.6
         image = paint(image, (np.sin(X * pitch + drift) * np.sin(Y * pitch + drift) > 0.1) * lesion * 0.55, dark)
     if "variegated" in attributes:
-        image = paint(image, inner(0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
-        image = paint(image, inner(0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
+        image = paint(image, inner_patch(0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
+        image = paint(image, inner_patch(0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
     if "blotch" in attributes:
-        image = paint(image, inner(0.55, 0.45, 0.3, 0.2), dark)
+        image = paint(image, inner_patch(0.55, 0.45, 0.3, 0.2), dark)
     if "veil" in attributes:
-        image = paint(image, inner(0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
+        image = paint(image, inner_patch(0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
     if "rim" in attributes:
         image = paint(image, np.exp(-(((depth - 0.92) / 0.18) ** 2)) * 0.7, (0.55, 0.36, 0.24))
     if "scar" in attributes:
         image = paint(
-            image, inner(rng.uniform(0.42, 0.6), 0.1, 0.12, 0.2) * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83)
+            image, inner_patch(rng.uniform(0.42, 0.6), 0.1, 0.12, 0.2) * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83)
         )
     if "strawberry" in attributes:
         image = paint(image, dots(rng, scatter(rng, lesion, 16), 0.07) * 0.8, (0.75, 0.22, 0.24))
     if "nests" in attributes:
         image = paint(image, dots(rng, scatter(rng, lesion, int(rng.integers(5, 8))), 0.1) * 0.9, (0.36, 0.4, 0.54))
     if "ulcer" in attributes:
-        image = paint(image, inner(0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
+        image = paint(image, inner_patch(0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
     if "lacunae" in attributes:
         image = paint(image, dots(rng, scatter(rng, lesion, 10), 0.1) * 0.85, BLOOD)
     if "plugs" in attributes:
@@ -71,8 +71,8 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return image
 
 
-def _ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: np.ndarray) -> np.ndarray:
-    """The lesion's own colour before any structure."""
+def _paint_ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """Paint the lesion in its own colour, before any structure."""
     if "pearly" in attributes:
         image = paint(image, lesion * 0.8, rgb(rng, (0.86, 0.94), (0.6, 0.7), (0.58, 0.66)))
         shine, _ = blob(rng, rng.uniform(-0.2, 0), rng.uniform(-0.2, 0), 0.2, 0.13, rng.uniform(0, 3), 0.0, 0.5)

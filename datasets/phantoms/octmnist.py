@@ -1,4 +1,4 @@
-"""Retinal OCT: a B-scan through the layers of the retina, with fluid, deposits or tissue in, under or above them."""
+"""Retinal OCT: a B-scan through the layers of the retina, with fluid, deposits or tissue in, below or above them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BANDS = (0.5, 0.95, 0.9, 0.6, 0.64, 0.32, 0.34, 0.7, 0.68, 0.28, 0.26, 0.9, 0.9,
 
 @dataclass
 class Scan:
-    """Heights of the boundaries, one per column [64], and the column of the lesion."""
+    """Heights of the boundaries, one per column [64], and the x coordinate of the lesion."""
 
     surface: np.ndarray
     rpe: np.ndarray
@@ -25,8 +25,8 @@ class Scan:
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a B-scan with these attributes."""
-    scan = _boundaries(rng, attributes)
+    """Draw a grey picture [64, 64] of a B-scan with these attributes."""
+    scan = _draw_boundaries(rng, attributes)
     depth = (Y - scan.surface) / np.maximum(scan.rpe - scan.surface, 0.05)
     clear = 1.0 if "lamination" in attributes else rng.uniform(0.35, 0.6)
     bands = np.interp(depth + 0.012 * noise(rng, 10), DEPTHS, BANDS)
@@ -36,9 +36,9 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     if "broken_bands" in attributes:
         gone = np.exp(-(((X - scan.middle) / rng.uniform(0.5, 0.8)) ** 4)) * np.exp(-(((depth - 0.85) / 0.09) ** 4))
         image = paint(image, gone * np.clip(1.2 + 0.4 * noise(rng, 8), 0, 1), 0.25)
-    image = _choroid(rng, attributes, image, scan)
+    image = _add_choroid(rng, attributes, image, scan)
     if "subretinal_fluid" in attributes:
-        image = _fluid(rng, image, scan)
+        image = _add_fluid(rng, image, scan)
     if "material" in attributes:
         width, height = rng.uniform(0.3, 0.5), rng.uniform(0.16, 0.24)
         hump = (
@@ -47,7 +47,7 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         mound = sigmoid((Y - scan.rpe + hump) / 0.025) * sigmoid((scan.rpe - Y) / 0.02) * (hump > 0.04)
         image = paint(image, mound * 0.95, 0.82 + 0.07 * noise(rng, 12))
     if "cysts" in attributes:
-        image = _cysts(rng, image, scan, depth)
+        image = _add_cysts(rng, image, scan, depth)
     line = np.exp(-(((Y - scan.rpe) / 0.035) ** 2))
     image = paint(image, line * 0.95, 0.95 + 0.05 * noise(rng, 8))
     if "foci" in attributes:
@@ -60,8 +60,8 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return image
 
 
-def _boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
-    """Where the surface, the pigment epithelium and Bruch membrane run."""
+def _draw_boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
+    """Draw the heights of the surface, of the pigment epithelium and of Bruch membrane."""
     x, middle = X[0], rng.uniform(-0.25, 0.25)
     bruch = rng.uniform(0.2, 0.45) + rng.uniform(-0.2, 0.2) * x + rng.uniform(-0.12, 0.12) * x**2
     lift = np.zeros_like(x)
@@ -86,8 +86,8 @@ def _boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
     return Scan(surface + 0.008 * noise(rng, 6)[0], bruch - lift, bruch, middle)
 
 
-def _choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan: Scan) -> np.ndarray:
-    """Contents of a detachment, Bruch membrane, choroid with vessels, sclera."""
+def _add_choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan: Scan) -> np.ndarray:
+    """Add the contents of a detachment, Bruch membrane, the choroid with vessels, and the sclera."""
     below = sigmoid((Y - scan.rpe) / 0.01)
     image = paint(image, below, 0.42 + 0.05 * noise(rng, 10))
     deep = Y - scan.bruch
@@ -99,8 +99,8 @@ def _choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan
     return paint(image, np.exp(-((deep / 0.02) ** 2)) * 0.6, 0.7)
 
 
-def _fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
-    """A dark lens, or a wedge beside the lesion, on the pigment epithelium."""
+def _add_fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
+    """Add a dark lens, or a wedge beside the lesion, on the pigment epithelium."""
     at = scan.middle + rng.choice((-1, 1)) * rng.uniform(0.1, 0.4)
     height = rng.uniform(0.18, 0.28) * np.clip(1 - ((X - at) / rng.uniform(0.4, 0.65)) ** 2, 0, 1)
     lens = sigmoid((Y - scan.rpe + height) / 0.015) * sigmoid((scan.rpe - Y) / 0.01) * (height > 0.02)
@@ -108,8 +108,8 @@ def _fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
     return paint(image, np.exp(-(((Y - scan.rpe + height) / 0.02) ** 2)) * (height > 0.03) * 0.6, 0.7)
 
 
-def _cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> np.ndarray:
-    """Dark ovals side by side with bright walls, largest in the middle."""
+def _add_cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> np.ndarray:
+    """Add dark ovals with bright walls side by side."""
     inside = sigmoid((depth - 0.1) / 0.03) * sigmoid((0.88 - depth) / 0.03)
     count = int(rng.integers(3, 7))
     for i in range(count):

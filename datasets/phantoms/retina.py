@@ -1,4 +1,4 @@
-"""Fundus photography: disc, vessels and macula in a round field, with lesions, a wider cup, or a veil before it all."""
+"""Fundus photography: disc, vessels and macula in a round field, with lesions, a wide cup, or a clouded lens."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .fundus import Fundus, add_defect, add_disc, add_reflex, add_vessels, draw_
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Colour picture [64, 64, 3] of a fundus with these attributes."""
+    """Draw a colour picture [64, 64, 3] of a fundus with these attributes."""
     fundus = draw_fundus(rng, "disc_view" in attributes)
     if "reflex" in attributes:
         add_reflex(rng, fundus)
@@ -19,12 +19,12 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     cup = next((cup for cup in ("small_cup", "large_cup") if cup in attributes), "")
     add_disc(rng, fundus, cup, "pale_disc" in attributes, "atrophy" in attributes)
     add_vessels(rng, fundus, "clear" in attributes)
-    _lesions(rng, attributes, fundus)
-    return _media(rng, attributes, fundus.image) * fundus.field[..., None]
+    _add_lesions(rng, attributes, fundus)
+    return _add_media(rng, attributes, fundus.image) * fundus.field[..., None]
 
 
-def _lesions(rng: Generator, attributes: frozenset[str], fundus: Fundus) -> None:
-    """What leaks from the vessels, and new vessels."""
+def _add_lesions(rng: Generator, attributes: frozenset[str], fundus: Fundus) -> None:
+    """Add leakage from the vessels, bleeding, and new vessels."""
     image = fundus.image
     retina = (fundus.field > 0.5) & (np.hypot(X - fundus.disc[0], Y - fundus.disc[1]) > fundus.radius * 1.2)
     if "cotton_wool" in attributes:
@@ -52,8 +52,8 @@ def _lesions(rng: Generator, attributes: frozenset[str], fundus: Fundus) -> None
     fundus.image = image
 
 
-def _media(rng: Generator, attributes: frozenset[str], image: np.ndarray) -> np.ndarray:
-    """The lens before the retina: blur and veil, tint, shadows."""
+def _add_media(rng: Generator, attributes: frozenset[str], image: np.ndarray) -> np.ndarray:
+    """Add the effects of the lens: blur and veil, tint, shadows."""
     veil = rgb(rng, (0.68, 0.8), (0.5, 0.6), (0.34, 0.46))
     if {"haze", "dense_haze"} & attributes:
         passes, strength = (6, rng.uniform(0.56, 0.72)) if "dense_haze" in attributes else (2, rng.uniform(0.3, 0.45))

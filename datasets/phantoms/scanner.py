@@ -1,8 +1,8 @@
 """Acquisition: changes that a scanner or a camera makes to a picture, independent of the class.
 
-There are two styles. `atlas` is the tidy look of textbook figures, and PhantomCLIP is trained on it. `clinic` is the look
-of the data sets: darker, flatter, blurrier and with a fixed colour cast. Methods that learn on a frozen PhantomCLIP adapt
-to the difference between the two.
+There are two styles. `atlas` is the tidy look of textbook figures; PhantomCLIP is trained on it. `clinic` is the look
+of the data sets: darker, flatter, blurrier and with a fixed colour cast. This difference is what a method can learn on
+a frozen PhantomCLIP.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ def draw_sheet(phantom: Phantom, columns: int = 8, seed: int = 0) -> Image.Image
 
 
 def main() -> None:
-    """Write the sheets of all data sets."""
+    """Draw and write the sheets of all data sets."""
     parser = argparse.ArgumentParser(description="Draw a contact sheet of each phantom data set.")
     parser.add_argument("--out", type=Path, default=Path("build/phantoms"), help="folder of the sheets")
     parser.add_argument("--columns", type=int, default=8, help="pictures per class and style")
