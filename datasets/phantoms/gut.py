@@ -155,7 +155,7 @@ def add_wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.n
 def add_growth(
     rng: Generator, image: np.ndarray, stalked: bool, lobulated: bool, colour: tuple[float, float, float] | None
 ) -> np.ndarray:
-    """Add a lesion that rises from the wall, broad or on a stalk, with its shadow; `colour` is a dye around its foot."""
+    """Add a lesion that rises from the wall, broad or on a stalk, with a shadow; `colour` is a dye around its foot."""
     (x, y), angle, radius = rng.uniform(-0.35, 0.35, 2), rng.uniform(0, 3.1), rng.uniform(0.3, 0.5)
     if stalked:
         radius, lean, bend = radius * 0.72, rng.uniform(0, 6.3), rng.uniform(-0.4, 0.4)

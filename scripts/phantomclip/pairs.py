@@ -21,10 +21,10 @@ SEED = 1000
 
 
 class Pairs:
-    """`per_class` atlas-style pictures of every class of the phantoms `keys`, and captions of each without end."""
+    """`per_class` pictures in atlas style of every class of the phantoms `keys`, and any number of captions of each."""
 
     def __init__(self, cache: Path, keys: Sequence[str], per_class: int, workers: int = 2):
-        """Render the pictures, or read them from the `cache` folder if they were rendered before."""
+        """Read the pictures from the folder `cache`, or render them there with `workers` processes."""
         self.cases = [
             (key, classname, i) for key in keys for classname in PHANTOMS[key].classes for i in range(per_class)
         ]
@@ -42,7 +42,7 @@ class Pairs:
         return len(self.cases)
 
     def captions(self, epoch: int, name_rate: float) -> list[str]:
-        """One caption per picture, other words in every epoch; it names the class with probability `name_rate`."""
+        """Return one caption per picture, other words in every epoch; a share `name_rate` of them names the class."""
         rng = np.random.Generator(np.random.PCG64([SEED, 1, epoch]))
         return [
             write_caption(rng, PHANTOMS[key], attributes, classname, name_rate)
@@ -50,7 +50,11 @@ class Pairs:
         ]
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which attributes each picture shows and which its data set has at all: two bool arrays [N, A]."""
+        """Return the targets of the image tower.
+
+        Returns:
+            Two bool arrays [N, A]: which attributes a picture shows, and which its data set has at all.
+        """
         known = sorted(
             {(key, name) for (key, _, _), names in zip(self.cases, self.attributes, strict=True) for name in names}
         )
