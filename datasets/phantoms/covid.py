@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import Generator
 
@@ -10,9 +12,40 @@ from .canvas import SIZE, X, Y, blob, noise, paint, sigmoid, stroke
 Lung = tuple[np.ndarray, int]  # mask and side (-1 or 1)
 
 
+@dataclass
+class Chest:
+    """The picture of a chest, and the parts that findings are placed by; lengths in canvas units."""
+
+    image: np.ndarray
+    body: np.ndarray  # mask
+    lungs: list[Lung]
+    y: float  # middle of the lungs
+    height: float  # half the height of the lungs
+
+
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     """Draw a grey picture [64, 64] of a chest with these attributes."""
-    inflated, large_heart = "inflated" in attributes, "large_heart" in attributes
+    chest = _draw_chest(rng, "inflated" in attributes, "large_heart" in attributes)
+    affected = chest.lungs if "unilateral" not in attributes else [chest.lungs[int(rng.integers(2))]]
+    image = _add_opacities(rng, attributes, chest.image, affected, chest.y)
+    first, side = affected[0]
+    if "bronchogram" in attributes:
+        for _ in range(3):
+            line = stroke(side * 0.3, chest.y + rng.uniform(-0.15, 0.25), rng.uniform(0, 6.3), 0.3, 0.022)
+            image = paint(image, line * first * 0.7, 0.15)
+    if "airways" in attributes:
+        image = _add_airways(rng, image, chest)
+    if "effusion" in attributes:
+        level = sigmoid((Y - chest.y - chest.height * 0.5 + 0.15 * np.abs(X)) / 0.04)
+        image = paint(image, level * (np.sign(X) == side) * chest.body * 0.9, 0.74)
+    if rng.random() < 0.3:  # a tube or a cable
+        tube = stroke(rng.uniform(-0.5, 0.5), -1.0, 1.5, rng.uniform(0.8, 1.3), 0.02, rng.uniform(-0.2, 0.2))
+        image = paint(image, tube * 0.8, 0.95)
+    return image
+
+
+def _draw_chest(rng: Generator, inflated: bool, large_heart: bool) -> Chest:
+    """Draw body, lungs, heart, spine, ribs and vessels."""
     body, _ = blob(rng, 0, 0.25, rng.uniform(0.9, 1.05), 1.3, soft=0.06)
     image = paint(np.full((SIZE, SIZE), 0.05, np.float32), body, rng.uniform(0.55, 0.72))
     height = rng.uniform(0.58, 0.66) + 0.1 * inflated
@@ -31,37 +64,32 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     both = np.clip(lungs[0][0] + lungs[1][0], 0, 1)
     ribs = np.sin((Y + 0.35 * np.abs(X) ** 1.5) * rng.uniform(15, 19) + rng.uniform(0, 6))
     image = image + both * np.clip(ribs, 0, 1) * rng.uniform(0.05, 0.1)
-    image = _add_fans(rng, image, lungs, cy, 4, 0.3, 0.5)
+    return Chest(_add_fans(rng, image, lungs, cy, 4, 0.3, 0.5), body, lungs, cy, height)
 
-    affected = lungs if "unilateral" not in attributes else [lungs[int(rng.integers(2))]]
+
+def _add_opacities(
+    rng: Generator, attributes: frozenset[str], image: np.ndarray, affected: list[Lung], cy: float
+) -> np.ndarray:
+    """Add opacities of the kind that the attributes name to the affected lungs."""
     for lung in affected:
         if "ground_glass" in attributes:
-            image = _add_patches(
-                rng, image, lung, attributes, cy, int(rng.integers(2, 5)), 0.66, 0.4, noise(rng, 14) * 0.08
-            )
+            count, texture = int(rng.integers(2, 5)), noise(rng, 14) * 0.08
+            image = _add_patches(rng, image, lung, attributes, cy, count, 0.66, 0.4, texture)
         elif "consolidation" in attributes:
             image = _add_patches(rng, image, lung, attributes, cy, 1, 0.95, 0.12, 0.0)
         elif "interstitial" in attributes:
             image = _add_fans(rng, image, [lung], cy, int(rng.integers(8, 12)), 0.75, 0.7)
             image = paint(image, lung[0] * np.clip(noise(rng, 22), 0, 1) * 0.3, 0.68)
-    if "bronchogram" in attributes:
-        side = affected[0][1]
+    return image
+
+
+def _add_airways(rng: Generator, image: np.ndarray, chest: Chest) -> np.ndarray:
+    """Add thick rings of bronchial walls near the hila."""
+    for lung, side in chest.lungs:
         for _ in range(3):
-            line = stroke(side * 0.3, cy + rng.uniform(-0.15, 0.25), rng.uniform(0, 6.3), 0.3, 0.022)
-            image = paint(image, line * affected[0][0] * 0.7, 0.15)
-    if "airways" in attributes:
-        for lung, side in lungs:
-            for _ in range(3):
-                x, y = side * rng.uniform(0.18, 0.32), cy + rng.uniform(-0.2, 0.25)
-                _, radius = blob(rng, x, y, 0.07, 0.07)
-                image = paint(image, np.exp(-(((radius - 0.9) / 0.35) ** 2)) * 0.7 * np.maximum(lung, 0.3), 0.85)
-    if "effusion" in attributes:
-        side = affected[0][1]
-        level = sigmoid((Y - cy - height * 0.5 + 0.15 * np.abs(X)) / 0.04) * (np.sign(X) == side) * body
-        image = paint(image, level * 0.9, 0.74)
-    if rng.random() < 0.3:  # a tube or a cable
-        tube = stroke(rng.uniform(-0.5, 0.5), -1.0, 1.5, rng.uniform(0.8, 1.3), 0.02, rng.uniform(-0.2, 0.2))
-        image = paint(image, tube * 0.8, 0.95)
+            x, y = side * rng.uniform(0.18, 0.32), chest.y + rng.uniform(-0.2, 0.25)
+            _, radius = blob(rng, x, y, 0.07, 0.07)
+            image = paint(image, np.exp(-(((radius - 0.9) / 0.35) ** 2)) * 0.7 * np.maximum(lung, 0.3), 0.85)
     return image
 
 
