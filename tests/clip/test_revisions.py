@@ -11,8 +11,7 @@ from clip.build import NAMES
 from clip.files import locate
 from clip.revisions import note_revision
 from dassl.errors import UserError
-from tests.runs import record
-from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
+from tests.run_folders import record
 
 PHANTOMCLIP = NAMES["PhantomCLIP"].removeprefix("local-dir:")
 OLD, NEW = "a" * 40, "b" * 40
@@ -82,7 +81,7 @@ def of_run(output: Path) -> dict:
     return record(path.parent)
 
 
-def test_a_run_records_what_it_used(hub, flags, tmp_path):  # noqa: F811
+def test_a_run_records_what_it_used(hub, flags, tmp_path):
     more = ("OPTIM.MAX_EPOCH", 0, "FEATURES.ROOT", tmp_path / "store")
     assert train.main(flags("ZeroshotCLIP", *more, backbone=f"{NAME}@{NEW}", output=tmp_path / "hub-run")) == 0
     assert of_run(tmp_path / "hub-run")["backbone_revision"] == NEW
