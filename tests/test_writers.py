@@ -42,7 +42,6 @@ FRESH = {
     ("datasets/phantoms/folder.py", "save"),
     ("benchmarks/few_shot_cost.py", "save"),
     ("benchmarks/padded_way.py", "save"),
-    ("scripts/phantomclip/tower.py", "to_json_file"),  # by the authors, into the repository
 }
 
 

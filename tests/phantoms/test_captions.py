@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from datasets.phantoms import PHANTOMS, caption
+from datasets.phantoms import PHANTOMS, write_caption
 
 
 def captions(key: str, name_rate: float, count: int = 60) -> list[tuple[str, str]]:
     """(class name, caption) pairs of all classes of a data set."""
     rng, phantom = np.random.default_rng(3), PHANTOMS[key]
     return [
-        (name, caption(rng, phantom, phantom.attributes(rng, name), name, name_rate))
+        (name, write_caption(rng, phantom, phantom.draw_attributes(rng, name), name, name_rate))
         for name in phantom.classes
         for _ in range(count)
     ]
@@ -42,8 +42,8 @@ def test_captions_put_attributes_of_the_picture_into_words(key):
     texts = set()
     for name in phantom.classes:
         for _ in range(30):
-            attributes = phantom.attributes(rng, name)
-            text = caption(rng, phantom, attributes)
+            attributes = phantom.draw_attributes(rng, name)
+            text = write_caption(rng, phantom, attributes)
             spoken = {a for a, phrases in phantom.phrases.items() if any(p in text for p in phrases)}
             assert spoken & attributes, (text, attributes)
             assert "{" not in text and "  " not in text
