@@ -18,11 +18,10 @@ from torch import Tensor, nn
 from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
-from clip.pixels import Reading
 from clip.revisions import note_revision
 from dassl.engine import TrainerX
 from dassl.errors import DivergedError, UserError
-from dassl.images import reading_of
+from dassl.images import Reading, reading_of
 from dassl.metrics import compute_accuracy
 from dassl.names import check_name, shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer

@@ -49,7 +49,7 @@ def test_bf16_features_are_close_float32_and_stored_apart(backbone):
 
 
 def test_an_unknown_precision_is_answered_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"one of fp32, tf32, bf16, but got \"fp16\""):
+    with pytest.raises(ValueError, match=r"precision to be one of fp32, tf32, bf16, but got \"fp16\""):
         build_backbone("PhantomCLIP", precision="fp16")
 
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from clip import digests
+from clip import digests, memo
 from clip.digests import Digests, content_digest, store_root
 from dassl.errors import UserError
 
@@ -168,7 +168,7 @@ def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
 def test_a_memo_without_room_is_named(tmp_path, later, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"picture")
     full = open("/dev/full", "ab", buffering=0)  # noqa: PTH123, SIM115
-    monkeypatch.setattr(digests, "open_to_append", lambda *_, **__: full)
+    monkeypatch.setattr(memo, "open_to_append", lambda *_, **__: full)
     with pytest.raises(UserError, match=r"Expected to write .*digests\.tsv, but got: No space left on device"):
         Digests(tmp_path).of(tmp_path / "a.png")
 

@@ -142,7 +142,7 @@ def test_a_file_is_decoded_once_for_many_views_and_waiting_is_told(files, tmp_pa
     clock = [0.0]
     monkeypatch.setattr("clip.views.read_image", slow)
     monkeypatch.setattr("clip.features.WORTH_A_LINE", 0)
-    monkeypatch.setattr("clip.features.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("clip.encoding.time.monotonic", lambda: clock[0])
     store = FeatureStore(Encoding(), tmp_path / "store", batch_size=1000)
     store.images(files * 30, Crop(), [view for view in range(30) for _ in files])
     assert sorted(decoded) == sorted(files)

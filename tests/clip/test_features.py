@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from clip import FeatureStore, features
+from clip import FeatureStore, encoding, features
 from tests.tiny_backbone import TinyBackbone
 
 
@@ -186,7 +186,7 @@ def test_long_encoding_is_worth_a_line(store, files, monkeypatch, capsys, worth,
 
     monkeypatch.setattr(features, "WORTH_A_LINE", worth)
     monkeypatch.setattr(store.backbone, "encode_image", slow)
-    monkeypatch.setattr(features.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(encoding.time, "monotonic", lambda: clock[0])
     store.images(files, Pixels())
     line = "Encoded 9 images of 9 files in 6 s, 0% waiting\n" if told else ""
     assert capsys.readouterr().out == line

@@ -6,8 +6,8 @@ from PIL import Image
 
 from clip import pixel_digests
 from clip.pixel_digests import PixelDigests
-from clip.pixels import Reading
 from dassl.errors import UserError
+from dassl.images import Reading
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 

@@ -11,11 +11,11 @@ import torch
 from PIL import Image
 
 from clip import FeatureStore, views
-from clip.pixels import NOTES, Reading
 from dassl.config import get_cfg_default
 from dassl.data import DatasetWrapper
 from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import Datum
+from dassl.images import NOTES, Reading
 from tests.clip.test_feature_store import Plain, Tiny
 from tests.toolbox.pictures import stretched
 
@@ -145,7 +145,7 @@ def test_the_key_covers_every_module_of_the_reader(tmp_path, monkeypatch):
         (folder / "depth.py").write_text(f"DEPTH = {value}\n")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(views, "read_image", importlib.import_module(f"{name}.reader").read)
-        keys.append(views.drawn_by())
+        keys.append(views.decoding_digest())
     assert keys[0] == keys[1] != keys[2]
     monkeypatch.undo()
     assert all(name in _modules(views.read_image) for name in ("read", "tiff", "dicom", "values", "pillow", "netpbm"))

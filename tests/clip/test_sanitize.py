@@ -16,13 +16,12 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from transformers import AutoConfig
 
-from clip import build_backbone
+from clip import build_backbone, testing
 from clip.build import NAMES
 from clip.hub import BIOMEDCLIP, standing_in
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
-from clip.received import model_config
+from clip.sanitize import read_model_config
 from dassl.errors import UserError
-from tests import random_biomedclip
 
 PHANTOMCLIP = Path(NAMES["PhantomCLIP"].removeprefix("local-dir:"))
 PUBLISHED = sorted((Path(open_clip.__file__).parent / "model_configs").glob("*.json"))
@@ -145,10 +144,10 @@ def test_published_architectures_are_read_as_they_are_or_refused(path, tmp_path)
     there = write_config(tmp_path, published)
     if "multimodal_cfg" in published:
         with pytest.raises(UserError, match="CoCa") as caught:
-            model_config(there)
+            read_model_config(there)
         assert str(there) in str(caught.value)
         return
-    found, _ = model_config(there)
+    found, _ = read_model_config(there)
     assert found["text_cfg"].pop("hf_model_pretrained") is False
     published["text_cfg"].pop("hf_model_pretrained", None)
     assert found == published
@@ -225,7 +224,7 @@ def test_any_value_is_kept_or_refused_in_one_sentence(key, value, tmp_path):
     parts = {"vision_cfg": dict(VISION_CFG), "text_cfg": dict(TEXT_CFG)}
     parts[key[0]][key[1]] = value
     try:
-        model_config(write_config(tmp_path, {"embed_dim": 32, **parts}))
+        read_model_config(write_config(tmp_path, {"embed_dim": 32, **parts}))
     except UserError as error:
         assert key[1] in str(error) and len(str(error).splitlines()) == 1
 
@@ -256,7 +255,7 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
 
 def test_what_stands_in_for_the_hub_is_the_model_itself(tmp_path):
     """open_clip, asked for BiomedCLIP's address, gets the features that we get."""
-    folder = random_biomedclip.write_folder(tmp_path / "model", small=True)
+    folder = testing.write_biomedclip(tmp_path / "model", small=True)
     expected = build_backbone(f"local-dir:{folder}")
     with standing_in(f"local-dir:{folder}"), torch.no_grad():
         theirs = open_clip.create_model(f"hf-hub:{BIOMEDCLIP}").eval()

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from clip.few_rows import MOST_ROWS, FewRowsLinear, few_rows
+from clip.speed.transposed_linear import MOST_ROWS, TransposedLinear, use_transposed_linear
 
 
 def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[nn.Linear, nn.Module]:
@@ -14,7 +14,7 @@ def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[nn.Linear, nn.Mo
     plain = nn.Linear(inputs, outputs, bias, dtype=torch.float64)
     other = nn.Sequential(nn.Linear(inputs, outputs, bias, dtype=torch.float64))
     other[0].load_state_dict(plain.state_dict())
-    few_rows(other)
+    use_transposed_linear(other)
     return plain.requires_grad_(False), other.requires_grad_(False)
 
 
@@ -48,6 +48,6 @@ def test_transposed_inputs_no_bias_and_other_layers() -> None:
     torch.testing.assert_close(plain(x), other(x))
     module = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
     names = list(module.state_dict())
-    few_rows(module)
-    assert [type(layer) for layer in module] == [FewRowsLinear, nn.LayerNorm]
+    use_transposed_linear(module)
+    assert [type(layer) for layer in module] == [TransposedLinear, nn.LayerNorm]
     assert list(module.state_dict()) == names
