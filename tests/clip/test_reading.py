@@ -16,7 +16,7 @@ from dassl.data import DatasetWrapper
 from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import Datum
 from dassl.images import NOTES, Reading
-from tests.clip.test_feature_store import Plain, Tiny
+from tests.clip.counting import CountingBackbone, Plain
 from tests.toolbox.pictures import stretched
 
 DEEP = np.random.default_rng(0).integers(200, 3000, (8, 8)).astype(np.uint16)
@@ -45,14 +45,7 @@ def stacks(tmp_path) -> list[str]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_store_reads_as_it_is_told_and_keeps_each_way_apart(deep, tmp_path, monkeypatch, workers):
     monkeypatch.setattr("clip.features.FEW", 0)
-    seen = []
-
-    class Recording(Tiny):
-        def pool_image(self, images):
-            seen.append(images)
-            return super().pool_image(images)
-
-    backbone = Recording()
+    backbone = CountingBackbone()
     ways = [Reading(), Reading(grey_range="type"), Reading(grey_range="500:900")]
     found = [
         FeatureStore(backbone, tmp_path / "store", workers=workers, reading=way).images(deep, Plain()) for way in ways
@@ -71,13 +64,13 @@ def line(name: str) -> str:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_several_pages_are_told_once_by_every_run(stacks, deep, tmp_path, monkeypatch, capfd, workers):
     monkeypatch.setattr("clip.features.FEW", 0)
-    store = FeatureStore(Tiny(), tmp_path / "store", workers=workers)
+    store = FeatureStore(CountingBackbone(), tmp_path / "store", workers=workers)
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks[:4], Plain())
     store.images(stacks, Plain())
     assert capfd.readouterr().out.count(line("frames")) == 1
-    store = FeatureStore(Tiny(), tmp_path / "store")  # another run decodes nothing, and tells all the same
+    store = FeatureStore(CountingBackbone(), tmp_path / "store")  # another run decodes nothing, and tells all the same
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks, Plain())
@@ -88,7 +81,7 @@ def test_values_that_are_not_finite_are_told(tmp_path, capsys):
     values = DEEP.astype(np.float32)
     values[3, 4] = np.nan
     Image.fromarray(values).save(tmp_path / "f.tif")
-    FeatureStore(Tiny(), tmp_path / "store").images([str(tmp_path / "f.tif")], Plain())
+    FeatureStore(CountingBackbone(), tmp_path / "store").images([str(tmp_path / "f.tif")], Plain())
     assert capsys.readouterr().out == line("holes")
 
 

@@ -15,17 +15,10 @@ from clip import views
 from clip.digests import content_digest
 from clip.views import SHARED_BYTES, WantedFile, load_views, plan_decoding
 from dassl.errors import UserError
+from tests.clip.counting import Noise
 
 SIZE = 8
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than processors
-
-
-class Noise:
-    """A random transform that uses every generator there is."""
-
-    def __call__(self, image):
-        pixels = torch.tensor(np.asarray(image), dtype=torch.float32).permute(2, 0, 1) / 255
-        return pixels * torch.rand(1) + random.random() + np.random.rand()
 
 
 @pytest.fixture
