@@ -55,7 +55,7 @@ class FeatureStore:
 
     def images(
         self,
-        paths: Sequence[str],
+        paths: Sequence[str | Path],
         transform: Callable | None = None,
         view: int | Sequence[int] | None = None,
     ) -> Tensor:
@@ -172,7 +172,7 @@ def _stack(rows: Mapping[bytes, np.ndarray], keys: Sequence[bytes]) -> Tensor:
     return torch.from_numpy(np.stack([rows[key] for key in keys]))
 
 
-def _wanted_files(known: Rows, asked: Iterable[tuple[bytes, str, bytes, int | None]]) -> list[WantedFile]:
+def _wanted_files(known: Rows, asked: Iterable[tuple[bytes, str | Path, bytes, int | None]]) -> list[WantedFile]:
     """Return a file for each content of which a view is missing, with the missing views.
 
     Args:

@@ -1,4 +1,4 @@
-"""open_clip's own text tower (as in OpenAI's CLIP), tiny and random."""
+"""A small random model with open_clip's own text tower, as in OpenAI's CLIP."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""Stored features equal computed ones, whoever asks, in whatever order, and whatever died before."""
+"""Stored features equal computed ones, in any order, from any process, and after any failure."""
 
 import errno
 import os

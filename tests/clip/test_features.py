@@ -1,4 +1,4 @@
-"""What the feature store computes, in which portions, and what it never computes again."""
+"""The feature store computes each feature once, in full batches, and writes them in blocks."""
 
 import re
 from pathlib import Path
@@ -15,7 +15,7 @@ from tests.tiny_backbone import TinyBackbone
 
 
 class Pixels:
-    """Without chance where there is no view; else with a little of it."""
+    """The pixels of an image plus one random number of at most `noise`."""
 
     def __init__(self, noise: float = 0.0):
         self.noise = noise

@@ -1,4 +1,4 @@
-"""A memo: pairs of digests, of which nothing is lost and nothing else is taken for one."""
+"""A memo returns the pairs that were appended, and nothing else."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""How images are read is a setting that reaches the feature store, its key, and the loaders of other trainers."""
+"""The settings of reading reach the feature store, its keys, and the loaders of other trainers."""
 
 import importlib
 import inspect

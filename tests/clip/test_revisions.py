@@ -1,4 +1,4 @@
-"""Which commit of a repository of the hub a backbone comes from: chosen, recorded, and told when it has changed."""
+"""The commit of a backbone from the hub can be chosen, is recorded, and a change of it is told."""
 
 import shutil
 
@@ -20,7 +20,7 @@ NAME = "hf-hub:org/model"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """`hub(commit)` puts the main branch of org/model there, in a cache of the hub that has two commits of it."""
+    """A cache of the hub with two commits of org/model; `hub(commit)` moves its main branch."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -78,7 +78,7 @@ def test_a_change_since_the_first_use_is_one_line(hub, tmp_path, capsys):
 
 @pytest.fixture
 def run(tmp_path, monkeypatch):
-    """`run(backbone)`: the record of a zero-shot run on four phantoms."""
+    """`run(backbone)` returns the record of a zero-shot run on four phantoms."""
     prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
     monkeypatch.setenv("VMFCOOP_CACHE", str(tmp_path / "store"))
 

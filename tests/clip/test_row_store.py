@@ -1,4 +1,4 @@
-"""A table on disk: what was put is found again, by whom ever, in little memory, and whatever died before."""
+"""Rows that were put are found again by every process, with little memory, and after any failure."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""Configurations that come with weights: what open_clip builds from is kept, all else is refused or named."""
+"""Known keys of a configuration are kept; other keys are refused, or named and left out."""
 
 import json
 import re
@@ -32,7 +32,7 @@ OWN = TEXT_CFG | {"vocab_size": 5000, "hf_tokenizer_name": "org/words", "pool_ty
 
 
 def write(folder: Path, text: dict, vision: dict, tower: dict | None = None, **model) -> str:
-    """A model of random weights that open_clip builds from such a configuration, with PhantomCLIP's tokenizer."""
+    """Write a model of random weights with PhantomCLIP's tokenizer; return its name for `build_backbone`."""
     folder.mkdir()
     config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text, **model}
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -254,7 +254,7 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
 
 
 def test_what_stands_in_for_the_hub_is_the_model_itself(tmp_path):
-    """open_clip, asked for BiomedCLIP's address, gets the features that we get."""
+    """open_clip, asked for BiomedCLIP on the hub, returns our features."""
     folder = testing.write_biomedclip(tmp_path / "model", small=True)
     expected = build_backbone(f"local-dir:{folder}")
     with standing_in(f"local-dir:{folder}"), torch.no_grad():

@@ -1,4 +1,4 @@
-"""A model that is loaded right after need not be initialised; its buffers must be."""
+"""Parameters are not initialised, and buffers are."""
 
 import torch
 from torch import nn

@@ -1,4 +1,4 @@
-"""Views: the same pixels whoever draws them, within the memory there is, and never a receiver that waits for ever."""
+"""Views have the same pixels in every process, fit into shared memory, and failures of processes become errors."""
 
 import importlib.util
 import os
