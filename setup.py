@@ -1,8 +1,8 @@
-"""vMFCoOp: what it needs, and the one package that it installs, `dassl` of toolbox/.
+"""vMFCoOp: what it needs, and the two packages that it installs: `vmfcoop`, and `dassl` of toolbox/.
 
 `clip/`, `datasets/` and `trainers/` are imported from the repository root, as in CoOp: installing them would overwrite
-the unrelated packages that PyPI carries under the names `clip` and `datasets`. `dassl` is part of this distribution,
-so that no index is ever asked for it.
+the unrelated packages that PyPI carries under the names `clip` and `datasets`. `import vmfcoop` finds that root from any
+folder. `dassl` is part of this distribution, so that no index is ever asked for it.
 
 A lower bound is the first release without a hole known in what we use, or the first with what we need; the reason
 stands beside it, and in tests/test_supply.py. `bash scripts/lowest.sh` installs exactly these and tests them.
@@ -26,8 +26,8 @@ setup(
     version="0.1.0",
     description="Few-shot prompt learning for biomedical vision-language models on the hypersphere",
     python_requires=">=3.11",
-    package_dir={"": "toolbox"},
-    packages=find_packages("toolbox"),
+    package_dir={"dassl": "toolbox/dassl", "vmfcoop": "vmfcoop"},
+    packages=["vmfcoop", *find_packages("toolbox")],
     cmdclass={"build_py": Editable},
     install_requires=[
         "torch>=2.10",  # before, weights_only=True ran code (CVE-2025-32434) or broke memory (CVE-2026-24747)

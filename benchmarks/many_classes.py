@@ -35,8 +35,8 @@ def step(method: str, classes: int, folder: Path, device: str) -> str:
     from benchmarks.few_shot_cost import class_names
     from benchmarks.timing import peak_memory_mb
     from clip import Tokens, build_backbone
+    from trainers.base.prompt_learner import PromptLearner
     from trainers.cocoop import ConditionalPromptLearner
-    from trainers.prompt_learner import PromptLearner
 
     backbone = build_backbone(f"local-dir:{folder}", device)
     features = normalize(torch.randn(BATCH, backbone.embed_dim, device=device), dim=-1)

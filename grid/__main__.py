@@ -9,7 +9,6 @@ the others go on. The same command again runs what is still missing, from the la
 
 import argparse
 import contextlib
-import re
 import signal
 import sys
 from collections import Counter
@@ -17,20 +16,21 @@ from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
-import train
 from dassl.errors import UserError, command
 from grid import cluster, local
 from grid.devices import devices
-from grid.plan import Job, plan
-from grid.worker import DONE, FAILED, LEFT, Outcome
-from report.methods import METHODS
+from grid.local import Answer
+from grid.plan import Grid, plan, title
+from runs.methods import METHODS
+from runs.options import positive, split_options
+from runs.outcome import BEFORE, DONE, FAILED, LEFT, Outcome
+from runs.spec import SETTINGS, RunSpec, pairs
 
 RAY = (
     'a Ray cluster does the work, on all its GPUs or else CPU cores: HOST:PORT of its head, "auto", or "local" for a '
     "new one of this machine alone; this folder, --root and --output must be on a file system that all nodes share. "
     "Whoever reaches a head runs code on its nodes and here: name only one that you trust"
 )
-KEY = re.compile(r"USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -41,12 +41,12 @@ def parser() -> argparse.ArgumentParser:
         usage="%(prog)s --methods M ... --datasets D ... --shots K ... [options] [KEY VALUE ...]",
     )
     p.add_argument("--methods", nargs="+", required=True, help=f"of {', '.join(METHODS)}, or trainers' names; or all")
-    p.add_argument("--datasets", nargs="+", required=True, help="files of configs/datasets/; or all")
+    p.add_argument("--datasets", nargs="+", required=True, help="keys of data sets, such as btmri; or all")
     p.add_argument("--shots", nargs="+", type=shots, required=True, help="images per class; or all: 1 2 4 8 16 32 64")
     p.add_argument("--seeds", nargs="+", type=int, help="default: 1 2 3, and 1 where nothing is drawn or trained")
-    p.add_argument("--setting", default="few_shot", choices=train.SETTINGS, help="base2new tests on novel classes too")
+    p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="base2new tests on novel classes too")
     p.add_argument("--root", default="phantoms", help='folder of the data sets (default: "phantoms", rendered)')
-    p.add_argument("--backbone", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
+    p.add_argument("--backbone", default="", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
     p.add_argument("--output", default="output", help="root of all runs (default: output)")
     p.add_argument("--devices", nargs="+", help="cpu, cuda:0, ...: a process for each (default: all GPUs, or cpu)")
     p.add_argument("--ray", metavar="ADDRESS", help=RAY)
@@ -57,38 +57,36 @@ def parser() -> argparse.ArgumentParser:
 
 def shots(word: str) -> int | str:
     """A number of images per class, or "all"."""
-    return word if word == "all" else train.positive(word)
+    return word if word == "all" else positive(word)
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The flags; the first KEY ends them."""
-    end = next((i for i, word in enumerate(argv) if KEY.fullmatch(word)), len(argv))
-    args = parser().parse_args(argv[:end])
-    args.opts = list(argv[end:])
-    args.backbone = args.backbone or ("PhantomCLIP" if args.root == "phantoms" else "BiomedCLIP")
-    if len(args.opts) % 2:
-        raise UserError(f"Expected KEY VALUE pairs at the end, but got {' '.join(args.opts)}.")
+def parse(argv: Sequence[str]) -> tuple[Grid, argparse.Namespace]:
+    """Return the runs that are asked for, and the flags; the first KEY ends these."""
+    flags, options = split_options(argv)
+    args = parser().parse_args(flags)
     if args.ray and args.devices:
         raise UserError(
             "Expected either --devices, which are of this machine, or --ray, which finds its own, but got both."
         )
-    return args
+    template = RunSpec(
+        root=args.root, backbone=args.backbone, setting=args.setting, output=args.output, options=pairs(options)
+    )
+    return Grid(args.methods, args.datasets, args.shots, args.seeds, template), args
 
 
-def lines(job: Job, outcomes: Sequence[Outcome]) -> Iterator[str]:
+def lines(job: RunSpec, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """A line for each reason why runs of a job are not done."""
     seeds: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.state != DONE:
+        if outcome.state not in (DONE, BEFORE):
             seeds.setdefault((outcome.state, outcome.reason), []).append(outcome)
     for (state, reason), group in seeds.items():
         log = f" (log: {group[0].log})" if group[0].log else ""
-        yield f"{state}: {job.title([outcome.seed for outcome in group])}: {reason}{log}"
+        yield f"{state}: {title(job, [outcome.seed for outcome in group])}: {reason}{log}"
 
 
-def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Counter:
-    """Do all jobs; how many runs came to which end."""
-    answers = cluster.run(jobs, args.ray, args.cpus) if args.ray else local.run(jobs, devices(args.devices, args.opts))
+def work(jobs: Sequence[RunSpec], answers: Iterator[Answer]) -> Counter:
+    """Take the answers to all jobs, with a progress bar; return how many runs came to which end."""
     states: Counter = Counter()
     runs = sum(len(job.seeds) for job in jobs)
     with contextlib.closing(answers), tqdm(total=runs, desc="Grid", unit="run", smoothing=0) as bar:
@@ -105,21 +103,26 @@ def work(args: argparse.Namespace, jobs: Sequence[Job]) -> Counter:
 def main(argv: Sequence[str] | None = None) -> int:
     """Returns 1 where a run failed."""
     try:
-        args = parse(sys.argv[1:] if argv is None else argv)
+        grid, args = parse(sys.argv[1:] if argv is None else argv)
         if args.root == "phantoms":
             print("The embedded phantoms (rendered, no medical data); --root FOLDER for real images.")
-        jobs, finished = plan(args)
+        jobs, finished = plan(grid)
         if args.dry_run:
-            print("\n".join(job.title(job.seeds) for job in jobs))
+            print("\n".join(title(job, job.seeds) for job in jobs))
             print(f"{sum(len(job.seeds) for job in jobs)} runs to be done, {finished} finished before.")
             return 0
-        states = work(args, jobs) if jobs else Counter()
+        states: Counter = Counter()
+        if jobs and args.ray:
+            states = work(jobs, cluster.run(jobs, args.ray, args.cpus))
+        elif jobs:
+            states = work(jobs, local.run(jobs, devices(args.devices, grid.template.options)))
     except KeyboardInterrupt:
         print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
         return 130
     left = f", {states[LEFT]} left to other processes" if states[LEFT] else ""
     again = "; the same command runs them again" if states[FAILED] else ""
-    print(f"{states[DONE]} runs done, {finished} finished before{left}, {states[FAILED]} failed{again}.")
+    done = states[DONE] + states[BEFORE]
+    print(f"{done} runs done, {finished} finished before{left}, {states[FAILED]} failed{again}.")
     return int(states[FAILED] > 0)
 
 

@@ -16,8 +16,10 @@ from unittest.mock import patch
 from dassl.console import without_password
 from dassl.errors import UserError
 from grid.local import Answer
-from grid.plan import Job, take
-from grid.worker import FAILED, Outcome, perform
+from grid.plan import take
+from grid.worker import work
+from runs.outcome import FAILED, Outcome
+from runs.spec import RunSpec
 
 ROOT = Path(__file__).parents[1]
 # Where models and features lie, and whether to ask the network for them. What is handed to a cluster can be read there
@@ -29,7 +31,7 @@ SECRET = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN")
 LOOPBACK = "127.0.0.1"
 
 
-def run(jobs: Sequence[Job], address: str, cpus: int = 1, perform: Callable = perform) -> Iterator[Answer]:
+def run(jobs: Sequence[RunSpec], address: str, cpus: int = 1, perform: Callable = work) -> Iterator[Answer]:
     """Each job with what became of its runs, in the order in which they end; the workers end with this generator.
 
     Args:
@@ -114,7 +116,7 @@ def _say(line: str) -> None:
     print(line, file=sys.stderr)
 
 
-def _run(ray, waiting: list[Job], cpus: int, perform: Callable) -> Iterator[Answer]:
+def _run(ray, waiting: list[RunSpec], cpus: int, perform: Callable) -> Iterator[Answer]:
     options, places = _places(ray.nodes(), cpus)
     actor = ray.remote(_Worker).options(**options, max_restarts=-1, max_task_retries=1)
     asked = {}  # an answer to come -> the worker and its job; None: whether it is there
@@ -139,7 +141,8 @@ def _run(ray, waiting: list[Job], cpus: int, perform: Callable) -> Iterator[Answ
         except ray.exceptions.RayError as error:
             problem = str(error).strip().splitlines()[-1]
         if job:
-            yield job, outcomes or [Outcome(seed, FAILED, f"its worker ended, twice: {problem}") for seed in job.seeds]
+            death = f"its worker ended, twice: {problem}"
+            yield job, outcomes or [Outcome(seed, FAILED, reason=death) for seed in job.seeds]
         if job and outcomes and any(outcome.unforeseen for outcome in outcomes):
             hire()
         elif waiting and (job or not problem):
@@ -158,7 +161,7 @@ class _Worker:
         os.chdir(folder)
         self.perform_job = perform
 
-    def perform(self, job: Job) -> list[Outcome]:
+    def perform(self, job: RunSpec) -> list[Outcome]:
         return self.perform_job(job)
 
 

@@ -1,12 +1,13 @@
 """The devices of this machine."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from dassl.errors import UserError
 
 
-def devices(asked: Sequence[str] | None, opts: Sequence[str] = ()) -> list[str]:
-    """What is asked for; by default every GPU that is visible, or else the CPU, as with USE_CUDA False in `opts`.
+def devices(asked: Sequence[str] | None, options: Sequence[tuple[str, Any]] = ()) -> list[str]:
+    """What is asked for; by default every GPU that is visible, or else the CPU, as with USE_CUDA False in `options`.
 
     Raises:
         UserError: there is no such device, or a GPU that PyTorch cannot use.
@@ -15,7 +16,7 @@ def devices(asked: Sequence[str] | None, opts: Sequence[str] = ()) -> list[str]:
 
     from dassl.utils import choose_device
 
-    use_cuda = dict(zip(opts[::2], opts[1::2], strict=True)).get("USE_CUDA") != "False"
+    use_cuda = str(dict(options).get("USE_CUDA")) != "False"
     if set(asked or ["any"]) != {"cpu"}:
         choose_device(use_cuda)
     gpus = [f"cuda:{i}" for i in range(torch.cuda.device_count())]

@@ -8,14 +8,16 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
 
-from grid.plan import Job, take
-from grid.worker import FAILED, Outcome, perform
+from grid.plan import take
+from grid.worker import work
+from runs.outcome import FAILED, Outcome
+from runs.spec import RunSpec
 
 PATIENCE = 10  # seconds that a worker has to end
-Answer = tuple[Job, list[Outcome]]
+Answer = tuple[RunSpec, list[Outcome]]
 
 
-def run(jobs: Sequence[Job], devices: Sequence[str], perform: Callable = perform) -> Iterator[Answer]:
+def run(jobs: Sequence[RunSpec], devices: Sequence[str], perform: Callable = work) -> Iterator[Answer]:
     """Each job with what became of its runs, in the order in which they end; the workers end with this generator.
 
     Args:
@@ -44,7 +46,7 @@ def run(jobs: Sequence[Job], devices: Sequence[str], perform: Callable = perform
                     tried.add(job)
                     waiting.insert(0, job)
                 else:
-                    yield job, outcomes or [Outcome(seed, FAILED, worker.death) for seed in job.seeds]
+                    yield job, outcomes or [Outcome(seed, FAILED, reason=worker.death) for seed in job.seeds]
     finally:
         for worker in workers:
             worker.stop()
@@ -57,14 +59,14 @@ class Worker:
 
     process: multiprocessing.Process | None = None
     pipe: Connection
-    job: Job | None = None  # at work
+    job: RunSpec | None = None  # at work
     dataset = ""  # of its last job
     death = ""  # how its last process ended
 
     def __init__(self, device: str, perform: Callable, threads: int | None = None):
         self.task = perform, device, threads
 
-    def give(self, job: Job) -> None:
+    def give(self, job: RunSpec) -> None:
         if not self.process:
             context = multiprocessing.get_context("spawn")  # a device is not to be shared with a fork
             self.pipe, theirs = context.Pipe()
@@ -76,7 +78,7 @@ class Worker:
         with contextlib.suppress(OSError):  # it has died: so will its answer say
             self.pipe.send(job)
 
-    def answer(self) -> tuple[Job, list[Outcome] | None]:
+    def answer(self) -> tuple[RunSpec, list[Outcome] | None]:
         """The job, and what became of its runs: None if the process died over it."""
         job, self.job = self.job, None
         try:

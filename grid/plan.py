@@ -1,83 +1,90 @@
-"""What is asked for, less what is there: a list of jobs."""
+"""The runs that are missing: methods x data sets x shots x seeds, less what is finished."""
 
-import argparse
 import itertools
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 
 from yacs.config import CfgNode
 
-import train
+from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from report import paper
-from report.methods import METHODS, default_seeds, trainer_name, with_setting
-
-PARTS = {  # of a run, one after the other: flags of train.py
-    "few_shot": ((),),
-    "base2new": (("--subsample", "base"), ("--subsample", "new", "--eval-only")),
-}
+from runs.config import configure
+from runs.finished import data_of, finished
+from runs.methods import METHODS, default_seeds, trainer_name, with_setting
+from runs.spec import RunSpec
+from trainers import register_all
 
 
 @dataclass(frozen=True)
-class Job:
-    """Runs that differ in their seed alone, and are therefore trained together."""
+class Grid:
+    """The runs that are asked for; ["all"] stands for everything.
 
-    trainer: str
-    dataset: str
-    shots: int
-    seeds: tuple[int, ...]
-    setting: str = "few_shot"
-    flags: tuple[str, ...] = ()  # of train.py, the same for all jobs
-    opts: tuple[str, ...] = ()  # KEY VALUE ...
+    Attributes:
+        methods: short names of methods, or trainers' names.
+        datasets: keys of data sets.
+        shots: images per class.
+        seeds: of draw and training; None for each method's own.
+        template: what all runs have in common: setting, root, backbone, output, options.
+    """
 
-    @property
-    def parts(self) -> tuple[tuple[str, ...], ...]:
-        return PARTS[self.setting]
-
-    def args(self, part: Sequence[str], seeds: Sequence[int]) -> argparse.Namespace:
-        """The command line of train.py for one part of these seeds."""
-        words = ["--trainer", self.trainer, "--dataset", self.dataset, "--shots", self.shots, "--setting", self.setting]
-        words += [*self.flags, *part, "--seed", *seeds]
-        return train.parse([*map(str, words), *self.opts])
-
-    def title(self, seeds: Sequence[int]) -> str:
-        kind = " base to novel" if self.setting == "base2new" else ""
-        several = "seeds" if len(seeds) > 1 else "seed"
-        return f"{self.trainer}{kind} on {self.dataset}, K = {self.shots}, {several} {' '.join(map(str, seeds))}"
+    methods: Sequence[str]
+    datasets: Sequence[str]
+    shots: Sequence[int | str]
+    seeds: Sequence[int] | None
+    template: RunSpec
 
 
-def plan(args: argparse.Namespace) -> tuple[list[Job], int]:
-    """Jobs of the runs that are missing, those of one data set side by side; and how many runs are there already.
+def parts(spec: RunSpec) -> list[RunSpec]:
+    """Return the parts of a run, to be done one after the other: base to novel tests on novel classes too."""
+    if spec.setting == "few_shot":
+        return [spec]
+    return [replace(spec, subsample="base"), replace(spec, subsample="new", eval_only=True)]
+
+
+def title(spec: RunSpec, seeds: Sequence[int]) -> str:
+    """Return a line that names runs.
+
+    >>> title(RunSpec("coop", "btmri", 16, setting="base2new"), [1, 2])
+    'CoOp base to novel on btmri, K = 16, seeds 1 2'
+    """
+    kind = " base to novel" if spec.setting == "base2new" else ""
+    several = "seeds" if len(seeds) > 1 else "seed"
+    return f"{spec.trainer}{kind} on {spec.dataset}, K = {spec.shots}, {several} {' '.join(map(str, seeds))}"
+
+
+def plan(grid: Grid) -> tuple[list[RunSpec], int]:
+    """Return the runs that are missing, those of one data set side by side, and how many are finished.
+
+    Runs that differ in their seed alone are one specification.
 
     Raises:
         UserError: a name or a setting that is not known.
     """
-    flags = ("--root", args.root, "--backbone", args.backbone, "--output", args.output)
-    without = paper.WITHOUT_NOVEL if args.setting == "base2new" else ()
-    datasets = _several(args.datasets, [name for name in paper.DATASETS if name not in without])
-    shots = _several(args.shots, paper.TABLE1["shots"])
-    jobs, finished, data_of = [], 0, _remembering(train.data_of)
-    for dataset, k, trainer in itertools.product(datasets, shots, trainers(args.methods, args.setting)):
-        seeds = args.seeds or default_seeds(trainer)
-        job = _suited(Job(trainer, dataset, k, tuple(dict.fromkeys(seeds)), args.setting, flags, tuple(args.opts)))
-        missing = tuple(seed for seed in job.seeds if not _finished(job, seed, data_of))
-        finished += len(job.seeds) - len(missing)
+    setting = grid.template.setting
+    without = paper.WITHOUT_NOVEL if setting == "base2new" else ()
+    datasets = _several(grid.datasets, [name for name in paper.DATASETS if name not in without])
+    shots = _several(grid.shots, paper.TABLE1["shots"])
+    jobs, done, reader = [], 0, _Remembering()
+    for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, setting)):
+        seeds = tuple(dict.fromkeys(grid.seeds or default_seeds(trainer)))
+        spec = _suited(replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds))
+        missing = tuple(seed for seed in seeds if not _finished(spec, seed, reader))
+        done += len(seeds) - len(missing)
         if missing:
-            jobs.append(replace(job, seeds=missing))
-    return jobs, finished
+            jobs.append(replace(spec, seeds=missing))
+    return jobs, done
 
 
 def trainers(methods: Sequence[str], setting: str) -> list[str]:
-    """Trainers behind folders of scripts/ that have this setting, or trainers' own names.
+    """Return the trainers behind short names of methods that have this setting, or trainers' own names.
 
     Raises:
-        UserError: neither of both.
+        UserError: a name is neither.
     """
-    import trainers  # noqa: F401, registers them
-    from dassl.engine import TRAINER_REGISTRY
-
+    register_all()
     ready = with_setting(setting)
-    known = [METHODS[folder] for folder in ready]
+    known = [METHODS[short] for short in ready]
     known += [name for name in TRAINER_REGISTRY.registered_names() if name not in METHODS.values()]
     names = _several(methods, ready)
     for name in names:
@@ -86,46 +93,46 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
     return list(dict.fromkeys(map(trainer_name, names)))
 
 
-def take(waiting: list[Job], dataset: str = "", elsewhere: Collection[str] = ()) -> Job:
-    """Remove the job that suits a worker best: of the data set it is on, else of one that no other is on."""
+def take(waiting: list[RunSpec], dataset: str = "", elsewhere: Collection[str] = ()) -> RunSpec:
+    """Remove the job that suits a worker best: of the data set it is on, else of one that no other worker is on."""
     job = min(waiting, key=lambda job: (job.dataset != dataset, job.dataset in elsewhere))
     waiting.remove(job)
     return job
 
 
-def _several(words: Sequence[str], everything: Sequence) -> list:
-    """`words` once each; the word "all" stands for everything."""
+def _several(words: Sequence, everything: Sequence) -> list:
+    """Return `words` once each; the word "all" stands for everything."""
     return list(dict.fromkeys(everything if list(words) == ["all"] else words))
 
 
-def _suited(job: Job) -> Job:
-    """The job without OPTIM.MAX_EPOCH where the method knows no epochs: settings are given once for all methods."""
-    if "OPTIM.MAX_EPOCH" in job.opts and not train.setup_cfg(replace(job, opts=()).args((), job.seeds)).OPTIM.MAX_EPOCH:
-        pairs = zip(job.opts[::2], job.opts[1::2], strict=True)
-        return replace(job, opts=tuple(word for pair in pairs if pair[0] != "OPTIM.MAX_EPOCH" for word in pair))
-    return job
+def _suited(spec: RunSpec) -> RunSpec:
+    """Leave out OPTIM.MAX_EPOCH for a method without epochs: settings are given once for all methods."""
+    if "OPTIM.MAX_EPOCH" not in dict(spec.options):
+        return spec
+    if configure(replace(spec, options=()), spec.seeds[0]).OPTIM.MAX_EPOCH:
+        return spec
+    return replace(spec, options=tuple(pair for pair in spec.options if pair[0] != "OPTIM.MAX_EPOCH"))
 
 
-def _remembering(data_of: Callable) -> Callable:
-    """`data_of` that reads what methods share once: the same draw of the same data set, and the same backbone."""
-    known: dict[str, tuple] = {}
+class _Remembering:
+    """`data_of` that reads once what runs share: the same draw of the same data set, and the same backbone."""
 
-    def of(cfg: CfgNode) -> tuple:
+    def __init__(self):
+        self.known: dict[str, tuple] = {}
+
+    def __call__(self, cfg: CfgNode) -> tuple:
         key = str((cfg.DATASET, cfg.SEED, cfg.TEST.SPLIT, cfg.MODEL.BACKBONE, cfg.FEATURES.ROOT))
-        if key not in known:
-            known[key] = data_of(cfg)
-        return known[key]
-
-    return of
+        if key not in self.known:
+            self.known[key] = data_of(cfg)
+        return self.known[key]
 
 
-def _finished(job: Job, seed: int, data_of: Callable) -> bool:
-    """Whether all parts are there; results of other settings are not, and the worker says what is wrong with them."""
-    for part in job.parts:
-        args = job.args(part, [seed])
-        cfg = train.setup_cfg(args, seed)
+def _finished(spec: RunSpec, seed: int, read: _Remembering) -> bool:
+    """Return whether all parts of a run are done; of a run that cannot be continued the worker says why."""
+    for part in parts(spec):
+        cfg = configure(part, seed)
         try:
-            if not train.finished(cfg, args, data_of):
+            if not finished(part, cfg, read):
                 return False
         except UserError:
             return False

@@ -16,12 +16,13 @@ from report import paper
 from report.collect import check_same_data, find_all
 from report.escaping import latex_comment, markdown
 from report.groups import split, usable
-from report.methods import METHODS, SETTING, trainer_name, with_setting
 from report.page import Section, html
 from report.section import Request, section
 from report.sharing import relative, shared
 from report.spans import Wanted
 from report.tables import FORMATS, Table, file_names, render
+from runs.layout import SETTING
+from runs.methods import METHODS, trainer_name, with_setting
 
 PAGE = "index.html"
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
@@ -62,7 +63,7 @@ def request(args: argparse.Namespace) -> Request:
     if args.full:
         datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
         novel_methods = methods or [METHODS[folder] for folder in with_setting("base2new")]
-        methods, novel_shots = methods or list(METHODS.values()), [paper.NOVEL_SHOTS]
+        methods, novel_shots = methods or paper.in_order(METHODS.values()), [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
         shots = shots or paper.TABLE1["shots"]
     output = Path(args.output)

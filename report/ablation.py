@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 from dassl.errors import UserError
 from report.collect import Run
+from runs.layout import ABLATION
 
 METHOD = "vMFCoOp"
 LARGEST = 64 * 1024  # bytes of a config.yaml; ours have about 5,000, and a megabyte of yaml takes a minute to read
-FOLDER = "ablation"  # of an output folder: scripts/vmfcoop/ablation.sh writes below it
 
 
 class Terms(NamedTuple):
@@ -44,7 +44,7 @@ def problem(run: Run) -> str:
 def _recorded(folder: Path) -> tuple[Terms | None, str]:
     from dassl.reading import read_yaml
 
-    unknown = None if FOLDER in folder.absolute().parts else FULL
+    unknown = None if ABLATION in folder.absolute().parts else FULL
     try:
         settings = read_yaml(folder / "config.yaml", links=False, limit=LARGEST)["TRAINER"][METHOD.upper()]
         return Terms(bool(settings["SCE"]), bool(settings["LAMBDA_ANC"]), bool(settings["LAMBDA_SC"])), ""

@@ -13,9 +13,10 @@ from pathlib import Path
 from dassl.errors import command
 from report.collect import Run, check_same_data, find_runs
 from report.compare import NUMBER
-from report.methods import OWN, data_name, default_seeds, seeds_folder
 from report.table3 import AVERAGE_OF_HMS, HM_OF_AVERAGES
 from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, mean_std, render
+from runs.layout import OWN, data_name, seeds_folder
+from runs.methods import default_seeds
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,6 +1,5 @@
 """Run folders to records: metrics.json in full precision, else the log that Dassl prints."""
 
-import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -8,18 +7,18 @@ from pathlib import Path
 from typing import Any
 
 from dassl.errors import UserError
-from dassl.names import LONGEST, OWN_FOLDER, check_name, file_name
+from dassl.names import LONGEST, OWN_FOLDER, file_name
 from dassl.reading import MB, read_text
-from report.methods import SEEDLESS
-from report.record import LARGEST, read_record, whole
-from report.tree import SEED, is_run_file, look, natural
+from report.tree import is_run_file, look, natural
+from runs.layout import SEED, place_of
+from runs.methods import SEEDLESS
+from runs.record import LARGEST, read_record
 
 TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
 TESTED = re.compile(r"=> result")
 EPOCH = re.compile(r"\bepoch \[\d+/\d+\]")
 # Each part is one that no other part can match, so that the time a line takes grows no faster than its length.
 PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?) *%")
-LAYOUT = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
 PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
 ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
@@ -34,7 +33,6 @@ WORDS = {
     "backbone_files": "files of the backbone",
     "learned": "learned tensors",
 }
-SUBSAMPLES = {"train_base": "base", "test_new": "new"}
 
 
 @dataclass(frozen=True)
@@ -208,36 +206,22 @@ def check_same_data(runs: Iterable[Run]) -> None:
 
 
 def _from_path(folder: Path) -> dict[str, Any]:
-    path = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
-    text, where = path.as_posix(), str(folder)
-    found = match.groupdict() if (match := LAYOUT.search(text)) else {}
-    for key in ("dataset", "trainer", "backbone"):
-        if found.get(key):
-            check_name(found[key], key, f"the path {where}")
-    seed = SEED.search(path.name)
-    named_after = found.get("backbone") or ""
-    backbone = PLACE if named_after.startswith(file_name(OWN_FOLDER)) else named_after
-    return {
-        "dataset": found.get("dataset", ""),
-        "trainer": found.get("trainer", ""),
-        "backbone": backbone,
-        "shots": whole(int(found["shots"]), "shots", where) if found else None,
-        "seed": whole(int(seed[1]), "the seed", where) if seed else None,
-        "subsample": next((kind for part, kind in SUBSAMPLES.items() if f"/{part}/" in text), "all"),
-        "phantom": backbone == PHANTOM_BACKBONE,
-        "rendered": backbone == PHANTOM_BACKBONE,  # a guess, until a log or a document tells
-        "named_after": named_after,
-    }
+    place = place_of(folder)
+    backbone = PLACE if place.backbone.startswith(file_name(OWN_FOLDER)) else place.backbone
+    rendered = backbone == PHANTOM_BACKBONE  # a guess, until a log or a document tells
+    found = place._replace(backbone=backbone)._asdict()
+    return found | {"phantom": rendered, "rendered": rendered, "named_after": place.backbone}
 
 
 def _from_record(path: Path, found: dict[str, Any]) -> dict[str, Any]:
     record = read_record(path)
     # where a run lies says what it is compared with; the document has the registry's name ("COVID_19" in covid/)
-    given = record.names | {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
+    given = {key: value for key, value in record.names.items() if key not in ("key", "setting")}
+    given |= {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
     phantom = record.phantom_backbone
     if phantom is None:
         phantom = given.get("backbone", found["backbone"]) == PHANTOM_BACKBONE
-    given |= {"rendered": record.rendered, "phantom": record.rendered or phantom}
+    given |= {"rendered": record.phantom_images, "phantom": record.phantom_images or phantom}
     return given | {key: getattr(record, key) for key in ("metrics", "seconds", "hashes", "versions")}
 
 

@@ -14,18 +14,10 @@ from statistics import fmean
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
 from report.collect import PHANTOM_BACKBONE, Run, check_same_data, find_runs
-from report.methods import (
-    METHODS,
-    OWN,
-    SEEDLESS,
-    SETTING,
-    ZERO_SHOT,
-    data_name,
-    fill_command,
-    seeds_folder,
-    trainer_name,
-)
+from report.commands import fill_command
 from report.tables import GAP, Key, by_key, by_shots, mean_std, method_by_shots, paired_difference, render
+from runs.layout import OWN, SETTING, data_name, seeds_folder
+from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, trainer_name
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 COLUMNS = {

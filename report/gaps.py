@@ -5,10 +5,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from report.commands import fill_command
 from report.groups import Group
-from report.methods import fill_command, short_name
 from report.scores import Grid, Scores
 from report.table2 import Ablation
+from runs.methods import short_name
 
 DEFAULT = "output"  # folder of all runs, unless OUTPUT= names another
 

@@ -1,6 +1,7 @@
 """The paper's own figures, read from paper.json: they stand beside what was run here and enter no average of it."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -14,3 +15,10 @@ DATASETS: dict[str, str] = _DOCUMENT["datasets"]  # name here -> name there
 TABLE1, TABLE2, TABLE3 = (_DOCUMENT[f"table{i}"] for i in (1, 2, 3))
 WITHOUT_NOVEL = set(DATASETS) - set(TABLE3["rows"])  # data sets that take no part in base to novel
 NOVEL_SHOTS = 16  # of its base-to-novel figures
+
+
+def in_order(trainers: Iterable[str]) -> list[str]:
+    """Return trainers once each: those of the paper in its order, then others by name."""
+    names = set(trainers)
+    known = [name for name in TABLE1["rows"] if name in names]
+    return known + sorted(names - set(known))

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from statistics import fmean, pstdev
 
 from report.collect import Run
-from report.methods import SEEDLESS
 from report.tables import GAP, Key, by_key, mean_std
+from runs.methods import SEEDLESS
 
 
 @dataclass(frozen=True)

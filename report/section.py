@@ -9,7 +9,6 @@ from report import differences, gaps, paper, ranks
 from report.ablation import METHOD, terms
 from report.compare import COLUMNS
 from report.groups import Group
-from report.methods import ZERO_SHOT
 from report.page import Figure, Section
 from report.scores import Grid, Scores, score
 from report.spans import Wanted, span
@@ -17,6 +16,7 @@ from report.table1 import average_table, dataset_table
 from report.table2 import NAMES, Ablation, ablation_table
 from report.table3 import base2new_table
 from report.tables import Table, file_names
+from runs.methods import ZERO_SHOT
 
 Part = tuple[list[Table | Figure], list[gaps.Gap]]
 

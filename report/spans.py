@@ -7,8 +7,8 @@ from typing import NamedTuple
 from dassl.errors import UserError
 from report import paper
 from report.collect import Run
-from report.methods import SEEDLESS, in_order
 from report.scores import Grid
+from runs.methods import SEEDLESS
 
 MOST = 200_000  # points of a grid; the paper's Table 1 has 3,780
 
@@ -34,7 +34,7 @@ def span(runs: Iterable[Run], wanted: Wanted, without: Collection[str] = ()) -> 
     drawn = [run for run in runs if run.trainer not in SEEDLESS] or runs
     datasets = wanted.datasets or sorted({run.dataset for run in runs}, key=_place)
     grid = Grid(
-        methods=tuple(wanted.methods or in_order(run.trainer for run in runs)),
+        methods=tuple(wanted.methods or paper.in_order(run.trainer for run in runs)),
         datasets=tuple(name for name in datasets if name not in without),
         shots=tuple(sorted(wanted.shots or {run.shots for run in drawn if run.shots is not None})),
         seeds=tuple(sorted(wanted.seeds or {run.seed for run in drawn if run.seed is not None})),

@@ -1,7 +1,6 @@
 """Table 1: methods by number of shots, averaged over data sets or on one of them."""
 
 from report import paper
-from report.methods import in_order
 from report.scores import Grid, Scores
 from report.tables import GAP, Table
 
@@ -16,7 +15,7 @@ def average_table(scores: dict[str, Scores], grid: Grid, source: str, metric: st
     """Averages over the data sets of the grid, each followed by the paper's if the metric is accuracy."""
     printed = paper.TABLE1["rows"] if metric == "accuracy" else {}
     rows = []
-    for method in in_order([*grid.methods, *printed]):
+    for method in paper.in_order([*grid.methods, *printed]):
         if method in scores:
             rows.append([method, source, *(scores[method].average(k) for k in grid.shots)])
         if method in printed:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from report import paper
-from report.methods import in_order
 from report.scores import Grid, Scores
 from report.tables import GAP, Table, average_of_hms, harmonic_mean, hm_of_averages
 
@@ -15,7 +14,7 @@ def base2new_table(
 ) -> Table:
     """Rows per data set and metric, a method per column; the paper's own beneath if it has them."""
     own = metric == "accuracy" and shots == paper.NOVEL_SHOTS
-    columns = in_order([*grid.methods, *(paper.TABLE3["methods"] if own else [])])
+    columns = paper.in_order([*grid.methods, *(paper.TABLE3["methods"] if own else [])])
     pairs = {m: (base[m], new[m]) for m in grid.methods}
 
     def line(dataset: str, what: str, cells: dict[str, str]) -> list[str]:

@@ -5,7 +5,8 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
+from runs.layout import SEED
+
 DEEPEST = 30  # folders below each other
 MOST = 500_000  # files and folders in all
 

@@ -109,7 +109,7 @@ def test_seeds_with_commas(calls, seeds):
     import train
 
     (call,) = calls("coop/few_shot.sh", "btmri", "1", SEEDS=seeds)
-    assert train.parse(call[1:]).seed == [1, 2, 3]
+    assert train.parse(call[1:]).seeds == (1, 2, 3)
 
 
 @pytest.mark.parametrize(
@@ -125,14 +125,14 @@ def test_seeds_with_commas(calls, seeds):
             [1],
             ["INPUT.GREY_RANGE", "-160:240", "OPTIM.LR", "-1e-3"],
         ),
-        ([], [-1], []),
+        ([], [], []),
     ],
 )
 def test_seeds_of_the_command(words, seeds, opts):
     import train
 
-    args = train.parse(["--trainer", "CoOp", *(["--seed", *words] if words else [])])
-    assert (args.seed, args.opts) == (seeds, opts)
+    spec = train.parse(["--trainer", "CoOp", *(["--seed", *words] if words else [])])
+    assert (list(spec.seeds), spec.words) == (seeds, opts)
 
 
 @pytest.mark.parametrize(

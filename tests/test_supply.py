@@ -112,7 +112,9 @@ def test_commands_use_our_dassl_whatever_else_is_installed(tmp_path, words):
     assert "another dassl" not in done.stdout and "usage" in done.stdout
 
 
-@pytest.mark.parametrize("room", ["clip", "datasets", "trainers", "report", "grid", "tuning"])
+@pytest.mark.parametrize(
+    "room", ["checkouts", "clip", "datasets", "trainers", "runs", "report", "reproduce", "grid", "tuning"]
+)
 def test_every_room_puts_the_toolbox_first(room):
     first = next(node for node in ast.parse((ROOT / room / "__init__.py").read_text()).body if _of_ours(node))
     assert isinstance(first, ast.Import) and first.names[0].name == "toolbox"
@@ -153,9 +155,10 @@ def test_an_installation_brings_dassl_without_any_index(tmp_path):
     )
     done = python(*pip, "-e", ROOT, PYTHONPATH=lent)
     assert done.returncode == 0, done.stderr
-    code = "import dassl.errors; from importlib.metadata import version; print(version('vmfcoop'), dassl.__path__[0])"
+    code = "import dassl.errors, vmfcoop; from importlib.metadata import version; from runs.methods import METHODS; "
+    code += "print(version('vmfcoop'), dassl.__path__[0], vmfcoop.ROOT, METHODS['vmfcoop'])"
     found = subprocess.check_output([venv / "bin" / "python", "-c", code], cwd=tmp_path, text=True, env={})
-    assert found.split() == ["0.1.0", str(ROOT / "toolbox" / "dassl")]
+    assert found.split() == ["0.1.0", str(ROOT / "toolbox" / "dassl"), str(ROOT), "vMFCoOp"]
     copied = python(*pip, ROOT, PYTHONPATH=lent)  # would overwrite another Dassl
     assert copied.returncode != 0 and "Expected an editable installation" in copied.stdout + copied.stderr
 
@@ -163,4 +166,4 @@ def test_an_installation_brings_dassl_without_any_index(tmp_path):
 @pytest.mark.slow  # PyTorch with its libraries is about 6 GB
 @pytest.mark.skipif(os.environ.get("VMFCOOP_TEST_LOWEST") != "1", reason="VMFCOOP_TEST_LOWEST=1 asks for the download")
 def test_the_lowest_versions_work_together():
-    subprocess.run(["bash", "scripts/lowest.sh", "tests/toolbox", "tests/trainers/test_run.py"], cwd=ROOT, check=True)
+    subprocess.run(["bash", "scripts/lowest.sh", "tests/toolbox", "tests/runs/test_run.py"], cwd=ROOT, check=True)

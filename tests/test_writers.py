@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("benchmarks", "clip", "datasets", "grid", "report", "scripts", "toolbox", "trainers", "tuning")
+ROOMS = ("benchmarks", "checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "scripts", "toolbox")
+ROOMS += ("trainers", "tuning", "vmfcoop")
 FILES = [
     ROOT / "train.py",
     ROOT / "parse_test_res.py",
@@ -31,10 +32,10 @@ OURS = {"checkpoints.save", "tensors.save", "save"}  # by the one writer, into b
 STREAMS = {"file", "target", "os.devnull"}  # how a file that is open is called, and what keeps nothing
 # What is written into a folder that was made a moment ago under a name that nobody knew.
 FRESH = {
-    ("clip/hub.py", "write_text"),
-    ("clip/hub.py", "symlink_to"),
-    ("clip/hub.py", "save"),
-    ("clip/hub.py", "copytree"),
+    ("checkouts/hub.py", "write_text"),
+    ("checkouts/hub.py", "symlink_to"),
+    ("checkouts/hub.py", "save"),
+    ("checkouts/hub.py", "copytree"),
     ("clip/sanitize.py", "write_text"),
     ("clip/sanitize.py", "write_bytes"),
     ("clip/testing.py", "write_text"),
@@ -45,7 +46,6 @@ FRESH = {
     ("datasets/phantoms/folder.py", "save"),
     ("benchmarks/few_shot_cost.py", "save"),
     ("benchmarks/padded_way.py", "save"),
-    ("scripts/phantomclip/tower.py", "to_json_file"),  # by the authors, into the repository
 }
 
 

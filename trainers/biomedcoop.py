@@ -5,9 +5,9 @@ from torch.nn import functional as F
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import Step
-from trainers.llm import ensemble, llm_features, selective_ensemble
-from trainers.prompt_trainer import PromptTrainer
+from trainers.base.feature_trainer import Step
+from trainers.base.prompt_trainer import PromptTrainer
+from trainers.base.text_features import ensemble, llm_features, selective_ensemble
 
 
 def sccm_loss(prompts: Tensor, ensemble: Tensor) -> Tensor:

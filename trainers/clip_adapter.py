@@ -6,8 +6,8 @@ from torch.nn.functional import cross_entropy, normalize
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import Step
-from trainers.validation import ChosenOnValidation, first_best, right_answers
+from trainers.base.feature_trainer import Step
+from trainers.base.validation import ChosenOnValidation, first_best, right_answers
 from trainers.zeroshot import ZeroshotCLIP
 
 
@@ -65,7 +65,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     def logits(self, features: Tensor) -> Tensor:
         return self.logits_of_all(features)[self.adapters.chosen]
 
-    def loss(self, features: Tensor, labels: Tensor) -> Step:
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         each = self.logits_of_all(features)
         terms = {name: cross_entropy(logits, labels) for name, logits in zip(self.names, each, strict=True)}
         return each[self.adapters.chosen[None]][0], terms  # a GPU need not tell the CPU which

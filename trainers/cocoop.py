@@ -6,8 +6,8 @@ from tqdm import tqdm
 
 from clip import Backbone, Tokens
 from dassl.engine import TRAINER_REGISTRY
+from trainers.base.prompt_learner import PromptLearner
 from trainers.coop import CoOp
-from trainers.prompt_learner import PromptLearner
 
 REDUCTION = 16  # of the meta-network's hidden layer
 IMAGES_AT_ONCE = 64  # when testing: each needs a prompt per class of its own

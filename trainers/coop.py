@@ -4,8 +4,8 @@ from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import Step
-from trainers.prompt_trainer import PromptTrainer
+from trainers.base.feature_trainer import Step
+from trainers.base.prompt_trainer import PromptTrainer
 
 
 @TRAINER_REGISTRY.register()

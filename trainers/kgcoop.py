@@ -5,9 +5,9 @@ from torch.nn.functional import cross_entropy
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import Step
-from trainers.prompt_trainer import PromptTrainer
-from trainers.template import TEMPLATE, template_features
+from trainers.base.feature_trainer import Step
+from trainers.base.prompt_trainer import PromptTrainer
+from trainers.base.text_features import TEMPLATE, template_features
 
 
 def knowledge_loss(prompts: Tensor, written: Tensor) -> Tensor:

@@ -11,9 +11,9 @@ from torch.nn.functional import linear
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.closed_set import ClosedSet
-from trainers.fitted_trainer import FittedTrainer
-from trainers.validation import ChosenOnValidation, score
+from trainers.base.closed_set import ClosedSet
+from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.validation import ChosenOnValidation, score
 
 MAX_ITER = 1000
 

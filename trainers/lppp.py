@@ -13,10 +13,10 @@ from torch.nn.functional import one_hot
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.closed_set import ClosedSet
-from trainers.fitted_trainer import FittedTrainer
-from trainers.template import TEMPLATE, template_features
-from trainers.validation import ChosenOnValidation, score
+from trainers.base.closed_set import ClosedSet
+from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.text_features import TEMPLATE, template_features
+from trainers.base.validation import ChosenOnValidation, score
 
 Blend = tuple[Tensor, Tensor]  # visual prototypes w [C, D] and class-wise multipliers alpha [C]
 

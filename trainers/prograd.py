@@ -1,20 +1,14 @@
 """ProGrad (Zhu et al. 2023): cross-entropy may not move the prompts against what the zero-shot model knows."""
 
-from collections.abc import Sequence
-
-import torch
 from torch import Tensor
 from torch.nn import functional as F
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import Step
-from trainers.prompt_trainer import PromptTrainer
-from trainers.template import TEMPLATE, template_features
-
-# Of the gradient's norm: ten times what rounding was seen to make of a guide. One step at the warm-up's rate of 1e-5
-# leads to guides of 2e-6 to 3e-5, one at a method's own rate to 1e-3 and more.
-ROUNDING = 1e-5
+from trainers.base.feature_trainer import Step
+from trainers.base.gradients import projected
+from trainers.base.prompt_trainer import PromptTrainer
+from trainers.base.text_features import TEMPLATE, template_features
 
 
 def knowledge_loss(logits: Tensor, zero_shot: Tensor, temperature: float) -> Tensor:
@@ -23,20 +17,10 @@ def knowledge_loss(logits: Tensor, zero_shot: Tensor, temperature: float) -> Ten
     return temperature**2 * F.kl_div(learned, target, reduction="batchmean", log_target=True)
 
 
-def projected(gradient: Tensor, guide: Tensor, strength: float) -> Tensor:
-    """`gradient`, less `strength` times its component along `guide` where that points the other way.
-
-    A guide shorter than ROUNDING times the gradient counts as zero. While the prompts are the written ones, the
-    divergence is at its minimum and its gradient is what rounding leaves: the direction of that, which alone would
-    count, is another one on each processor and for each number of seeds trained together.
-    """
-    against = (gradient * guide).sum().clamp(max=0)
-    share = strength * against / guide.square().sum()
-    return gradient - torch.where(guide.norm() > ROUNDING * gradient.norm(), share, 0) * guide
-
-
 @TRAINER_REGISTRY.register()
 class ProGrad(PromptTrainer):
+    guide = "kl"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = PromptTrainer.defaults()
@@ -58,11 +42,6 @@ class ProGrad(PromptTrainer):
             "kl": knowledge_loss(logits, zero_shot, self.settings.T),
         }
 
-    @staticmethod
-    def backward(trainers: Sequence["ProGrad"], steps: Sequence[Step]) -> None:
-        contexts = [trainer.prompt_learner.ctx for trainer in trainers]
-        ce, kl = (sum(terms[name] for _, terms in steps) for name in ("ce", "kl"))
-        guides = torch.autograd.grad(kl, contexts, retain_graph=True)
-        gradients = torch.autograd.grad(ce, contexts)
-        for trainer, gradient, guide in zip(trainers, gradients, guides, strict=True):
-            trainer.prompt_learner.ctx.grad = projected(gradient, guide, trainer.settings.LAMBDA)
+    def redirect(self, guides: list[Tensor]) -> None:
+        for parameter, guide in zip(self.learned_parameters(), guides, strict=True):
+            parameter.grad = projected(parameter.grad, guide, self.settings.LAMBDA)

@@ -7,8 +7,8 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
-from trainers.closed_set import ClosedSet
-from trainers.llm import ensemble, llm_features
+from trainers.base.closed_set import ClosedSet
+from trainers.base.text_features import ensemble, llm_features
 from trainers.zeroshot import ZeroshotCLIP
 
 

@@ -6,9 +6,9 @@ from torch.nn.functional import cross_entropy, normalize, one_hot
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.closed_set import ClosedSet
-from trainers.feature_trainer import Step
-from trainers.validation import ChosenOnValidation, first_best, right_answers
+from trainers.base.closed_set import ClosedSet
+from trainers.base.feature_trainer import Step
+from trainers.base.validation import ChosenOnValidation, first_best, right_answers
 from trainers.zeroshot import ZeroshotCLIP
 
 GRID_START = 0.1  # of the search, where each step of it is (SEARCH_SCALE - GRID_START) / SEARCH_STEP
@@ -94,6 +94,6 @@ class TipAdapterF(TipAdapter):
         self.learn("cache", self.cache)
         self._optims["cache"].param_groups[0]["eps"] = ADAM_EPS
 
-    def loss(self, features: Tensor, labels: Tensor) -> Step:
+    def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         logits = self.logits(features)
         return logits, {"ce": cross_entropy(logits, labels)}

@@ -10,15 +10,15 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from trainers import vmf
-from trainers.feature_trainer import Step
-from trainers.llm import llm_features
+from trainers.base.feature_trainer import Step
+from trainers.base.prompt_trainer import PromptTrainer
+from trainers.base.text_features import llm_features
 from trainers.losses import (
     anchor_loss,
     annealed_temperature,
     spherical_contrastive_loss,
     symmetric_cross_entropy,
 )
-from trainers.prompt_trainer import PromptTrainer
 
 
 class AnchorOffsets(nn.Module):

@@ -4,9 +4,8 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from trainers.feature_trainer import FeatureTrainer
-from trainers.llm import ensemble, llm_features, selective_ensemble
-from trainers.template import TEMPLATE, template_features
+from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.text_features import TEMPLATE, ensemble, llm_features, selective_ensemble, template_features
 
 
 class Zeroshot(FeatureTrainer):

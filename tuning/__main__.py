@@ -14,18 +14,18 @@ would be fitted to what it is then judged by.
 """
 
 import argparse
-import itertools
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-import train
 from dassl.errors import command
 from dassl.names import check_name, file_name
-from grid.__main__ import KEY
-from report.methods import trainer_name
+from runs.config import CONFIGS
+from runs.options import split_options
+from runs.spec import RunSpec, default_backbone, pairs
 from tuning.outcome import choose, keep, percent
-from tuning.plan import default_settings, objective, search
+from tuning.plan import Task, default_settings, objective, search
 from tuning.study import Study
 
 
@@ -49,34 +49,33 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--backbone", help="default: PhantomCLIP on phantoms, else BiomedCLIP")
     p.add_argument("--sampler-seed", type=int, default=0, help="of the settings that are drawn (default: 0)")
     p.add_argument("--output", default="build/tuning", help="folder of studies (default: build/tuning)")
-    p.add_argument("--to", default=str(train.CONFIGS / "trainers"), help="where <trainer>/tuned/<backbone>/ goes")
+    p.add_argument("--to", default=str(CONFIGS / "trainers"), help="where <trainer>/tuned/<backbone>/ goes")
     return p
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The flags; the first KEY ends them."""
-    flags = list(itertools.takewhile(lambda word: not KEY.fullmatch(word), argv))
+    """Return the flags, with the runs that they describe as `task`; the first KEY ends them."""
+    flags, options = split_options(argv)
     args = parser().parse_args(flags)
-    args.opts = list(argv[len(flags) :])
-    args.trainer = trainer_name(args.trainer)
     for dataset in args.datasets:
         check_name(dataset, "data set", "--datasets")
-    args.backbone = args.backbone or ("PhantomCLIP" if args.root == "phantoms" else "BiomedCLIP")
+    backbone = args.backbone or default_backbone(args.root)
+    template = RunSpec(args.trainer, root=args.root, backbone=backbone, seeds=tuple(args.seeds), options=pairs(options))
+    args.task = Task(template, tuple(args.datasets), tuple(args.shots), args.validation == "whole")
     return args
 
 
-def tune(args: argparse.Namespace, datasets: Sequence[str]) -> None:
-    """One study: the trials that are missing, then its files."""
-    name = file_name(f"{'_'.join(datasets)}_shots_{'_'.join(map(str, args.shots))}")
-    file = Path(args.output) / file_name(f"{args.trainer}_{file_name(args.backbone)}") / f"{name}.db"
-    study = Study(file, search(args, datasets), Path(args.output))
-    print(
-        f"Tuning {args.trainer} on {', '.join(datasets)}: {len(study.trials())} of {args.trials} trials are in {file}"
-    )
-    study.run(objective(args, datasets), lambda trial: print(told(study, trial), flush=True))
-    chosen = choose(study, {dataset: default_settings(args, dataset) for dataset in datasets})
+def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> None:
+    """Do the trials that are missing of one study below `output`, then write its files, the config files below `to`."""
+    template, datasets = task.template, task.datasets
+    name = file_name(f"{'_'.join(datasets)}_shots_{'_'.join(map(str, task.shots))}")
+    file = output / file_name(f"{template.trainer}_{file_name(template.backbone)}") / f"{name}.db"
+    study = Study(file, search(task, trials, sampler_seed), output)
+    print(f"Tuning {template.trainer} on {', '.join(datasets)}: {len(study.trials())} of {trials} trials are in {file}")
+    study.run(objective(task), lambda trial: print(told(study, trial), flush=True))
+    chosen = choose(study, {dataset: default_settings(task, dataset) for dataset in datasets})
     print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
-    for path in keep(study, chosen, Path(args.to)):
+    for path in keep(study, chosen, to):
         print(f"Written: {path}")
 
 
@@ -97,8 +96,9 @@ def told(study: Study, trial) -> str:
 def main(argv: Sequence[str] | None = None) -> int:
     args = parse(sys.argv[1:] if argv is None else argv)
     try:
-        for datasets in [args.datasets] if args.joint else [[dataset] for dataset in args.datasets]:
-            tune(args, datasets)
+        for datasets in [args.task.datasets] if args.joint else [(dataset,) for dataset in args.task.datasets]:
+            task = replace(args.task, datasets=datasets)
+            tune(task, args.trials, args.sampler_seed, Path(args.output), Path(args.to))
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on with the study.", file=sys.stderr)
         return 130

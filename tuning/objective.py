@@ -17,12 +17,10 @@ from dassl.data.datasets import build_dataset
 from dassl.data.transforms import build_transform
 from dassl.engine import TRAINER_REGISTRY, TrainerX
 from dassl.errors import UserError
-from dassl.images import reading_of
-from dassl.utils import choose_device
-from trainers import together
-from trainers.feature_trainer import FeatureTrainer, frozen
-from trainers.results import method_settings
-from trainers.validation import score
+from runs import lockstep
+from trainers.base.backbones import shared_backbone
+from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.validation import score
 
 VALIDATION = ("whole", "drawn")
 
@@ -71,19 +69,19 @@ class NothingKept(FeatureTrainer):
         pass
 
 
-class _Run:
-    """One seed of a setting, as `trainers.together` wants it: what it prints is dropped, its errors are not caught."""
+class _Trial:
+    """One seed of a setting for `runs.lockstep`: what it prints is dropped, its errors are not caught."""
 
     failed = False
 
     def __init__(self, cfg: CfgNode, silence):
         self.silence = silence
-        with self.speaking():
+        with self.logged():
             method = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
             self.trainer = type(method.__name__, (NothingKept, method, WithoutTestData), {})(cfg)
 
     @contextlib.contextmanager
-    def speaking(self) -> Iterator[None]:
+    def logged(self) -> Iterator[None]:
         with contextlib.redirect_stdout(self.silence):
             yield
 
@@ -102,12 +100,8 @@ class _Run:
 
 
 def fingerprint(cfg: CfgNode) -> str:
-    """Of the weights of the backbone, which the trials then share."""
-    device = str(choose_device(cfg.USE_CUDA))
-    precision, workers = method_settings(cfg).PREC, cfg.DATALOADER.NUM_WORKERS
-    root, reading = cfg.FEATURES.ROOT, reading_of(cfg)
-    backbone, _ = frozen(cfg.MODEL.BACKBONE.NAME, device, precision, root, workers, reading)
-    return backbone.fingerprint()
+    """Return the fingerprint of the backbone's weights; the trials then share the backbone."""
+    return shared_backbone(cfg)[0].fingerprint()
 
 
 def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:
@@ -122,8 +116,8 @@ def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:
         DivergedError: a loss term that is not finite.
     """
     with Path(os.devnull).open("w") as silence:
-        runs = [_Run(cfg, silence) for cfg in cfgs]
-        together.train(runs)
+        runs = [_Trial(cfg, silence) for cfg in cfgs]
+        lockstep.train(runs)
         scores = [run.score(whole) for run in runs]
     accuracy, likelihood = fmean(each.accuracy for each in scores), fmean(each.log_likelihood for each in scores)
     return Score(accuracy, likelihood, scores[0].images)

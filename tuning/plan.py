@@ -1,55 +1,65 @@
-"""One study as the command line asks for it: configurations, default settings, search, objective."""
+"""One study: its configurations, its search, and the objective that scores settings."""
 
-import argparse
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any
 
 from yacs.config import CfgNode
 
-import train
 from dassl.errors import UserError
 from dassl.names import shared_name
 from report.sharing import without_places
+from runs.config import configure
+from runs.finished import build_data
+from runs.spec import RunSpec, pairs
+from trainers.base.digests import config_digest, digest, of_training
+from tuning.objective import evaluate, fingerprint
 from tuning.space import options, space
 from tuning.study import Search, Settings
 
 DIGITS = 3  # significant ones of a setting: more would only be noise in a config file
 
 
-def configs(args: argparse.Namespace, dataset: str, shots: int, settings: Settings) -> list[CfgNode]:
-    """A run's configuration for each seed; what `settings` leaves out is as the config files have it."""
-    flags = {"root": args.root, "trainer": args.trainer, "backbone": args.backbone, "dataset": dataset, "shots": shots}
-    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    run = train.parse([*words, *args.opts, *options(args.trainer, settings)])
-    return [train.setup_cfg(run, seed) for seed in args.seeds]
+@dataclass(frozen=True)
+class Task:
+    """The runs that a setting is scored by.
+
+    Attributes:
+        template: method, seeds, root, backbone and options of all of them.
+        datasets: keys of data sets.
+        shots: images per class; of several, the mean counts.
+        whole: score on the whole validation split, instead of each run's draw.
+    """
+
+    template: RunSpec
+    datasets: tuple[str, ...]
+    shots: tuple[int, ...]
+    whole: bool = True
 
 
-def default_settings(args: argparse.Namespace, dataset: str) -> Settings:
-    """What the config files give a data set for each setting that is searched."""
-    node = configs(args, dataset, args.shots[0], {})[0].TRAINER[args.trainer.upper()]
-    return {name: float(node[name]) for name in space(args.trainer, args.opts)}
+def configs(task: Task, dataset: str, shots: int, settings: Settings) -> list[CfgNode]:
+    """Return a run's configuration for each seed; what `settings` leaves out is as the config files have it."""
+    template = task.template
+    both = (*template.options, *pairs(options(template.trainer, settings)))
+    spec = replace(template, dataset=dataset, shots=shots, options=both)
+    return [configure(spec, seed) for seed in spec.seeds]
 
 
-def training_data(cfg: CfgNode) -> tuple[bool, dict[str, str | None]]:
-    """Whether a configuration's images are phantoms, and the digests of those that are not for test."""
-    from dassl.data.datasets import DATASET_REGISTRY
-    from trainers.digests import of_training
-
-    dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)(cfg)
-    return getattr(dataset, "phantom", False), of_training(cfg, dataset)
+def default_settings(task: Task, dataset: str) -> Settings:
+    """Return what the config files give a data set for each setting that is searched."""
+    trainer = task.template.trainer
+    node = configs(task, dataset, task.shots[0], {})[0].TRAINER[trainer.upper()]
+    return {name: float(node[name]) for name in space(trainer, task.template.words)}
 
 
-def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
-    """What is searched on these data sets; the default settings of each come first."""
-    from trainers.digests import digest
-    from trainers.results import config_digest
-    from tuning.objective import fingerprint
-
-    ranges, first = space(args.trainer, args.opts), []
-    for dataset in datasets:
-        settings = default_settings(args, dataset)
+def search(task: Task, trials: int, sampler_seed: int) -> Search:
+    """Return what is searched; the default settings of each data set come first."""
+    template, first = task.template, []
+    ranges = space(template.trainer, template.words)
+    for dataset in task.datasets:
+        settings = default_settings(task, dataset)
         first += [settings] if settings not in first else []
         for name, value in settings.items():
             if not ranges[name].low <= value <= ranges[name].high:
@@ -57,34 +67,32 @@ def search(args: argparse.Namespace, datasets: Sequence[str]) -> Search:
                     f"Expected the default {name} of {dataset} to lie within {ranges[name].low:g} and "
                     f"{ranges[name].high:g}, but it is {value:g}: widen its range in tuning/space.py."
                 )
-    cfgs = [cfg for dataset in datasets for k in args.shots for cfg in configs(args, dataset, k, {})]
+    cfgs = [cfg for dataset in task.datasets for k in task.shots for cfg in configs(task, dataset, k, {})]
     weights = fingerprint(cfgs[0])  # first: it may bring files of the backbone, which have digests too
-    data = [training_data(cfg) for cfg in cfgs]
+    data = [build_data(cfg) for cfg in cfgs]
     about = {
-        "trainer": args.trainer,
-        "backbone": shared_name(args.backbone),
-        "phantom": any(phantom for phantom, _ in data),
-        "datasets": list(datasets),
-        "shots": list(args.shots),
-        "seeds": list(args.seeds),
-        "validation": args.validation,
-        "settings": without_places(args.opts),
+        "trainer": template.trainer,
+        "backbone": shared_name(template.backbone),
+        "phantom": any(getattr(dataset, "phantom", False) for dataset in data),
+        "datasets": list(task.datasets),
+        "shots": list(task.shots),
+        "seeds": list(template.seeds),
+        "validation": "whole" if task.whole else "drawn",
+        "settings": without_places(template.words),
         "weights": weights,
-        "images": digest([digests for _, digests in data]),
+        "images": digest([of_training(cfg, dataset) for cfg, dataset in zip(cfgs, data, strict=True)]),
         "config": [config_digest(cfg) for cfg in cfgs],
     }
-    return Search(ranges, first, args.trials, args.sampler_seed, about)
+    return Search(ranges, first, trials, sampler_seed, about)
 
 
-def objective(args: argparse.Namespace, datasets: Sequence[str]) -> Callable[[Settings], tuple[float, dict[str, Any]]]:
-    """Maps settings to their mean validation accuracy over the data sets, and to what is remembered of a trial."""
-    from tuning.objective import evaluate
+def objective(task: Task) -> Callable[[Settings], tuple[float, dict[str, Any]]]:
+    """Return a function from settings to their mean validation accuracy, and to what is remembered of a trial."""
 
     def value(drawn: Settings) -> tuple[float, dict[str, Any]]:
         began = time.perf_counter()
         settings = {name: float(f"{each:.{DIGITS}g}") for name, each in drawn.items()}
-        whole = args.validation == "whole"
-        scores = {d: [evaluate(configs(args, d, k, settings), whole) for k in args.shots] for d in datasets}
+        scores = {d: [evaluate(configs(task, d, k, settings), task.whole) for k in task.shots] for d in task.datasets}
         accuracy = {dataset: fmean(score.accuracy for score in each) for dataset, each in scores.items()}
         return fmean(accuracy.values()), {
             "settings": settings,

@@ -1,7 +1,8 @@
 """Phantoms: synthetic stand-ins for the data sets, rendered from a seed. They are not medical images.
 
-Each class of a data set is a distribution over the visual attributes that radiologists, dermatologists and
-pathologists name; a picture shows a draw of them, a caption puts some of them into words.
+A class of a data set is a distribution over the visual attributes that radiologists, dermatologists and pathologists
+name. A picture shows attributes drawn from it; a caption names some of them. `attributes/<key>.yaml` holds the
+distributions and the phrases of a data set, `<key>.py` draws it.
 
     sample("BTMRI", "glioma tumor", seed=3)     -> picture, attributes
     prepare("BTMRI", Path("data/phantoms"))     -> a folder in the layout of the real data set
@@ -10,9 +11,9 @@ pathologists name; a picture shows a draw of them, a caption puts some of them i
 
 from __future__ import annotations
 
-from .captions import caption
+from .captions import write_caption
 from .folder import is_marked, prepare
-from .registry import PHANTOMS, VERSION, find, sample
-from .spec import Phantom
+from .phantom import Phantom
+from .registry import PHANTOMS, VERSION, find_phantom, sample
 
-__all__ = ["PHANTOMS", "VERSION", "Phantom", "caption", "find", "is_marked", "prepare", "sample"]
+__all__ = ["PHANTOMS", "VERSION", "Phantom", "find_phantom", "is_marked", "prepare", "sample", "write_caption"]

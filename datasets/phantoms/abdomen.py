@@ -1,7 +1,7 @@
 """An abdomen in CT or MRI: wall, fat, spine, great vessels, liver, spleen, stomach and bowel.
 
 Organs are placed in body coordinates: the trunk spans -1..1 from side to side, y points down and to the back, the
-patient's right is on the left. A window says which part of the trunk the canvas shows.
+patient's right is on the left of the picture. `x`, `y` and `zoom` of an `Abdomen` say which part the canvas shows.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .canvas import SIZE, X, Y, blob, dots, noise, paint, sigmoid, stroke
 
 @dataclass(frozen=True)
 class Tissues:
-    """Grey values of what an abdomen consists of."""
+    """Grey values of the tissues of an abdomen."""
 
     fat: float
     muscle: float
@@ -32,7 +32,7 @@ class Tissues:
 
 @dataclass
 class Abdomen:
-    """A trunk so far drawn, with what organs and lesions are placed by."""
+    """The picture of a trunk, and the coordinates in which organs and lesions are placed."""
 
     image: np.ndarray
     tissues: Tissues
@@ -40,24 +40,32 @@ class Abdomen:
     y: float
     zoom: float
     cavity: np.ndarray | None = None  # mask of what the abdominal wall encloses
-    half: float = 0.72  # half the distance from front to back
+    half: float = 0.72  # half the distance from front to back, in body units
 
     def blob(self, rng, x, y, rx, ry, angle=0.0, warp=0.0, soft=0.08) -> tuple[np.ndarray, np.ndarray]:
-        """`canvas.blob` in body coordinates."""
+        """Draw a `canvas.blob` given in body coordinates."""
         z = self.zoom
         return blob(rng, (x - self.x) * z, (y - self.y) * z, rx * z, ry * z, angle, warp, soft)
 
     def stroke(self, x, y, angle, length, width, bend=0.0) -> np.ndarray:
-        """`canvas.stroke` in body coordinates."""
+        """Return a `canvas.stroke` given in body coordinates."""
         z = self.zoom
         return stroke((x - self.x) * z, (y - self.y) * z, angle, length * z, width * z, bend / z)
 
     def dots(self, rng, where, radius, vary=0.3, oval=0.25) -> np.ndarray:
-        """`canvas.dots` in body coordinates."""
+        """Draw `canvas.dots` given in body coordinates."""
         return dots(rng, (where - np.array((self.x, self.y))) * self.zoom, radius * self.zoom, vary, oval)
 
     def tube(self, points: np.ndarray, radii: np.ndarray) -> np.ndarray:
-        """Distance from a chain of points [n, 2] in units of its local radius [n]: below 1 inside the tube."""
+        """Return the distance from a chain of points, in units of its local radius: below 1 inside the tube.
+
+        Args:
+            points: [n, 2], in body coordinates.
+            radii: radius at each point, [n].
+
+        Returns:
+            The distances [64, 64].
+        """
         x, y = X / self.zoom + self.x, Y / self.zoom + self.y
         nearest = np.full((SIZE, SIZE), np.inf)
         for (ax, ay), (bx, by), start, end in zip(points[:-1], points[1:], radii[:-1], radii[1:], strict=True):
@@ -68,12 +76,12 @@ class Abdomen:
         return nearest
 
     def paint(self, mask: np.ndarray, value: float | np.ndarray) -> None:
-        """Paint inside the cavity only."""
+        """Paint on the picture, inside the cavity only."""
         self.image = paint(self.image, mask * self.cavity, value)
 
 
-def ct(rng: Generator, enhanced: bool) -> Tissues:
-    """Grey values of a soft tissue window, without contrast medium or in the portal venous phase."""
+def ct_tissues(rng: Generator, enhanced: bool) -> Tissues:
+    """Draw grey values of CT in a soft tissue window, without contrast medium or in the portal venous phase."""
     soft, fat = rng.uniform(0.46, 0.55), rng.uniform(0.1, 0.18)
     gain = rng.uniform(0.1, 0.16) if enhanced else 0.0
     return Tissues(
@@ -89,8 +97,8 @@ def ct(rng: Generator, enhanced: bool) -> Tissues:
     )
 
 
-def mri(rng: Generator, fluid_bright: bool) -> Tissues:
-    """Grey values of T2 (fluid bright) or T1 weighting, with or without fat suppression."""
+def mri_tissues(rng: Generator, fluid_bright: bool) -> Tissues:
+    """Draw grey values of MRI, T2-weighted if `fluid_bright`, else T1-weighted; with or without fat suppression."""
     fat = rng.uniform(0.26, 0.36) if rng.random() < 0.35 else rng.uniform(0.64, 0.8)
     if fluid_bright:
         organ = rng.uniform(0.46, 0.56)
@@ -119,8 +127,16 @@ def mri(rng: Generator, fluid_bright: bool) -> Tissues:
     )
 
 
-def axial(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom: float, rim: float) -> Abdomen:
-    """The trunk without organs, cut across; `rim` is the thickness of the fat under the skin."""
+def draw_axial(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom: float, rim: float) -> Abdomen:
+    """Draw an axial cut of the trunk without organs.
+
+    Args:
+        rng: random numbers.
+        tissues: grey values.
+        centre: body coordinates of the middle of the canvas.
+        zoom: canvas units per body unit.
+        rim: thickness of the fat under the skin.
+    """
     body = Abdomen(np.full((SIZE, SIZE), tissues.gas, np.float32), tissues, *centre, zoom, half=rng.uniform(0.68, 0.8))
     turn, inner = rng.uniform(-0.06, 0.06), body.half - rim * rng.uniform(0.8, 1.1)
     body.image = paint(body.image, body.blob(rng, 0, 0, 1, body.half, turn, 0.015, 0.02)[0], tissues.fat)
@@ -146,8 +162,8 @@ def axial(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom: f
     return body
 
 
-def coronal(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom: float, rim: float) -> Abdomen:
-    """The trunk without organs, cut from side to side at the depth of the spine and the kidneys."""
+def draw_coronal(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom: float, rim: float) -> Abdomen:
+    """Draw a coronal cut of the trunk without organs, at the depth of spine and kidneys; arguments as `draw_axial`."""
     body = Abdomen(np.full((SIZE, SIZE), tissues.gas, np.float32), tissues, *centre, zoom)
     x, y = X / zoom + body.x, Y / zoom + body.y
     side = np.abs(x) - 0.06 * np.sin(y * 2 + rng.uniform(0, 6)) * rng.uniform(0.3, 1)
@@ -167,22 +183,22 @@ def coronal(rng: Generator, tissues: Tissues, centre: tuple[float, float], zoom:
     return body
 
 
-def liver(rng: Generator, body: Abdomen, reach: float, nodular: bool) -> np.ndarray:
-    """Mask of the liver on the patient's right; a `reach` of 1 is its normal size, `nodular` makes it bumpy."""
+def liver_mask(rng: Generator, body: Abdomen, reach: float, nodular: bool) -> np.ndarray:
+    """Draw the mask of the liver on the patient's right; `reach` 1 is the normal size, `nodular` makes it bumpy."""
     bumps = noise(rng, 14) * 0.19 if nodular else 0.0
     _, right = body.blob(rng, -0.46, -0.02, 0.46 * reach, body.half * 0.72 * reach, 0.25, 0.06)
     _, left = body.blob(rng, -0.05 + 0.2 * (reach - 1), -body.half * 0.45, 0.36 * reach, 0.2 * reach, -0.1, 0.06)
     return sigmoid((1 + bumps - np.minimum(right, left)) / 0.06) * body.cavity
 
 
-def spleen(rng: Generator, body: Abdomen, size: float) -> None:
-    """The spleen at the back on the patient's left."""
+def add_spleen(rng: Generator, body: Abdomen, size: float) -> None:
+    """Paint the spleen at the back on the patient's left; `size` 1 is large."""
     mask, _ = body.blob(rng, 0.68, 0.1, 0.15 * size, 0.27 * size, rng.uniform(0.1, 0.4), 0.05)
     body.paint(mask, body.tissues.spleen + noise(rng, 12) * 0.012)
 
 
-def stomach(rng: Generator, body: Abdomen) -> None:
-    """The stomach at the front on the patient's left, with gas above a level of fluid."""
+def add_stomach(rng: Generator, body: Abdomen) -> None:
+    """Paint the stomach at the front on the patient's left, with gas above a level of fluid."""
     x, y = rng.uniform(0.36, 0.48), -body.half * rng.uniform(0.35, 0.45)
     wall, radius = body.blob(rng, x, y, rng.uniform(0.24, 0.32), rng.uniform(0.18, 0.24), 0.4, 0.08, 0.08)
     body.paint(wall, body.tissues.muscle)
@@ -191,8 +207,8 @@ def stomach(rng: Generator, body: Abdomen) -> None:
     body.paint(sigmoid((0.78 - radius) / 0.05), inside)
 
 
-def bowel(rng: Generator, body: Abdomen, places: np.ndarray) -> None:
-    """Loops of bowel at the places [n, 2], some of them with gas."""
+def add_bowel(rng: Generator, body: Abdomen, places: np.ndarray) -> None:
+    """Paint loops of bowel, some of them with gas, at the places [n, 2]."""
     for x, y in places:
         rx, ry = rng.uniform(0.08, 0.15, 2)
         loop, radius = body.blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.12, 0.12)

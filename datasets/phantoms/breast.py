@@ -1,4 +1,4 @@
-"""A breast under an ultrasound probe: skin, fat with ligaments, gland with ducts, muscle and chest wall."""
+"""A breast in ultrasound: skin, fat with ligaments, gland with ducts, muscle and chest wall."""
 
 from __future__ import annotations
 
@@ -11,9 +11,15 @@ from .canvas import SIZE, X, Y, noise, paint, sigmoid, stroke
 def draw_breast(
     rng: Generator, fatty: bool, layered: bool, ligaments: bool, ducts: bool, pulled: tuple[float, float] | None
 ) -> np.ndarray:
-    """Grey picture [64, 64] without mass or speckle.
+    """Draw a grey picture [64, 64] of a breast, without mass and without speckle.
 
-    `fatty` leaves little gland, `layered` makes the layers straight and clear; all is drawn towards the point `pulled`.
+    Args:
+        rng: random numbers.
+        fatty: much fat, little gland.
+        layered: straight and clear layers.
+        ligaments: bright ligaments in the fat.
+        ducts: dark ducts in the gland.
+        pulled: point that the tissue is drawn towards; None for no distortion.
     """
     level = Y + (0.02 if layered else 0.09) * noise(rng, 3) + rng.uniform(-0.08, 0.08) * X
     if pulled:

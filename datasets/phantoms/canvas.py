@@ -1,4 +1,4 @@
-"""What every phantom is drawn with: coordinates, smooth noise, soft shapes, strokes and dots on a 64 x 64 canvas.
+"""Tools to draw with on a canvas of 64 x 64 pixels: coordinates, smooth noise, soft shapes, strokes and dots.
 
 Images are float32 arrays [64, 64] (grey) or [64, 64, 3] (RGB) with values around 0..1; masks are [64, 64] in 0..1.
 Lengths are in canvas units: the canvas spans -1..1 in both directions, y points down.
@@ -17,19 +17,23 @@ Y, X = np.meshgrid(_AXIS, _AXIS, indexing="ij")
 
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
-    """Logistic function that does not overflow."""
+    """Return the logistic function of x, without overflow.
+
+    >>> sigmoid(np.array([-1000.0, 0.0, 2.0])).round(3).tolist()
+    [0.0, 0.5, 0.881]
+    """
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
 def rgb(rng: Generator, *ranges: tuple[float, float]) -> np.ndarray:
-    """One colour [3], each channel uniform in its (low, high) range."""
+    """Draw one colour [3], each channel uniform in its (low, high) range."""
     low, high = np.transpose(ranges)
     return rng.uniform(low, high)
 
 
 @cache
 def _spline(cells: int) -> np.ndarray:
-    """Cubic B-spline weights [64, cells + 3] that turn a coarse line of random numbers into a smooth one."""
+    """Return the cubic B-spline weights [64, cells + 3] that make a smooth line of pixels from a coarse one."""
     position = (np.arange(SIZE) + 0.5) / SIZE * cells
     distance = np.abs(position[:, None] - (np.arange(cells + 3) - 1))
     near, far = distance < 1, distance < 2
@@ -38,14 +42,20 @@ def _spline(cells: int) -> np.ndarray:
 
 
 def noise(rng: Generator, cells: int) -> np.ndarray:
-    """A smooth random field [64, 64] with zero mean and unit variance and about `cells` bumps per side."""
+    """Draw a smooth random field [64, 64] of zero mean and unit variance, with about `cells` bumps per side."""
     weights = _spline(cells)
     field = weights @ rng.standard_normal((cells + 3, cells + 3), dtype=np.float32) @ weights.T
     return (field - field.mean()) / (field.std() + 1e-6)
 
 
 def paint(image: np.ndarray, mask: np.ndarray, value: float | np.ndarray) -> np.ndarray:
-    """`image` where the mask is 0, `value` (number, field or colour) where it is 1, a mixture in between."""
+    """Return the image with `value` (a number, a field or a colour) painted on it where the mask is 1.
+
+    Where the mask lies between 0 and 1, the result is a mixture of both.
+
+    >>> paint(np.full((1, 3), 0.2), np.array([[0.0, 0.5, 1.0]]), 1.0).tolist()
+    [[0.2, 0.6, 1.0]]
+    """
     if image.ndim == 3:
         mask = mask[..., None]
         value = np.asarray(value, np.float32)
@@ -63,9 +73,18 @@ def blob(
     warp: float = 0.0,
     soft: float = 0.08,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """A soft ellipse with a wavy outline: its mask and its radius field (0 at the centre, 1 on the outline).
+    """Draw a soft ellipse with a wavy outline.
 
-    `warp` is the size of the waves relative to the radius, `soft` the width of the edge relative to the radius.
+    Args:
+        rng: random numbers, used only if `warp` is not 0.
+        x, y: the centre.
+        rx, ry: half axes.
+        angle: rotation in radians.
+        warp: size of the waves, relative to the radius.
+        soft: width of the edge, relative to the radius.
+
+    Returns:
+        The mask, and the radius field: 0 at the centre, 1 on the outline; both [64, 64].
     """
     cos, sin = np.cos(angle), np.sin(angle)
     u = ((X - x) * cos + (Y - y) * sin) / rx
@@ -86,7 +105,7 @@ def blob(
 
 
 def stroke(x: float, y: float, angle: float, length: float, width: float, bend: float = 0.0) -> np.ndarray:
-    """Mask of a curved line that starts at (x, y) and runs in direction `angle`; `bend` is its curvature."""
+    """Return the mask of a curved line from (x, y) in the direction `angle` (radians); `bend` is its curvature."""
     cos, sin = np.cos(angle), np.sin(angle)
     u = (X - x) * cos + (Y - y) * sin
     v = (Y - y) * cos - (X - x) * sin
@@ -95,7 +114,7 @@ def stroke(x: float, y: float, angle: float, length: float, width: float, bend: 
 
 
 def scatter(rng: Generator, mask: np.ndarray, count: int) -> np.ndarray:
-    """`count` random positions [count, 2] (x, y) inside the mask; anywhere when the mask has no inside."""
+    """Draw `count` positions [count, 2] (x, y) inside the mask; anywhere if nothing lies inside."""
     inside = np.flatnonzero(mask > 0.5)
     chosen = inside[rng.integers(len(inside), size=count)] if len(inside) else rng.integers(SIZE**2, size=count)
     jitter = rng.uniform(-1, 1, (count, 2)) / SIZE
@@ -103,7 +122,7 @@ def scatter(rng: Generator, mask: np.ndarray, count: int) -> np.ndarray:
 
 
 def spread(rng: Generator, gap: float, jitter: float = 0.3) -> np.ndarray:
-    """Positions [n, 2] that cover the canvas about `gap` apart: a randomly shifted, jittered staggered grid."""
+    """Draw positions [n, 2] about `gap` apart that cover the canvas: a staggered grid, shifted and jittered."""
     steps = np.arange(-1 - gap, 1 + 2 * gap, gap)
     shift = rng.uniform(0, gap, 2)
     grid = [(x + (gap / 2 if row % 2 else 0), y) for row, y in enumerate(steps) for x in steps]
@@ -113,7 +132,19 @@ def spread(rng: Generator, gap: float, jitter: float = 0.3) -> np.ndarray:
 def dots(
     rng: Generator, where: np.ndarray, radius: float, vary: float = 0.3, oval: float = 0.25, sharp: float = 2.0
 ) -> np.ndarray:
-    """Mask of round spots at the positions `where` [n, 2]; sizes vary by +-`vary`, shapes by +-`oval` (relative)."""
+    """Draw round spots at given positions.
+
+    Args:
+        rng: random numbers.
+        where: positions [n, 2].
+        radius: mean radius of a spot.
+        vary: relative variation of the radius.
+        oval: relative variation of the ratio of the axes.
+        sharp: how steep the edge is.
+
+    Returns:
+        The mask [64, 64].
+    """
     mask = np.zeros((SIZE, SIZE), np.float32)
     sizes = radius * rng.uniform(1 - vary, 1 + vary, len(where))
     aspects = rng.uniform(1 - oval, 1 + oval, len(where))

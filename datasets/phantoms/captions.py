@@ -1,4 +1,4 @@
-"""Captions: a few attributes of a picture put into words, in random order and wording."""
+"""Captions: sentences that name a few attributes of a picture, in random order and wording."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from collections.abc import Collection
 
 from numpy.random import Generator
 
-from .spec import Phantom
+from .phantom import Phantom
 
+# {m} is a phrase for the kind of image, {n} the name of the class, {s} the sentence without it.
 OPENINGS = (
     "a photo of",
     "an image showing",
@@ -44,17 +45,26 @@ NAMINGS = (
     "a photo of a {n}",
     "{s}, typical of {n}",
 )
-HOW_MANY = (0.1, 0.2, 0.3, 0.25, 0.15)  # probability of naming 1, 2, ... 5 attributes
+HOW_MANY = (0.1, 0.2, 0.3, 0.25, 0.15)  # probabilities of naming 1, 2, ... 5 attributes
 
 
 def _pick(rng: Generator, options: Collection[str]) -> str:
+    """Draw one of the options."""
     return list(options)[int(rng.integers(len(options)))]
 
 
-def caption(
+def write_caption(
     rng: Generator, phantom: Phantom, attributes: Collection[str], classname: str | None = None, name_rate: float = 0.0
 ) -> str:
-    """One English caption of a picture with these attributes; it names the class with probability `name_rate`."""
+    """Return one English caption of a picture.
+
+    Args:
+        rng: random numbers.
+        phantom: the data set of the picture.
+        attributes: attributes that the picture shows; 1 to 5 of them are named.
+        classname: class of the picture.
+        name_rate: probability that the caption names the class too.
+    """
     known = sorted(attributes)
     count = min(len(known), 1 + int(rng.choice(len(HOW_MANY), p=HOW_MANY)))
     chosen = [known[i] for i in rng.permutation(len(known))[:count]]

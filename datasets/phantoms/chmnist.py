@@ -6,158 +6,18 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, rgb, scatter, sigmoid, spread
-from .spec import Phantom
-
-CLASSES = {
-    "adipose tissue": {
-        "matrix": {"vacuoles": 0.92, "plain": 0.08},
-        "septa": 0.6,
-        "nuclei": {"": 0.6, "sparse": 0.32, "interspersed": 0.08},
-    },
-    "complex stroma": {
-        "matrix": {"fibres": 0.78, "plain": 0.22},
-        "nuclei": {"interspersed": 0.72, "sparse": 0.1, "dense_small": 0.1, "large_nuclei": 0.08},
-        "vessels": 0.4,
-        "lumens": 0.1,
-    },
-    "debris": {
-        "matrix": {"amorphous": 0.82, "plain": 0.1, "fibres": 0.08},
-        "gaps": 0.66,
-        "nuclei": {"": 0.5, "sparse": 0.25, "interspersed": 0.25},
-    },
-    "empty background": {
-        "matrix": {"blank": 0.94, "plain": 0.06},
-        "specks": 0.35,
-    },
-    "immune cells": {
-        "matrix": {"plain": 0.86, "fibres": 0.14},
-        "nuclei": {"dense_small": 0.86, "interspersed": 0.14},
-        "vessels": 0.15,
-    },
-    "normal mucosal glands": {
-        "matrix": {"plain": 0.85, "fibres": 0.15},
-        "glands": {"regular_glands": 0.86, "fused_glands": 0.14},
-        "goblet": 0.72,
-        "nuclei": {"sparse": 0.7, "interspersed": 0.3},
-    },
-    "simple stroma": {
-        "matrix": {"fibres": 0.92, "plain": 0.08},
-        "nuclei": {"sparse": 0.74, "": 0.1, "interspersed": 0.16},
-        "vessels": 0.15,
-    },
-    "tumour epithelium": {
-        "matrix": {"plain": 0.88, "amorphous": 0.12},
-        "nuclei": {"large_nuclei": 0.82, "dense_small": 0.1, "interspersed": 0.08},
-        "glands": {"": 0.62, "fused_glands": 0.3, "regular_glands": 0.08},
-        "lumens": 0.4,
-    },
-}
-
-MODALITY = (
-    "histology tile",
-    "H&E stained section",
-    "colorectal histopathology patch",
-    "microscopy image of colon",
-    "histological image",
-    "hematoxylin and eosin slide",
-)
-
-PHRASES = {
-    "vacuoles": (
-        "large empty white vacuoles",
-        "round clear cells like a honeycomb",
-        "big pale bubbles",
-        "large clear fat cells with a signet appearance",
-        "polygonal empty lipid spaces",
-    ),
-    "septa": (
-        "thin pink membranes between empty spaces",
-        "delicate septa",
-        "thin cell walls",
-        "a fine lace-like network",
-    ),
-    "fibres": (
-        "wavy pink collagen fibres",
-        "eosinophilic fibrous bands",
-        "parallel pink strands",
-        "fibrous connective bundles of collagen",
-    ),
-    "plain": ("a pale pink background", "a uniform eosinophilic matrix", "an evenly pink ground"),
-    "amorphous": (
-        "amorphous granular material",
-        "structureless fragments",
-        "smudged acellular clumps",
-        "necrotic material without architecture",
-    ),
-    "blank": (
-        "an almost blank white field",
-        "no cells or structures",
-        "a uniformly bright empty area",
-        "pale glass without cells",
-        "a featureless bright slide area",
-    ),
-    "specks": ("a few faint specks", "small dust particles", "isolated pale flecks"),
-    "gaps": (
-        "broken pieces with pale gaps",
-        "disrupted fragmented texture",
-        "torn irregular remnants",
-        "scattered fragments with empty cracks",
-    ),
-    "sparse": ("very few spindle nuclei", "sparse elongated nuclei", "low cellularity", "few thin dark fibroblasts"),
-    "interspersed": (
-        "scattered nuclei between the fibres",
-        "fibres mixed with inflammatory cells",
-        "many interspersed dark cells",
-        "a mixture of single cells",
-    ),
-    "dense_small": (
-        "densely packed small dark nuclei",
-        "crowded tiny round blue cells",
-        "sheets of small purple dots",
-        "uniform round nuclei with scant cytoplasm",
-        "dense aggregates of lymphocytes",
-    ),
-    "large_nuclei": (
-        "large purple pleomorphic nuclei",
-        "enlarged hyperchromatic nuclei",
-        "big irregular dark nuclei",
-        "crowded disorganized sheets",
-        "overlapping atypical cells with loss of polarity",
-    ),
-    "regular_glands": (
-        "round crypts with an open lumen",
-        "circular tubules lined by nuclei",
-        "regularly spaced architecture",
-        "evenly arranged crypts",
-        "well organized tubular crypts",
-    ),
-    "fused_glands": (
-        "irregular fused glands",
-        "distorted crowded tubules",
-        "cribriform architecture",
-        "back to back glandular structures",
-    ),
-    "goblet": (
-        "pale mucin filled goblet cells",
-        "clear cytoplasm around the lumen",
-        "whitish mucus vacuoles along the crypt",
-        "abundant goblet cells",
-    ),
-    "lumens": ("irregular slit like lumens", "ragged white clefts", "irregular luminal spaces"),
-    "vessels": ("small blood vessels", "slit like vascular channels", "capillaries with red cells"),
-}
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Colour picture [64, 64, 3] of a tissue with these attributes."""
+    """Draw a colour picture [64, 64, 3] of a tissue with these attributes."""
     pink = rgb(rng, (0.82, 0.93), (0.55, 0.68), (0.7, 0.82))
     purple = rgb(rng, (0.35, 0.48), (0.18, 0.32), (0.48, 0.6))
     white = rgb(rng, (0.92, 0.97), (0.9, 0.95), (0.92, 0.97))
     image = np.ones((SIZE, SIZE, 3), np.float32) * pink + noise(rng, 8)[..., None] * 0.02
     if "vacuoles" in attributes:
-        image = _vacuoles(rng, image, white, 0.08 if "septa" in attributes else 0.04)
+        image = _add_vacuoles(rng, image, white, 0.08 if "septa" in attributes else 0.04)
     elif "fibres" in attributes:
-        image = _fibres(rng, image)
+        image = _add_fibres(rng, image)
     elif "amorphous" in attributes:
         clumps = noise(rng, 8) + 0.7 * noise(rng, 20)
         image = image + (clumps * 0.05 + noise(rng, 40) * 0.05)[..., None]
@@ -169,35 +29,35 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         image = paint(image, dots(rng, scatter(rng, anywhere, int(rng.integers(2, 5))), 0.07) * 0.7, pink)
     if "large_nuclei" in attributes:
         image = image * np.array([0.92, 0.87, 0.98])
-    image = _glands(rng, attributes, image, pink, purple, white)
-    image = _nuclei(rng, attributes, image, purple)
+    image = _add_glands(rng, attributes, image, pink, purple, white)
+    image = _add_nuclei(rng, attributes, image, purple)
     if "gaps" in attributes:
         image = paint(image, np.clip(noise(rng, 7) - 0.5, 0, 1) * 0.95, white)
     if "lumens" in attributes:
-        image = _clefts(rng, image, white, 3, (0.12, 0.26), (0.06, 0.11), 0.25)
+        image = _add_clefts(rng, image, white, 3, (0.12, 0.26), (0.06, 0.11), 0.25)
     if "vessels" in attributes:
-        image = _clefts(rng, image, white, 2, (0.18, 0.24), (0.06, 0.09), 0.1)
-        image = _clefts(rng, image, np.array([0.75, 0.25, 0.3]), 3, (0.06, 0.1), (0.04, 0.06), 0.1)
+        image = _add_clefts(rng, image, white, 2, (0.18, 0.24), (0.06, 0.09), 0.1)
+        image = _add_clefts(rng, image, np.array([0.75, 0.25, 0.3]), 3, (0.06, 0.1), (0.04, 0.06), 0.1)
     return image + noise(rng, 40)[..., None] * 0.015
 
 
-def _vacuoles(rng: Generator, image: np.ndarray, white: np.ndarray, wall: float) -> np.ndarray:
-    """Fat cells: Voronoi cells with thin walls."""
+def _add_vacuoles(rng: Generator, image: np.ndarray, white: np.ndarray, wall: float) -> np.ndarray:
+    """Add fat cells: Voronoi cells with thin walls."""
     centres = spread(rng, rng.uniform(0.42, 0.66), 0.35)
     distance = np.sort(np.hypot(X[..., None] - centres[:, 0], Y[..., None] - centres[:, 1]), -1)
     return paint(image, sigmoid((distance[..., 1] - distance[..., 0] - wall) / 0.02) * 0.95, white)
 
 
-def _fibres(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Wavy parallel bands."""
+def _add_fibres(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add wavy parallel bands."""
     angle = rng.uniform(0, 3.1)
     along = X * np.cos(angle) + Y * np.sin(angle)
     waves = np.sin(along * rng.uniform(16, 26) + noise(rng, 3) * rng.uniform(1, 2.4) + noise(rng, 8) * 0.6)
     return image + (waves * rng.uniform(0.06, 0.12))[..., None] * np.array([0.3, 1.0, 0.6])
 
 
-def _nuclei(rng: Generator, attributes: frozenset[str], image: np.ndarray, purple: np.ndarray) -> np.ndarray:
-    """Nuclei in the amount, size and shape that the attributes name."""
+def _add_nuclei(rng: Generator, attributes: frozenset[str], image: np.ndarray, purple: np.ndarray) -> np.ndarray:
+    """Add nuclei in the amount, size and shape that the attributes name."""
     anywhere = np.ones((SIZE, SIZE))
     if "dense_small" in attributes:
         image = paint(image, dots(rng, spread(rng, rng.uniform(0.155, 0.18)), 0.06, 0.2, 0.1) * 0.95, purple * 0.85)
@@ -211,7 +71,7 @@ def _nuclei(rng: Generator, attributes: frozenset[str], image: np.ndarray, purpl
     return image
 
 
-def _glands(
+def _add_glands(
     rng: Generator,
     attributes: frozenset[str],
     image: np.ndarray,
@@ -219,7 +79,7 @@ def _glands(
     purple: np.ndarray,
     white: np.ndarray,
 ) -> np.ndarray:
-    """Crypts: a ring of nuclei, goblet cells inside it, a lumen in the middle."""
+    """Add crypts: a ring of nuclei, goblet cells inside it, a lumen in the middle."""
     regular = "regular_glands" in attributes
     if not regular and "fused_glands" not in attributes:
         return image
@@ -238,7 +98,7 @@ def _glands(
     return image
 
 
-def _clefts(
+def _add_clefts(
     rng: Generator,
     image: np.ndarray,
     colour: np.ndarray,
@@ -247,12 +107,9 @@ def _clefts(
     wide: tuple[float, float],
     warp: float,
 ) -> np.ndarray:
-    """One to `most` elongated openings."""
+    """Add one to `most` elongated openings; `long` and `wide` are ranges of their half axes."""
     for _ in range(int(rng.integers(1, most + 1))):
         x, y = rng.uniform(-0.8, 0.8, 2)
         cleft, _ = blob(rng, x, y, rng.uniform(*long), rng.uniform(*wide), rng.uniform(0, 3), warp, 0.1)
         image = paint(image, cleft, colour)
     return image
-
-
-PHANTOM = Phantom("CHMNIST", CLASSES, MODALITY, PHRASES, draw)

@@ -2,146 +2,50 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, noise, paint, sigmoid, stroke
-from .spec import Phantom
-
-CLASSES = {
-    "covid lungs": {
-        "density": {"ground_glass": 0.74, "consolidation": 0.16, "interstitial": 0.1},
-        "sides": {"bilateral": 0.82, "unilateral": 0.18},
-        "zone": {"peripheral": 0.76, "perihilar": 0.12, "": 0.12},
-        "level": {"lower": 0.62, "": 0.26, "upper": 0.12},
-        "effusion": 0.06,
-    },
-    "lung opacity lungs": {
-        "density": {"consolidation": 0.7, "ground_glass": 0.2, "interstitial": 0.1},
-        "sides": {"unilateral": 0.74, "bilateral": 0.26},
-        "zone": {"": 0.6, "perihilar": 0.2, "peripheral": 0.2},
-        "level": {"lower": 0.4, "": 0.3, "upper": 0.3},
-        "effusion": 0.4,
-        "bronchogram": 0.35,
-        "large_heart": 0.25,
-    },
-    "viral pneumonia lungs": {
-        "density": {"interstitial": 0.74, "ground_glass": 0.2, "consolidation": 0.06},
-        "sides": {"bilateral": 0.88, "unilateral": 0.12},
-        "zone": {"perihilar": 0.68, "": 0.2, "peripheral": 0.12},
-        "airways": 0.5,
-        "inflated": 0.42,
-    },
-    "normal lungs": {
-        "density": {"clear": 0.94, "ground_glass": 0.03, "interstitial": 0.03},
-        "angles": 0.7,
-        "normal_heart": 0.7,
-        "large_heart": 0.06,
-        "inflated": 0.08,
-    },
-}
-
-MODALITY = (
-    "chest X-ray",
-    "frontal chest radiograph",
-    "AP chest film",
-    "portable chest X-ray",
-    "chest radiograph",
-    "posteroanterior radiograph of the thorax",
-)
-
-PHRASES = {
-    "ground_glass": (
-        "hazy ground glass opacities",
-        "a faint cloudy haze",
-        "ground-glass density",
-        "hazy increased attenuation through which vessels remain visible",
-        "ill-defined patchy ground-glass opacity",
-    ),
-    "consolidation": (
-        "a focal consolidation",
-        "one dense white patch",
-        "a localised lobar opacity",
-        "dense airspace consolidation",
-        "a nonspecific area of increased whiteness",
-        "patchy confluent airspace opacities obscuring the lung",
-    ),
-    "interstitial": (
-        "diffuse interstitial markings",
-        "streaky reticular lines",
-        "coarse linear opacities",
-        "a reticulonodular interstitial pattern",
-        "prominent increased lung markings",
-    ),
-    "clear": (
-        "clear lung fields",
-        "no opacity",
-        "well aerated lungs",
-        "dark transparent lungs",
-        "lungs free of infiltrates",
-        "no consolidation or effusion",
-        "normal vascular markings and no airspace disease",
-    ),
-    "bilateral": ("opacities in both lungs", "bilateral involvement", "changes on both sides", "bilateral infiltrates"),
-    "unilateral": (
-        "one side only",
-        "unilateral involvement",
-        "disease in a single lung",
-        "asymmetric density in one lobe",
-    ),
-    "peripheral": (
-        "opacities at the lung periphery",
-        "a subpleural distribution",
-        "predominance along the outer lung",
-        "peripheral distribution near the pleura",
-    ),
-    "perihilar": (
-        "opacities around the hila",
-        "streaks spreading out from the hilum",
-        "perihilar distribution",
-        "central prominence near the hilar regions",
-    ),
-    "lower": ("predominance in the lower zones", "predominantly basal change", "opacities near the lung bases"),
-    "upper": ("predominance in the upper zones", "apical change", "opacities of the upper lobes"),
-    "effusion": (
-        "a blunted costophrenic angle",
-        "a pleural effusion",
-        "fluid at the lung base",
-        "an associated pleural effusion with a meniscus",
-    ),
-    "bronchogram": (
-        "air bronchograms",
-        "dark branching airways inside the density",
-        "air-filled bronchi within the opacity",
-    ),
-    "airways": (
-        "peribronchial thickening",
-        "thickened airway walls",
-        "bronchial wall cuffing",
-        "peribronchial cuffing",
-    ),
-    "inflated": ("hyperinflated lungs", "flattened diaphragm", "air trapping and hyperinflation", "overexpanded lungs"),
-    "angles": (
-        "sharp costophrenic angles",
-        "clean diaphragm contours",
-        "crisp diaphragm and pleural margins",
-        "clearly seen costophrenic angles",
-    ),
-    "normal_heart": (
-        "normal heart size",
-        "an unremarkable cardiac silhouette",
-        "normal cardiac and mediastinal contours",
-        "a heart of normal size and shape",
-    ),
-    "large_heart": ("an enlarged heart", "cardiomegaly", "a wide cardiac silhouette"),
-}
 
 Lung = tuple[np.ndarray, int]  # mask and side (-1 or 1)
 
 
+@dataclass
+class Chest:
+    """The picture of a chest, and the parts that findings are placed by; lengths in canvas units."""
+
+    image: np.ndarray
+    body: np.ndarray  # mask
+    lungs: list[Lung]
+    y: float  # middle of the lungs
+    height: float  # half the height of the lungs
+
+
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a chest with these attributes."""
-    inflated, large_heart = "inflated" in attributes, "large_heart" in attributes
+    """Draw a grey picture [64, 64] of a chest with these attributes."""
+    chest = _draw_chest(rng, "inflated" in attributes, "large_heart" in attributes)
+    affected = chest.lungs if "unilateral" not in attributes else [chest.lungs[int(rng.integers(2))]]
+    image = _add_opacities(rng, attributes, chest.image, affected, chest.y)
+    first, side = affected[0]
+    if "bronchogram" in attributes:
+        for _ in range(3):
+            line = stroke(side * 0.3, chest.y + rng.uniform(-0.15, 0.25), rng.uniform(0, 6.3), 0.3, 0.022)
+            image = paint(image, line * first * 0.7, 0.15)
+    if "airways" in attributes:
+        image = _add_airways(rng, image, chest)
+    if "effusion" in attributes:
+        level = sigmoid((Y - chest.y - chest.height * 0.5 + 0.15 * np.abs(X)) / 0.04)
+        image = paint(image, level * (np.sign(X) == side) * chest.body * 0.9, 0.74)
+    if rng.random() < 0.3:  # a tube or a cable
+        tube = stroke(rng.uniform(-0.5, 0.5), -1.0, 1.5, rng.uniform(0.8, 1.3), 0.02, rng.uniform(-0.2, 0.2))
+        image = paint(image, tube * 0.8, 0.95)
+    return image
+
+
+def _draw_chest(rng: Generator, inflated: bool, large_heart: bool) -> Chest:
+    """Draw body, lungs, heart, spine, ribs and vessels."""
     body, _ = blob(rng, 0, 0.25, rng.uniform(0.9, 1.05), 1.3, soft=0.06)
     image = paint(np.full((SIZE, SIZE), 0.05, np.float32), body, rng.uniform(0.55, 0.72))
     height = rng.uniform(0.58, 0.66) + 0.1 * inflated
@@ -160,44 +64,39 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     both = np.clip(lungs[0][0] + lungs[1][0], 0, 1)
     ribs = np.sin((Y + 0.35 * np.abs(X) ** 1.5) * rng.uniform(15, 19) + rng.uniform(0, 6))
     image = image + both * np.clip(ribs, 0, 1) * rng.uniform(0.05, 0.1)
-    image = _fans(rng, image, lungs, cy, 4, 0.3, 0.5)
+    return Chest(_add_fans(rng, image, lungs, cy, 4, 0.3, 0.5), body, lungs, cy, height)
 
-    affected = lungs if "unilateral" not in attributes else [lungs[int(rng.integers(2))]]
+
+def _add_opacities(
+    rng: Generator, attributes: frozenset[str], image: np.ndarray, affected: list[Lung], cy: float
+) -> np.ndarray:
+    """Add opacities of the kind that the attributes name to the affected lungs."""
     for lung in affected:
         if "ground_glass" in attributes:
-            image = _patches(
-                rng, image, lung, attributes, cy, int(rng.integers(2, 5)), 0.66, 0.4, noise(rng, 14) * 0.08
-            )
+            count, texture = int(rng.integers(2, 5)), noise(rng, 14) * 0.08
+            image = _add_patches(rng, image, lung, attributes, cy, count, 0.66, 0.4, texture)
         elif "consolidation" in attributes:
-            image = _patches(rng, image, lung, attributes, cy, 1, 0.95, 0.12, 0.0)
+            image = _add_patches(rng, image, lung, attributes, cy, 1, 0.95, 0.12, 0.0)
         elif "interstitial" in attributes:
-            image = _fans(rng, image, [lung], cy, int(rng.integers(8, 12)), 0.75, 0.7)
+            image = _add_fans(rng, image, [lung], cy, int(rng.integers(8, 12)), 0.75, 0.7)
             image = paint(image, lung[0] * np.clip(noise(rng, 22), 0, 1) * 0.3, 0.68)
-    if "bronchogram" in attributes:
-        side = affected[0][1]
-        for _ in range(3):
-            line = stroke(side * 0.3, cy + rng.uniform(-0.15, 0.25), rng.uniform(0, 6.3), 0.3, 0.022)
-            image = paint(image, line * affected[0][0] * 0.7, 0.15)
-    if "airways" in attributes:
-        for lung, side in lungs:
-            for _ in range(3):
-                x, y = side * rng.uniform(0.18, 0.32), cy + rng.uniform(-0.2, 0.25)
-                _, radius = blob(rng, x, y, 0.07, 0.07)
-                image = paint(image, np.exp(-(((radius - 0.9) / 0.35) ** 2)) * 0.7 * np.maximum(lung, 0.3), 0.85)
-    if "effusion" in attributes:
-        side = affected[0][1]
-        level = sigmoid((Y - cy - height * 0.5 + 0.15 * np.abs(X)) / 0.04) * (np.sign(X) == side) * body
-        image = paint(image, level * 0.9, 0.74)
-    if rng.random() < 0.3:  # a tube or a cable
-        tube = stroke(rng.uniform(-0.5, 0.5), -1.0, 1.5, rng.uniform(0.8, 1.3), 0.02, rng.uniform(-0.2, 0.2))
-        image = paint(image, tube * 0.8, 0.95)
     return image
 
 
-def _fans(
+def _add_airways(rng: Generator, image: np.ndarray, chest: Chest) -> np.ndarray:
+    """Add thick rings of bronchial walls near the hila."""
+    for lung, side in chest.lungs:
+        for _ in range(3):
+            x, y = side * rng.uniform(0.18, 0.32), chest.y + rng.uniform(-0.2, 0.25)
+            _, radius = blob(rng, x, y, 0.07, 0.07)
+            image = paint(image, np.exp(-(((radius - 0.9) / 0.35) ** 2)) * 0.7 * np.maximum(lung, 0.3), 0.85)
+    return image
+
+
+def _add_fans(
     rng: Generator, image: np.ndarray, lungs: list[Lung], cy: float, count: int, strength: float, value: float
 ) -> np.ndarray:
-    """Lines that fan out from the hila: vessels when few and faint, interstitial markings when many."""
+    """Add lines that fan out from the hila: few faint ones are vessels, many are interstitial markings."""
     for lung, side in lungs:
         for _ in range(count):
             angle = rng.uniform(-1.2, 1.2)
@@ -208,7 +107,7 @@ def _fans(
     return image
 
 
-def _patches(
+def _add_patches(
     rng: Generator,
     image: np.ndarray,
     lung: Lung,
@@ -219,7 +118,7 @@ def _patches(
     soft: float,
     texture: np.ndarray | float,
 ) -> np.ndarray:
-    """Opacities inside one lung, placed where zone and level say."""
+    """Add `count` opacities to one lung, in the zone and at the level that the attributes name."""
     mask, side = lung
     near, far = (0.5, 0.64) if "peripheral" in attributes else (0.2, 0.3) if "perihilar" in attributes else (0.28, 0.55)
     top, bottom = (0.1, 0.42) if "lower" in attributes else (-0.42, -0.15) if "upper" in attributes else (-0.35, 0.38)
@@ -229,6 +128,3 @@ def _patches(
         patch, _ = blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.25, soft)
         image = paint(image, patch * mask * strength * rng.uniform(0.85, 1.05), 0.72 + texture)
     return image
-
-
-PHANTOM = Phantom("COVID_19", CLASSES, MODALITY, PHRASES, draw)

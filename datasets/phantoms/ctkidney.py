@@ -1,212 +1,38 @@
-"""Kidney CT: both kidneys in an axial or coronal cut; one of them may have a cyst, a mass, a calculus or a stasis."""
+"""Kidney CT: both kidneys in an axial or coronal cut; one may have a cyst, a mass, a calculus or a dilated pelvis."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.random import Generator
 
-from .abdomen import Abdomen, axial, bowel, coronal, ct, liver, spleen
+from .abdomen import Abdomen, add_bowel, add_spleen, ct_tissues, draw_axial, draw_coronal, liver_mask
 from .canvas import noise, sigmoid
-from .spec import Phantom
-
-# The plane says nothing about the class; the contrast medium says a little, as in practice.
-PLANES = {"axial": 0.55, "coronal": 0.45}
-
-CLASSES = {
-    "cyst kidney": {
-        "plane": PLANES,
-        "enhanced": 0.62,
-        "content": {"water": 0.9, "solid": 0.1},
-        "margin": {"smooth": 0.88, "irregular": 0.12},
-        "number": {"": 0.71, "several": 0.29},
-        "size": {"": 0.42, "large": 0.29, "small": 0.29},
-        "calculus": {"": 0.93, "stone": 0.07},
-        "pelvis": {"": 0.52, "sinus": 0.4, "dilated": 0.08},
-    },
-    "kidney stone": {
-        "plane": PLANES,
-        "enhanced": 0.27,
-        "content": {"no_mass": 0.88, "water": 0.12},
-        "calculus": {"stone": 0.72, "staghorn": 0.17, "": 0.11},
-        "pelvis": {"dilated": 0.58, "": 0.24, "sinus": 0.18},
-        "stranding": 0.4,
-    },
-    "kidney tumor": {
-        "plane": PLANES,
-        "enhanced": 0.76,
-        "content": {"solid": 0.56, "necrotic": 0.31, "water": 0.13},
-        "margin": {"irregular": 0.67, "smooth": 0.33},
-        "number": {"": 0.96, "several": 0.04},
-        "size": {"": 0.38, "large": 0.53, "small": 0.09},
-        "calculus": {"": 0.96, "stone": 0.04},
-        "pelvis": {"": 0.61, "sinus": 0.28, "dilated": 0.11},
-        "stranding": 0.18,
-    },
-    "normal kidney": {
-        "plane": PLANES,
-        "enhanced": 0.56,
-        "content": {"no_mass": 0.93, "water": 0.07},
-        "calculus": {"": 0.95, "stone": 0.05},
-        "pelvis": {"sinus": 0.79, "": 0.17, "dilated": 0.04},
-        "stranding": 0.02,
-    },
-}
-
-MODALITY = (
-    "CT",
-    "abdominal CT scan",
-    "CT image of the kidneys",
-    "computed tomography slice of the abdomen",
-    "renal CT",
-    "CT urography image",
-)
-
-PHRASES = {
-    "axial": (
-        "an axial slice through both kidneys",
-        "an axial cut at the level of the renal hilum",
-        "a transverse section beside the vertebral body",
-        "an axial view of the retroperitoneum",
-        "a cross-section of the abdomen",
-    ),
-    "coronal": (
-        "a coronal reformat of both kidneys",
-        "a coronal view along the spine",
-        "a frontal section between upper and lower pole",
-        "a coronal cut with the psoas muscles",
-        "a coronal image from upper pole to lower pole",
-    ),
-    "enhanced": (
-        "a contrast-enhanced phase",
-        "a bright enhanced aorta",
-        "brisk enhancement of the renal cortex",
-        "a nephrographic phase after intravenous contrast",
-        "bright parenchyma after contrast injection",
-    ),
-    "water": (
-        "a homogeneous low-attenuation lesion of water density",
-        "a round dark fluid-filled sac",
-        "a non-enhancing hypodense lesion near zero Hounsfield units",
-        "simple fluid attenuation without internal enhancement",
-        "a uniformly dark cystic lesion with an imperceptible thin wall",
-    ),
-    "solid": (
-        "a solid enhancing mass",
-        "a soft tissue mass in the renal parenchyma",
-        "heterogeneous enhancement of a solid lesion",
-        "a mass of soft tissue attenuation replacing the renal parenchyma",
-        "an enhancing nodule suspicious for renal cell carcinoma",
-    ),
-    "necrotic": (
-        "a mass with a central necrotic area",
-        "a thick enhancing rim around a dark necrotic core",
-        "a heterogeneous mass with hypodense necrosis",
-        "irregular low-density necrosis inside the lesion",
-        "mixed solid and necrotic components",
-    ),
-    "no_mass": (
-        "no mass lesion",
-        "no focal renal lesion",
-        "parenchyma without any mass",
-        "uniform parenchyma of even cortical thickness",
-        "a smooth reniform contour without bulge",
-        "bean-shaped kidneys without focal abnormality",
-    ),
-    "smooth": (
-        "a smooth sharply defined margin",
-        "a thin smooth wall",
-        "a well-circumscribed round outline",
-        "a clear interface with the parenchyma",
-        "a sharply marginated spherical shape",
-    ),
-    "irregular": (
-        "irregular lobulated margins",
-        "an ill-defined infiltrative border",
-        "a lesion that distorts the renal contour",
-        "indistinct invasive edges",
-        "a lobulated outline bulging into perirenal fat",
-    ),
-    "several": (
-        "multiple lesions",
-        "several rounded lesions of different size",
-        "more than one lesion in the parenchyma",
-        "numerous lesions scattered through the cortex",
-        "a cluster of multiple lesions on both sides",
-    ),
-    "small": (
-        "a small lesion",
-        "a lesion of less than two centimetres",
-        "a tiny cortical lesion",
-        "a small subcapsular focus",
-        "a subcentimetre focus in the cortex",
-    ),
-    "large": (
-        "a large lesion",
-        "a bulky lesion that displaces neighbouring organs",
-        "a large exophytic bulge from the renal surface",
-        "a lesion replacing much of the kidney",
-        "a big expansile lesion of the pole",
-    ),
-    "stone": (
-        "a small hyperdense focus in the collecting system",
-        "a bright calcified calculus",
-        "a high-attenuation calculus in a calyx",
-        "a dense white dot in the renal pelvis",
-        "a punctate intensely bright calcification",
-    ),
-    "staghorn": (
-        "a branching staghorn calculus",
-        "a large calcification filling the renal pelvis and calyces",
-        "a cast-like dense white branching structure",
-        "a staghorn shaped hyperdensity moulded to the collecting system",
-        "a bulky calcified cast of the calyces",
-    ),
-    "dilated": (
-        "hydronephrosis",
-        "a dilated renal pelvis",
-        "dilated calyces upstream of an obstruction",
-        "a distended fluid-filled collecting system",
-        "obstructive dilatation of the pelvis and calyces",
-    ),
-    "stranding": (
-        "perinephric fat stranding",
-        "streaky densities in the perirenal fat",
-        "inflammatory stranding around the organ",
-        "hazy perinephric fat with fluid",
-        "thin linear strands around the renal capsule",
-    ),
-    "sinus": (
-        "preserved renal sinus fat",
-        "a clear dark fatty hilum",
-        "normal sinus fat with an undilated pelvis",
-        "a non-dilated collecting system surrounded by fat",
-        "a distinct fat-filled central sinus",
-    ),
-}
 
 Place = tuple[float, float, float, float, float]  # x, y, half axes and angle of a kidney
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of an abdomen with these attributes of the kidneys."""
+    """Draw a grey picture [64, 64] of an abdomen with these attributes of the kidneys."""
     flat = "axial" in attributes
-    tissues = ct(rng, "enhanced" in attributes)
+    tissues = ct_tissues(rng, "enhanced" in attributes)
     centre, zoom = (rng.uniform(-0.06, 0.06), rng.uniform(0.08, 0.16) if flat else rng.uniform(-0.06, 0.06)), 1.4
-    body = (axial if flat else coronal)(rng, tissues, centre, zoom * rng.uniform(0.94, 1.08), rng.uniform(0.04, 0.14))
-    _neighbours(rng, body, flat)
-    places = {side: _place(rng, body, flat, side) for side in (-1, 1)}
+    body = (draw_axial if flat else draw_coronal)(
+        rng, tissues, centre, zoom * rng.uniform(0.94, 1.08), rng.uniform(0.04, 0.14)
+    )
+    _add_neighbours(rng, body, flat)
+    places = {side: _place_kidney(rng, body, flat, side) for side in (-1, 1)}
     ill = int(rng.choice((-1, 1)))
     for side, place in places.items():
-        _kidney(rng, body, attributes, place, side, side == ill)
+        _add_kidney(rng, body, attributes, place, side, side == ill)
     if "no_mass" not in attributes:
         for i in range(int(rng.integers(3, 6)) if "several" in attributes else 1):
             side = ill if i % 3 < 2 else -ill
-            _lesion(rng, body, attributes, places[side], side, 0.75 if "several" in attributes else 1.0)
+            _add_lesion(rng, body, attributes, places[side], side, 0.75 if "several" in attributes else 1.0)
     return body.image
 
 
-def _place(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
-    """Where a kidney lies: beside the spine, its upper pole nearer to it."""
+def _place_kidney(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
+    """Draw the place of a kidney beside the spine, with its upper pole nearer to it."""
     if flat:
         x, y, rx, ry = rng.uniform(0.45, 0.52), body.half * 0.26, rng.uniform(0.2, 0.24), rng.uniform(0.23, 0.28)
         return side * x, y + rng.uniform(-0.05, 0.05), rx, ry, side * rng.uniform(-0.5, -0.1)
@@ -214,24 +40,24 @@ def _place(rng: Generator, body: Abdomen, flat: bool, side: int) -> Place:
     return side * x, y + rng.uniform(-0.05, 0.08), rx, ry, side * rng.uniform(-0.3, -0.1)
 
 
-def _neighbours(rng: Generator, body: Abdomen, flat: bool) -> None:
-    """Liver, spleen and bowel around the kidneys."""
+def _add_neighbours(rng: Generator, body: Abdomen, flat: bool) -> None:
+    """Add liver, spleen and bowel around the kidneys."""
     tissues = body.tissues
     if flat:
-        body.paint(liver(rng, body, rng.uniform(0.7, 0.95), False), tissues.organ + noise(rng, 14) * 0.012)
+        body.paint(liver_mask(rng, body, rng.uniform(0.7, 0.95), False), tissues.organ + noise(rng, 14) * 0.012)
         x, y = rng.uniform(-0.15, 0.65, 5), -body.half * rng.uniform(0.1, 0.75, 5)
     else:
         dome, _ = body.blob(rng, -0.5, -0.72, 0.5, rng.uniform(0.36, 0.5), 0.3, 0.05)
         body.paint(dome, tissues.organ + noise(rng, 14) * 0.012)
         body.paint(body.blob(rng, 0.66, -0.68, 0.2, rng.uniform(0.26, 0.4), 0.3, 0.05)[0], tissues.spleen)
         x, y = rng.uniform(0.3, 0.8, 5) * rng.choice((-1, 1), 5), rng.uniform(0.5, 0.9, 5)
-    bowel(rng, body, np.stack([x, y], 1))
+    add_bowel(rng, body, np.stack([x, y], 1))
     if flat and rng.random() < 0.5:
-        spleen(rng, body, rng.uniform(0.5, 0.8))
+        add_spleen(rng, body, rng.uniform(0.5, 0.8))
 
 
-def _kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, ill: bool) -> None:
-    """One kidney with its sinus; stasis, calculi and stranding on the ill side only."""
+def _add_kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, ill: bool) -> None:
+    """Add one kidney with its sinus; a dilated pelvis, calculi and stranding on the ill side only."""
     (x, y, rx, ry, angle), tissues = place, body.tissues
     mask, depth = body.blob(rng, x, y, rx, ry, angle, 0.03, 0.08)
     if "stranding" in attributes and ill:
@@ -260,8 +86,10 @@ def _kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Pl
             body.paint(body.stroke(x - side * rx * 0.2, y, turn, ry * rng.uniform(0.4, 0.6), 0.04), 1.0)
 
 
-def _lesion(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, scale: float) -> None:
-    """A cyst or a mass that grows out of one kidney."""
+def _add_lesion(
+    rng: Generator, body: Abdomen, attributes: frozenset[str], place: Place, side: int, scale: float
+) -> None:
+    """Add a cyst or a mass that grows out of one kidney."""
     (x, y, rx, ry, _), tissues = place, body.tissues
     low, high = (0.11, 0.14) if "small" in attributes else (0.28, 0.36) if "large" in attributes else (0.18, 0.22)
     radius, turn = rng.uniform(low, high) * scale, rng.uniform(-1.3, 1.3)
@@ -276,6 +104,3 @@ def _lesion(rng: Generator, body: Abdomen, attributes: frozenset[str], place: Pl
             core = sigmoid((rng.uniform(0.52, 0.66) + noise(rng, 9) * 0.1 - inner) / 0.06)
             value = value + 0.08 - core * (value - tissues.fluid + 0.16)
     body.paint(mask, value)
-
-
-PHANTOM = Phantom("CTKidney", CLASSES, MODALITY, PHRASES, draw)

@@ -1,278 +1,114 @@
-"""Dermoscopy: skin with hair and one lesion of a given colour, outline and pattern."""
+"""Dermoscopy: skin with hair, and one lesion of a given colour, outline and pattern."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, rgb, scatter, stroke
-from .spec import Phantom
-
-CLASSES = {
-    "actinic keratosis": {
-        "colour": {"pink": 0.84, "tan": 0.16},
-        "border": {"blurred": 0.86, "sharp": 0.14},
-        "scale": 0.72,
-        "strawberry": 0.55,
-        "vessels": 0.08,
-        "size": {"": 0.6, "large": 0.3, "small": 0.1},
-    },
-    "basal cell carcinoma": {
-        "colour": {"pearly": 0.84, "pink": 0.16},
-        "vessels": 0.7,
-        "ulcer": 0.35,
-        "nests": 0.4,
-        "scale": 0.1,
-        "size": {"": 0.6, "small": 0.25, "large": 0.15},
-    },
-    "benign keratosis": {
-        "colour": {"tan": 0.74, "brown": 0.26},
-        "border": {"sharp": 0.84, "blurred": 0.16},
-        "milia": 0.6,
-        "plugs": 0.5,
-        "scale": 0.12,
-        "size": {"": 0.55, "large": 0.3, "small": 0.15},
-    },
-    "dermatofibroma": {
-        "colour": {"tan": 0.66, "pink": 0.2, "brown": 0.14},
-        "scar": 0.8,
-        "rim": 0.76,
-        "border": {"blurred": 0.6, "": 0.4},
-        "size": {"small": 0.5, "": 0.5},
-    },
-    "melanoma": {
-        "colour": {"brown": 0.56, "black": 0.44},
-        "outline": {"jagged": 0.74, "round": 0.16, "": 0.1},
-        "blotch": 0.62,
-        "veil": 0.55,
-        "variegated": 0.52,
-        "network": 0.15,
-        "size": {"large": 0.5, "": 0.42, "small": 0.08},
-    },
-    "melanocytic nevus": {
-        "colour": {"brown": 0.84, "tan": 0.16},
-        "outline": {"round": 0.8, "jagged": 0.1, "": 0.1},
-        "even": 0.7,
-        "network": 0.5,
-        "blotch": 0.1,
-        "size": {"": 0.6, "small": 0.3, "large": 0.1},
-    },
-    "vascular lesion": {
-        "colour": {"red": 0.72, "purple": 0.28},
-        "lacunae": 0.76,
-        "border": {"sharp": 0.6, "": 0.4},
-        "ulcer": 0.06,
-        "size": {"": 0.5, "small": 0.4, "large": 0.1},
-    },
-}
-
-MODALITY = (
-    "dermoscopy image",
-    "dermoscopic view of skin",
-    "skin lesion photograph",
-    "dermatoscopic image",
-    "close-up of the skin",
-    "dermoscopic photograph",
-)
-
-PHRASES = {
-    "pink": ("a pink background", "a reddish erythematous area", "pinkish discoloration", "a red erythematous patch"),
-    "tan": (
-        "a waxy tan brown surface",
-        "a dull light brown colour",
-        "a pale brown tone",
-        "a tan greasy verrucous surface",
-    ),
-    "brown": ("brown pigmentation", "a medium brown lesion", "brown pigmented skin", "a pigmented brown macule"),
-    "black": ("dark black pigmentation", "very dark brown to black areas", "an almost black lesion"),
-    "red": (
-        "a bright red colour",
-        "a cherry red lesion",
-        "a red vascular papule",
-        "a well circumscribed bright red spot",
-    ),
-    "purple": ("a red to purple colour", "a deep violaceous hue", "a dark purple bluish lesion"),
-    "pearly": (
-        "a shiny pearly nodule",
-        "a translucent raised bump",
-        "a glossy waxy pink papule",
-        "a pearly translucent surface with rolled borders",
-    ),
-    "scale": (
-        "whitish surface scale",
-        "a rough scaly crust",
-        "yellow white keratin scale",
-        "a dry flaky surface",
-        "hyperkeratosis and rough texture",
-    ),
-    "strawberry": (
-        "a strawberry pattern of red dots",
-        "follicular openings with a red network",
-        "a red pseudonetwork around hair follicles",
-    ),
-    "blurred": (
-        "a poorly defined patch",
-        "indistinct borders fading into skin",
-        "a blurry margin",
-        "ill-defined edges",
-    ),
-    "sharp": (
-        "a sharply demarcated stuck on plaque",
-        "an abrupt well defined edge",
-        "a clear cut border",
-        "a stuck-on appearance with well-demarcated borders",
-    ),
-    "vessels": (
-        "arborizing branching vessels",
-        "tree like thin blood vessels",
-        "fine telangiectasia across the lesion",
-        "visible telangiectatic vessels",
-    ),
-    "ulcer": (
-        "central ulceration",
-        "a dark red eroded centre",
-        "a bleeding erosion in the middle",
-        "an ulcerated crust",
-    ),
-    "nests": ("blue grey ovoid nests", "slate blue globules", "blue-gray clustered dots", "leaf like blue areas"),
-    "milia": (
-        "multiple milia like cysts",
-        "small white round cysts",
-        "bright white dots scattered over the surface",
-        "milia-like cysts",
-    ),
-    "plugs": (
-        "comedo like openings",
-        "dark round plugs",
-        "brown keratin filled pits",
-        "comedo-like openings on a cerebriform surface",
-    ),
-    "scar": (
-        "a central white scar like patch",
-        "a pale whitish centre",
-        "a white area in the middle",
-        "a firm nodule with a scar-like centre",
-    ),
-    "rim": (
-        "a delicate light brown network at the periphery",
-        "a faint peripheral brown ring",
-        "a thin tan rim",
-        "peripheral hyperpigmentation",
-    ),
-    "jagged": (
-        "an irregular notched border",
-        "jagged uneven edges",
-        "a ragged scalloped outline",
-        "an asymmetric shape with irregular borders",
-        "marked asymmetry",
-    ),
-    "round": (
-        "a symmetric round shape",
-        "a regular oval outline",
-        "a symmetrical lesion with smooth borders",
-        "a well circumscribed round macule",
-    ),
-    "blotch": ("black blotches", "irregular dark streaks and blotches", "an eccentric black area"),
-    "veil": (
-        "a blue white veil",
-        "a bluish hazy area",
-        "a whitish blue structureless zone",
-        "a blue-white veil with regression",
-    ),
-    "variegated": (
-        "several colours of brown black and red",
-        "variegated pigmentation",
-        "multiple shades within one lesion",
-        "colour variegation",
-    ),
-    "even": (
-        "a uniform brown colour",
-        "evenly distributed pigment",
-        "a single homogeneous brown tone",
-        "uniform pigmentation",
-    ),
-    "network": (
-        "a regular pigment network",
-        "a fine brown grid",
-        "an even reticular pattern",
-        "a typical reticular pigment network",
-    ),
-    "lacunae": (
-        "red purple lacunae",
-        "clustered red lagoons",
-        "well defined red round structures",
-        "red blue lagoons of dilated vessels",
-    ),
-    "small": ("a small lesion", "a tiny lesion of few millimetres", "a small papule"),
-    "large": ("a large lesion", "a broad lesion of large diameter", "a big plaque"),
-}
 
 WHITE, BLUE, BLOOD = (0.95, 0.92, 0.85), (0.5, 0.55, 0.68), (0.55, 0.08, 0.2)
 
 
+@dataclass
+class Lesion:
+    """Place, size and masks [64, 64] of a lesion; lengths in canvas units."""
+
+    x: float
+    y: float
+    rx: float  # half axes
+    ry: float
+    radius: float
+    mask: np.ndarray
+    depth: np.ndarray  # 0 in the middle, 1 on the outline
+
+    def draw_patch(self, rng: Generator, size: float, wander: float, warp: float, soft: float) -> np.ndarray:
+        """Draw the mask of a smaller patch in the lesion."""
+        dx, dy = rng.uniform(-wander, wander, 2) * self.radius
+        rx, ry = self.rx * size, self.ry * size * 0.9
+        return blob(rng, self.x + dx, self.y + dy, rx, ry, rng.uniform(0, 3), warp, soft)[0] * self.mask
+
+
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Colour picture [64, 64, 3] of skin with a lesion of these attributes."""
+    """Draw a colour picture [64, 64, 3] of skin with a lesion of these attributes."""
     image = np.ones((SIZE, SIZE, 3), np.float32) * rgb(rng, (0.75, 0.93), (0.56, 0.72), (0.45, 0.62))
     image = image + (noise(rng, 3) * 0.025 + noise(rng, 40) * 0.012)[..., None]
+    lesion = _draw_lesion(rng, attributes)
+    dark = rgb(rng, (0.1, 0.22), (0.06, 0.14), (0.05, 0.13))
+    image = _paint_ground(rng, attributes, image, lesion.mask)
+    image = _add_pigment(rng, attributes, image, lesion, dark)
+    image = _add_structures(rng, attributes, image, lesion, dark)
+    for _ in range(int(rng.integers(0, 4))):  # hair
+        x, y = rng.uniform(-1, 1, 2)
+        line = stroke(x, y, rng.uniform(0, 6.3), rng.uniform(0.8, 2), 0.018, rng.uniform(-0.3, 0.3))
+        image = paint(image, line * 0.75, (0.12, 0.08, 0.06))
+    return image
+
+
+def _draw_lesion(rng: Generator, attributes: frozenset[str]) -> Lesion:
+    """Draw the size, the place and the outline of the lesion."""
     low, high = (0.3, 0.4) if "small" in attributes else (0.6, 0.74) if "large" in attributes else (0.42, 0.56)
     radius, angle = rng.uniform(low, high), rng.uniform(0, 3.1)
     x, y = rng.uniform(-0.2, 0.2, 2)
     rx, ry = radius * rng.uniform(0.85, 1.15), radius * rng.uniform(0.78, 1.1)
     warp = 0.28 if "jagged" in attributes else 0.03 if "round" in attributes else rng.uniform(0.08, 0.18)
     soft = 0.35 if "blurred" in attributes else 0.04 if "sharp" in attributes else 0.1
-    lesion, depth = blob(rng, x, y, rx, ry, angle, warp, soft)
-    dark = rgb(rng, (0.1, 0.22), (0.06, 0.14), (0.05, 0.13))
-    image = _ground(rng, attributes, image, lesion)
+    return Lesion(x, y, rx, ry, radius, *blob(rng, x, y, rx, ry, angle, warp, soft))
 
-    def inner(size: float, wander: float, warp: float, soft: float) -> np.ndarray:
-        """A smaller patch somewhere in the lesion."""
-        dx, dy = rng.uniform(-wander, wander, 2) * radius
-        return blob(rng, x + dx, y + dy, rx * size, ry * size * 0.9, rng.uniform(0, 3), warp, soft)[0] * lesion
 
+def _add_pigment(
+    rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: Lesion, dark: np.ndarray
+) -> np.ndarray:
+    """Add areas of another colour: network, blotches, veil, rim and scar."""
     if "network" in attributes:
         pitch, drift = rng.uniform(14, 19), noise(rng, 4) * 0.6
-        image = paint(image, (np.sin(X * pitch + drift) * np.sin(Y * pitch + drift) > 0.1) * lesion * 0.55, dark)
+        image = paint(image, (np.sin(X * pitch + drift) * np.sin(Y * pitch + drift) > 0.1) * lesion.mask * 0.55, dark)
     if "variegated" in attributes:
-        image = paint(image, inner(0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
-        image = paint(image, inner(0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
+        image = paint(image, lesion.draw_patch(rng, 0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
+        image = paint(image, lesion.draw_patch(rng, 0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
     if "blotch" in attributes:
-        image = paint(image, inner(0.55, 0.45, 0.3, 0.2), dark)
+        image = paint(image, lesion.draw_patch(rng, 0.55, 0.45, 0.3, 0.2), dark)
     if "veil" in attributes:
-        image = paint(image, inner(0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
+        image = paint(image, lesion.draw_patch(rng, 0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
     if "rim" in attributes:
-        image = paint(image, np.exp(-(((depth - 0.92) / 0.18) ** 2)) * 0.7, (0.55, 0.36, 0.24))
+        image = paint(image, np.exp(-(((lesion.depth - 0.92) / 0.18) ** 2)) * 0.7, (0.55, 0.36, 0.24))
     if "scar" in attributes:
-        image = paint(
-            image, inner(rng.uniform(0.42, 0.6), 0.1, 0.12, 0.2) * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83)
-        )
-    if "strawberry" in attributes:
-        image = paint(image, dots(rng, scatter(rng, lesion, 16), 0.07) * 0.8, (0.75, 0.22, 0.24))
-    if "nests" in attributes:
-        image = paint(image, dots(rng, scatter(rng, lesion, int(rng.integers(5, 8))), 0.1) * 0.9, (0.36, 0.4, 0.54))
-    if "ulcer" in attributes:
-        image = paint(image, inner(0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
-    if "lacunae" in attributes:
-        image = paint(image, dots(rng, scatter(rng, lesion, 10), 0.1) * 0.85, BLOOD)
-    if "plugs" in attributes:
-        image = paint(image, dots(rng, scatter(rng, lesion, 10), 0.075) * 0.9, dark)
-    if "milia" in attributes:
-        image = paint(image, dots(rng, scatter(rng, lesion, 12), 0.065) * 0.95, WHITE)
-    if "scale" in attributes:
-        image = paint(image, np.clip(1.5 * noise(rng, 12) - 0.5, 0, 1) * lesion * 0.95, (0.95, 0.9, 0.76))
-    if "vessels" in attributes:
-        for _ in range(int(rng.integers(4, 7))):
-            sx, sy = np.array([x, y]) + rng.uniform(-0.6, 0.6, 2) * radius
-            line = stroke(sx, sy, rng.uniform(0, 6.3), rng.uniform(0.4, 0.8), 0.035, rng.uniform(-1, 1))
-            image = paint(image, line * 0.85, (0.72, 0.14, 0.18))
-    for _ in range(int(rng.integers(0, 4))):  # hair
-        sx, sy = rng.uniform(-1, 1, 2)
-        line = stroke(sx, sy, rng.uniform(0, 6.3), rng.uniform(0.8, 2), 0.018, rng.uniform(-0.3, 0.3))
-        image = paint(image, line * 0.75, (0.12, 0.08, 0.06))
+        patch = lesion.draw_patch(rng, rng.uniform(0.42, 0.6), 0.1, 0.12, 0.2)
+        image = paint(image, patch * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83))
     return image
 
 
-def _ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: np.ndarray) -> np.ndarray:
-    """The lesion's own colour before any structure."""
+def _add_structures(
+    rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: Lesion, dark: np.ndarray
+) -> np.ndarray:
+    """Add dots, erosions, scale and vessels."""
+    mask = lesion.mask
+    if "strawberry" in attributes:
+        image = paint(image, dots(rng, scatter(rng, mask, 16), 0.07) * 0.8, (0.75, 0.22, 0.24))
+    if "nests" in attributes:
+        image = paint(image, dots(rng, scatter(rng, mask, int(rng.integers(5, 8))), 0.1) * 0.9, (0.36, 0.4, 0.54))
+    if "ulcer" in attributes:
+        image = paint(image, lesion.draw_patch(rng, 0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
+    if "lacunae" in attributes:
+        image = paint(image, dots(rng, scatter(rng, mask, 10), 0.1) * 0.85, BLOOD)
+    if "plugs" in attributes:
+        image = paint(image, dots(rng, scatter(rng, mask, 10), 0.075) * 0.9, dark)
+    if "milia" in attributes:
+        image = paint(image, dots(rng, scatter(rng, mask, 12), 0.065) * 0.95, WHITE)
+    if "scale" in attributes:
+        image = paint(image, np.clip(1.5 * noise(rng, 12) - 0.5, 0, 1) * mask * 0.95, (0.95, 0.9, 0.76))
+    if "vessels" in attributes:
+        for _ in range(int(rng.integers(4, 7))):
+            x, y = np.array([lesion.x, lesion.y]) + rng.uniform(-0.6, 0.6, 2) * lesion.radius
+            line = stroke(x, y, rng.uniform(0, 6.3), rng.uniform(0.4, 0.8), 0.035, rng.uniform(-1, 1))
+            image = paint(image, line * 0.85, (0.72, 0.14, 0.18))
+    return image
+
+
+def _paint_ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: np.ndarray) -> np.ndarray:
+    """Paint the lesion in its own colour, before any structure."""
     if "pearly" in attributes:
         image = paint(image, lesion * 0.8, rgb(rng, (0.86, 0.94), (0.6, 0.7), (0.58, 0.66)))
         shine, _ = blob(rng, rng.uniform(-0.2, 0), rng.uniform(-0.2, 0), 0.2, 0.13, rng.uniform(0, 3), 0.0, 0.5)
@@ -291,6 +127,3 @@ def _ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesio
     else:
         colour, strength = rgb(rng, (0.36, 0.54), (0.22, 0.33), (0.14, 0.23)), 0.93
     return paint(image, lesion * strength, colour * (1 + noise(rng, 14)[..., None] * uneven))
-
-
-PHANTOM = Phantom("DermaMNIST", CLASSES, MODALITY, PHRASES, draw)

@@ -1,4 +1,4 @@
-"""A phantom data set on disk, in the layout of the real one."""
+"""Render a phantom data set to disk, in the layout of the real one."""
 
 from __future__ import annotations
 
@@ -36,41 +36,51 @@ nothing about the data set itself.
 
 @dataclass(frozen=True)
 class Counts:
-    """Pictures per class in each part of the split; at least `test_total` test pictures in all."""
+    """Numbers of pictures: `train` and `val` are per class, `test_total` is the least number of all test pictures."""
 
     train: int = 100
     val: int = 30
     test_total: int = 1000
 
     def per_class(self, classes: int) -> dict[str, int]:
-        """Pictures of one class by part, for a data set of so many classes."""
+        """Return the pictures of one class in each part, for a data set of so many classes.
+
+        >>> Counts(train=16, val=4, test_total=100).per_class(3)
+        {'train': 16, 'val': 4, 'test': 34}
+        """
         return {"train": self.train, "val": self.val, "test": -(-self.test_total // classes)}
 
 
 def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts = Counts()) -> None:
-    """Render the phantom of a data set to <root>/<NAME>, unless this very version of it is there already.
+    """Render the phantom of a data set to <root>/<NAME>, unless it is there with the same version and counts.
 
-    The folder appears at once when it is complete. Two processes may ask for the same folder: one waits for the other.
+    The folder appears only when it is complete. Two processes may ask for the same folder: one waits for the other.
+
+    Args:
+        name: registry name of the data set or key of its config.
+        root: folder of the phantoms; missing folders are made.
+        progress: show a progress bar.
+        counts: numbers of pictures.
 
     Raises:
-        UserError: there is no phantom of this name; or <root>/<NAME> holds something that is not a phantom.
+        UserError: there is no phantom of this name, or <root>/<NAME> is a folder that is not a phantom.
     """
-    phantom = registry.find(name)
+    phantom = registry.find_phantom(name)
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     target, old = root / phantom.name, root / f".{phantom.name}.old"
     wanted = {"phantom": phantom.name, "version": registry.VERSION, "counts": asdict(counts)}
-    if _marker(target) == wanted:
+    if _read_marker(target) == wanted:
         return
     with FileLock(root / f".{phantom.name}.lock"):
-        if _marker(target) == wanted:  # another process was faster
+        if _read_marker(target) == wanted:  # another process was faster
             return
         if target.exists() and not (target / MARKER).is_file():
             raise UserError(
-                f"Expected a phantom folder or nothing at {target}, found a folder without {MARKER}: "
+                f"Expected a phantom folder or nothing at {target}, but got a folder without {MARKER}: "
                 "move it away, or choose another root for the phantoms."
             )
-        for left in root.glob(f".{phantom.name}.partial*"):  # by a process that was killed
+        for left in root.glob(f".{phantom.name}.partial*"):  # of a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         with writing(target):
             partial_ = root / f".{phantom.name}.partial-{secrets.token_hex(8)}"
@@ -85,14 +95,14 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
 
 
 def is_marked(folder: str | Path) -> bool:
-    """Whether a folder of images, or one that it lies in, bears the phantoms' mark."""
+    """Tell whether a folder, or one of the folders that it lies in, has the marker file of a phantom."""
     folder = Path(folder).expanduser()
     around = {place for path in (folder.absolute(), folder.resolve()) for place in (path, *path.parents)}
-    return any("phantom" in (_marker(place) or {}) for place in around)
+    return any("phantom" in (_read_marker(place) or {}) for place in around)
 
 
-def _marker(folder: Path) -> dict | None:
-    """What the marker of a rendered folder says; None where there is none that can be read."""
+def _read_marker(folder: Path) -> dict | None:
+    """Return the content of a folder's marker file; None if there is no marker that can be read."""
     try:
         found = read_json(folder / MARKER, limit=MARKER_LIMIT)
     except (OSError, UserError):
@@ -101,8 +111,8 @@ def _marker(folder: Path) -> dict | None:
 
 
 def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
-    """Draw all pictures of one data set and write its split file."""
-    phantom = registry.find(name)
+    """Draw all pictures of one data set; write its split file and its README."""
+    phantom = registry.find_phantom(name)
     split: dict[str, list] = {}
     jobs = []
     for part_id, (part, count) in enumerate(counts.per_class(len(phantom.classes)).items()):
@@ -130,6 +140,7 @@ def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
 
 
 def _draw(name: str, folder: Path, job: tuple[str, str, tuple[int, int]]) -> None:
+    """Draw one picture; `job` is its path in `folder`, its class and its seed."""
     path, classname, seed = job
     picture, _ = registry.sample(name, classname, seed)
     Image.fromarray(picture).save(folder / path, compress_level=1)
@@ -137,7 +148,10 @@ def _draw(name: str, folder: Path, job: tuple[str, str, tuple[int, int]]) -> Non
 
 @contextmanager
 def _workers(count: int) -> Iterator:
-    """A `map` over forked processes; within this process where forking is not safe (macOS) or impossible (Windows)."""
+    """Give a `map` that runs in `count` forked processes.
+
+    It runs in this process where forking is unsafe (macOS) or impossible (Windows, daemons).
+    """
     if sys.platform != "linux" or multiprocessing.current_process().daemon:
         yield map
         return

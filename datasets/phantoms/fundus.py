@@ -1,4 +1,4 @@
-"""The fundus of an eye in a round field: background, macula, optic disc and the vessels that leave it."""
+"""The fundus of an eye: a round picture of retina, macula, optic disc and vessels."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ VESSELS = ((1.25, 0.75, 1.7, VEIN), (1.0, 0.6, 1.5, ARTERY), (2.3, -0.4, 1.1, VE
 
 @dataclass
 class Fundus:
-    """What lesions are placed by; lengths in canvas units."""
+    """The picture of a fundus, and where its parts lie; lengths in canvas units."""
 
     image: np.ndarray
     field: np.ndarray  # mask of the round picture
@@ -26,13 +26,13 @@ class Fundus:
     fovea: tuple[float, float]
     side: int  # -1 or 1: the fovea lies to the left or to the right of the disc
 
-    def way(self, angle: float) -> float:
-        """Direction in the picture of an angle from the line between disc and fovea."""
+    def direction(self, angle: float) -> float:
+        """Return the direction in the picture (radians) of an angle from the line between disc and fovea."""
         return angle if self.side > 0 else np.pi - angle
 
 
 def draw_fundus(rng: Generator, near: bool) -> Fundus:
-    """Background and macula only; `near` centres the picture on the disc."""
+    """Draw background and macula; `near` centres the picture on the disc."""
     side = int(rng.choice((-1, 1)))
     radius = rng.uniform(0.26, 0.34) if near else rng.uniform(0.19, 0.24)
     x, y = -side * (rng.uniform(-0.05, 0.2) if near else rng.uniform(0.45, 0.56)), rng.uniform(-0.1, 0.1)
@@ -47,23 +47,23 @@ def draw_fundus(rng: Generator, near: bool) -> Fundus:
 
 
 def add_reflex(rng: Generator, fundus: Fundus) -> None:
-    """A glint in the fovea and a faint ring around the macula."""
+    """Add a glint in the fovea and a faint ring around the macula."""
     _, depth = blob(rng, *fundus.fovea, 0.22, 0.18)
     image = paint(fundus.image, np.exp(-(((depth - 0.8) / 0.2) ** 2)) * 0.22, (1.0, 0.75, 0.45))
     fundus.image = paint(image, dots(rng, np.array([fundus.fovea]), 0.075) * 0.95, (1.0, 0.94, 0.75))
 
 
 def add_defect(rng: Generator, fundus: Fundus) -> None:
-    """A dark band that fans out from the disc along an arcade."""
+    """Add a dark band that fans out from the disc along an arcade."""
     up = rng.choice((-1, 1))
-    way = fundus.way(up * rng.uniform(0.6, 0.9))
+    way = fundus.direction(up * rng.uniform(0.6, 0.9))
     for bend in (0.35, 0.5, 0.65):
         band = stroke(*fundus.disc, way, 1.3, 0.09, -up * fundus.side * bend)
         fundus.image = fundus.image * (1 - 0.25 * band)[..., None]
 
 
 def add_disc(rng: Generator, fundus: Fundus, cup: str, pale: bool, atrophy: bool) -> None:
-    """The nerve head: the crescent of atrophy beside it, its rim and its cup (a key of CUPS)."""
+    """Add the optic disc with a crescent of atrophy, its rim and its cup (a key of CUPS)."""
     (x, y), r, side = fundus.disc, fundus.radius, fundus.side
     image = fundus.image
     if atrophy:
@@ -79,12 +79,12 @@ def add_disc(rng: Generator, fundus: Fundus, cup: str, pale: bool, atrophy: bool
 
 
 def add_vessels(rng: Generator, fundus: Fundus, sharp: bool) -> None:
-    """Arcades that curve around the fovea and shorter vessels to the other side; many twigs when `sharp`."""
+    """Add arcades that curve around the fovea and shorter vessels on the other side; many twigs if `sharp`."""
     (x, y), side = fundus.disc, fundus.side
     trees = {VEIN: np.zeros_like(X), ARTERY: np.zeros_like(X)}
     for up in (-1, 1):
         for angle, bend, length, colour in VESSELS:
-            way = fundus.way(up * (angle + rng.uniform(-0.15, 0.15)))
+            way = fundus.direction(up * (angle + rng.uniform(-0.15, 0.15)))
             bend = -up * side * bend * rng.uniform(0.7, 1.3)
             trunk = stroke(x, y, way, length, 0.04 if colour is VEIN else 0.029, bend)
             along, turn = rng.uniform(0.3, 0.45), rng.choice((-1, 1)) * rng.uniform(0.4, 0.7)

@@ -1,4 +1,4 @@
-"""The digestive tract through an endoscope: the wall before the lens, landmarks, lesions, the camera's traces."""
+"""The digestive tract in endoscopy: its wall, landmarks and lesions, and the traces of the camera."""
 
 from __future__ import annotations
 
@@ -10,8 +10,11 @@ from .canvas import X, Y, blob, dots, noise, paint, rgb, scatter, sigmoid, strok
 Point = tuple[float, float]
 
 
-def _around(rng: Generator, centre: Point, corners: int, wave: float) -> tuple[np.ndarray, np.ndarray]:
-    """Distance from the lumen, drawn out into `corners` corners, and the direction as a complex number."""
+def _distance_and_direction(rng: Generator, centre: Point, corners: int, wave: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the distance of each pixel from the lumen at `centre`, and its direction as a complex number.
+
+    The lumen has `corners` corners, whose size is `wave`.
+    """
     dx, dy = X - centre[0], Y - centre[1]
     distance = np.hypot(dx, dy) + 1e-3
     way = (dx + 1j * dy) / distance
@@ -19,15 +22,15 @@ def _around(rng: Generator, centre: Point, corners: int, wave: float) -> tuple[n
     return distance * (1 + wave * turned.real) + 0.03 * noise(rng, 4), way
 
 
-def close_up(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """A wall lit from the front, with shallow undulations."""
+def light_close_up(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Light a wall with shallow undulations from the front."""
     x, y = rng.uniform(-0.5, 0.5, 2)
     return image * (1 - 0.2 * np.hypot(X - x, Y - y) + 0.1 * noise(rng, 3))[..., None]
 
 
-def haustra(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Folds as steps of light towards a dark three-cornered lumen."""
-    distance, way = _around(rng, tuple(rng.uniform(-0.5, 0.5, 2)), 3, rng.uniform(0.1, 0.2))
+def draw_haustra(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Draw folds as steps of light towards a dark three-cornered lumen."""
+    distance, way = _distance_and_direction(rng, tuple(rng.uniform(-0.5, 0.5, 2)), 3, rng.uniform(0.1, 0.2))
     turn = (way * np.exp(1j * rng.uniform(0, 6.3))).real
     step = (np.log(distance.clip(0.05)) * rng.uniform(1.4, 2.1) + rng.uniform(0, 1) + 0.12 * turn) % 1
     half = 0.7 + 0.4 * (way**2 * np.exp(1j * rng.uniform(0, 6.3))).real  # a fold is high on one side only
@@ -36,10 +39,10 @@ def haustra(rng: Generator, image: np.ndarray) -> np.ndarray:
     return image * light[..., None]
 
 
-def blind_pouch(rng: Generator, image: np.ndarray, crescent: bool) -> np.ndarray:
-    """Three folds that run together at the blind end, with or without a curved slit between them."""
+def draw_blind_pouch(rng: Generator, image: np.ndarray, crescent: bool) -> np.ndarray:
+    """Draw three folds that meet at the blind end; `crescent` adds a curved slit between them."""
     (x, y), start = rng.uniform(-0.25, 0.25, 2), rng.uniform(0, 6.3)
-    distance, _ = _around(rng, (x, y), 3, 0.1)
+    distance, _ = _distance_and_direction(rng, (x, y), 3, 0.1)
     image = image * (1 - 0.25 * np.exp(-((distance / 0.45) ** 2)))[..., None]
     for i in range(3):
         angle, bend = start + i * 2.09 + rng.uniform(-0.25, 0.25), rng.uniform(-0.35, 0.35)
@@ -48,11 +51,11 @@ def blind_pouch(rng: Generator, image: np.ndarray, crescent: bool) -> np.ndarray
         image = image * (1 - 0.55 * shadow[..., None])
         ridge = stroke(x + 0.16 * cos, y + 0.16 * sin, angle, 1.6, 0.09, bend)
         image = paint(image, ridge * 0.75, image.max((0, 1)))
-    return image if not crescent else slit(rng, image, (x, y), rng.uniform(0.2, 0.28))
+    return image if not crescent else add_slit(rng, image, (x, y), rng.uniform(0.2, 0.28))
 
 
-def slit(rng: Generator, image: np.ndarray, centre: Point, radius: float) -> np.ndarray:
-    """A dimple with a dark crescent on one side and a bright lip."""
+def add_slit(rng: Generator, image: np.ndarray, centre: Point, radius: float) -> np.ndarray:
+    """Add a dimple with a dark crescent on one side and a bright lip."""
     angle = rng.uniform(0, 6.3)
     mask, depth = blob(rng, *centre, radius, radius * 0.8, angle, 0.06)
     side = sigmoid(((X - centre[0]) * np.cos(angle) + (Y - centre[1]) * np.sin(angle)) / 0.05)
@@ -60,10 +63,17 @@ def slit(rng: Generator, image: np.ndarray, centre: Point, radius: float) -> np.
     return paint(image, np.exp(-(((depth - 0.85) / 0.24) ** 2)) * side, (0.1, 0.02, 0.02))
 
 
-def junction(rng: Generator, image: np.ndarray, line: str, opened: bool) -> np.ndarray:
-    """A pale tube above a salmon-red lining; `line` is "sharp_line", "ragged_line" or "" for one that is washed out."""
+def draw_junction(rng: Generator, image: np.ndarray, line: str, opened: bool) -> np.ndarray:
+    """Draw a pale tube above a salmon-red lining.
+
+    Args:
+        rng: random numbers.
+        image: colour picture.
+        line: the border between the two: "sharp_line", "ragged_line", or "" for a blurred one.
+        opened: a wide dark lumen.
+    """
     centre = tuple(rng.uniform(-0.25, 0.25, 2))
-    distance, way = _around(rng, centre, 2, rng.uniform(0.05, 0.15))
+    distance, way = _distance_and_direction(rng, centre, 2, rng.uniform(0.05, 0.15))
     border, soft = rng.uniform(0.5, 0.66), 0.18
     if line == "ragged_line":
         teeth = way ** int(rng.integers(4, 7)) * np.exp(1j * rng.uniform(0, 6.3))
@@ -79,10 +89,10 @@ def junction(rng: Generator, image: np.ndarray, line: str, opened: bool) -> np.n
     return image * (0.06 + 0.94 * sigmoid((distance - hole) / soft))[..., None]
 
 
-def antrum(rng: Generator, image: np.ndarray, opened: bool) -> np.ndarray:
-    """A smooth wall in wide rings around a thick rim, with an open or a closed outlet."""
+def draw_antrum(rng: Generator, image: np.ndarray, opened: bool) -> np.ndarray:
+    """Draw a smooth wall in wide rings around a thick rim, whose outlet is open or closed."""
     centre = tuple(rng.uniform(-0.35, 0.35, 2))
-    distance, way = _around(rng, centre, 2, 0.06)
+    distance, way = _distance_and_direction(rng, centre, 2, 0.06)
     rim = rng.uniform(0.26, 0.4)
     rings = 1 + 0.12 * np.cos((distance - rim) * rng.uniform(9, 13))
     rings -= 0.34 * np.exp(-(((distance - rim * 1.5) / 0.1) ** 2))
@@ -93,8 +103,8 @@ def antrum(rng: Generator, image: np.ndarray, opened: bool) -> np.ndarray:
     return image * (1 - 0.5 * np.exp(-((distance / rim) ** 2)) * folds.clip(0, 1))[..., None]
 
 
-def valve(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Two thick yellowish lips at the side, with a slit between them."""
+def add_valve(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add two thick yellowish lips at the side, with a slit between them."""
     angle = rng.uniform(0, 6.3)
     x, y = 0.72 * np.cos(angle), 0.72 * np.sin(angle)
     image = image * (1 - 0.5 * blob(rng, x * 0.93, y * 0.93, 0.3, 0.5, angle, 0.05, 0.15)[0][..., None])
@@ -103,8 +113,8 @@ def valve(rng: Generator, image: np.ndarray) -> np.ndarray:
     return paint(image, blob(rng, x, y, 0.045, 0.26, angle, 0.1, 0.3)[0] * 0.9, (0.3, 0.1, 0.06))
 
 
-def vessels(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Trunks with branches shining through the wall."""
+def add_vessels(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add vessels with branches that shine through the wall."""
     for _ in range(int(rng.integers(3, 6))):
         (x, y), angle, bend = rng.uniform(-0.9, 0.9, 2), rng.uniform(0, 6.3), rng.uniform(-0.7, 0.7)
         image = paint(image, stroke(x, y, angle, 0.9, 0.034, bend) * 0.7, (0.6, 0.14, 0.14))
@@ -114,8 +124,8 @@ def vessels(rng: Generator, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def erosions(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Red streaks that run outwards."""
+def add_erosions(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add red streaks that run outwards."""
     start, count = rng.uniform(0, 6.3), int(rng.integers(3, 6))
     for i in range(count):
         angle, near = start + 6.28 * (i + rng.uniform(-0.3, 0.3)) / count, rng.uniform(0.3, 0.5)
@@ -125,8 +135,8 @@ def erosions(rng: Generator, image: np.ndarray) -> np.ndarray:
     return image
 
 
-def wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.ndarray:
-    """A cut-out bed with a dark edge, and the burn marks of the snare: on the edge, or anywhere if there is no bed."""
+def add_wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.ndarray:
+    """Add a cut-out bed with a dark edge (`cut`), and burn marks on its edge, or anywhere without a bed (`burnt`)."""
     (x, y), (rx, ry) = rng.uniform(-0.3, 0.3, 2), rng.uniform(0.32, 0.54, 2)
     bed, depth = blob(rng, x, y, rx, ry, 0.0, 0.16, 0.05)
     if cut:
@@ -142,10 +152,10 @@ def wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.ndarr
     return image
 
 
-def growth(
+def add_growth(
     rng: Generator, image: np.ndarray, stalked: bool, lobulated: bool, colour: tuple[float, float, float] | None
 ) -> np.ndarray:
-    """A head that rises from the wall, broad or on a stalk, with its shadow; a dye of this colour stains its foot."""
+    """Add a lesion that rises from the wall, broad or on a stalk, with a shadow; `colour` is a dye around its foot."""
     (x, y), angle, radius = rng.uniform(-0.35, 0.35, 2), rng.uniform(0, 3.1), rng.uniform(0.3, 0.5)
     if stalked:
         radius, lean, bend = radius * 0.72, rng.uniform(0, 6.3), rng.uniform(-0.4, 0.4)
@@ -164,8 +174,8 @@ def growth(
     return image
 
 
-def film(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Reflections of the lamp, dark corners, and sometimes the green inset of a position finder."""
+def add_camera_traces(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add reflections of the lamp, dark corners, and sometimes the green inset of a position finder."""
     lit = image.mean(2)
     spots = scatter(rng, lit > np.quantile(lit, 0.6), int(rng.integers(3, 12)))
     image = paint(image, dots(rng, spots, 0.035, 0.5, 0.6) * 0.85, (1.0, 0.98, 0.96))

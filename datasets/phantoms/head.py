@@ -15,7 +15,7 @@ PROPORTIONS = {"axial": (0.8, 0.95), "coronal": (0.84, 0.82), "sagittal": (0.96,
 
 @dataclass
 class Head:
-    """What the lesions of a brain are placed by; lengths in canvas units."""
+    """The picture of a head, and the parts that lesions are placed by; lengths in canvas units."""
 
     image: np.ndarray
     plane: str
@@ -30,9 +30,15 @@ class Head:
 
 
 def draw_head(rng: Generator, plane: str, stripped: bool, folds: bool, wide: bool, push: float) -> Head:
-    """A head without lesions.
+    """Draw a head without lesions.
 
-    `stripped` leaves the skull out, `folds` makes the sulci clear, `wide` the ventricles; `push` moves the midline.
+    Args:
+        rng: random numbers.
+        plane: "axial", "coronal" or "sagittal".
+        stripped: leave out the skull.
+        folds: clear sulci.
+        wide: wide ventricles.
+        push: shift of the midline.
     """
     bright_fluid, facing = bool(rng.random() < 0.3), int(rng.choice((-1, 1)))
     # A stripped brain is drawn at 0.87 of its head, so it needs the larger head to fill the frame as well.
@@ -49,19 +55,21 @@ def draw_head(rng: Generator, plane: str, stripped: bool, folds: bool, wide: boo
     white, _ = blob(rng, cx, cy, rx * 0.63, ry * 0.66, tilt, 0.08, 0.15)
     base = rng.uniform(0.5, 0.72) if rng.random() < 0.5 else rng.uniform(0.32, 0.46)
     fluid = rng.uniform(0.68, 0.85) if bright_fluid else rng.uniform(0.05, 0.16)
-    lobes = _lobes(rng, plane, (cx, cy), (rx, ry), facing)
+    lobes = _cut_and_add_lobes(rng, plane, (cx, cy), (rx, ry), facing)
     brain = np.clip(brain * lobes[0] + lobes[1], 0, 1)
 
     sulci = np.exp(-((noise(rng, 15) / 0.32) ** 2)) * (rng.uniform(0.45, 0.7) if folds else rng.uniform(0.1, 0.3))
     matter = base * (1 - sulci * (1 - 0.9 * white)) + noise(rng, 8) * 0.02
     head = Head(image, plane, brain, depth, white, (cx, cy), (rx, ry), base, bright_fluid, facing)
     head.image = paint(image, brain, matter + white * rng.uniform(0.03, 0.12) * (-1) ** bright_fluid)
-    {"axial": _axial, "coronal": _coronal, "sagittal": _sagittal}[plane](rng, head, fluid, 1.8 if wide else 1.0, push)
+    {"axial": _add_axial, "coronal": _add_coronal, "sagittal": _add_sagittal}[plane](
+        rng, head, fluid, 1.8 if wide else 1.0, push
+    )
     return head
 
 
-def _lobes(rng: Generator, plane: str, centre, axes, facing: int) -> tuple[np.ndarray, np.ndarray]:
-    """What is cut from the ellipse of the brain, and what is added to it."""
+def _cut_and_add_lobes(rng: Generator, plane: str, centre, axes, facing: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return a mask to cut from the ellipse of the brain (0: cut), and a mask to add to it."""
     (cx, cy), (rx, ry) = centre, axes
     if plane == "coronal":  # Sylvian fissures at the sides, temporal lobes below them
         level = cy + ry * rng.uniform(0.2, 0.3)
@@ -80,24 +88,25 @@ def _lobes(rng: Generator, plane: str, centre, axes, facing: int) -> tuple[np.nd
     return np.ones_like(X), np.zeros_like(X)
 
 
-def _midline(head: Head, push: float, below: float) -> None:
+def _add_midline(head: Head, push: float, below: float) -> None:
+    """Darken the fissure between the hemispheres down to `below` under the centre."""
     (cx, cy), bow = head.centre, push * np.exp(-((Y - head.centre[1]) ** 2) / 0.3)
     line = np.exp(-(((X - cx - bow) / 0.02) ** 2)) * head.brain * sigmoid((cy + below - Y) / 0.04)
     head.image = head.image * (1 - 0.35 * line)
 
 
-def _axial(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
-    """Two long frontal horns and the fissure between the hemispheres from front to back."""
+def _add_axial(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
+    """Add two long frontal horns, and the fissure between the hemispheres from front to back."""
     (cx, cy), long, thick = head.centre, rng.uniform(0.2, 0.34), rng.uniform(0.04, 0.07) * wide
     for s in (-1, 1):
         x, squeeze = cx + s * rng.uniform(0.1, 0.15) + push, 0.5 if push * s > 0.08 else 1.0
         horn, _ = blob(rng, x, cy - 0.08, thick * squeeze, long, s * rng.uniform(0.2, 0.4), 0.08)
         head.image = paint(head.image, horn * 0.9, fluid)
-    _midline(head, push, 2.0)
+    _add_midline(head, push, 2.0)
 
 
-def _coronal(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
-    """Small slanted ventricles above the centre, the fissure from the top, a thin third ventricle."""
+def _add_coronal(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
+    """Add small slanted ventricles above the centre, the fissure at the top, and a thin third ventricle."""
     (cx, cy), thick = head.centre, rng.uniform(0.04, 0.06) * wide
     for s in (-1, 1):
         x, squeeze = cx + s * rng.uniform(0.1, 0.14) + push, 0.5 if push * s > 0.08 else 1.0
@@ -105,11 +114,11 @@ def _coronal(rng: Generator, head: Head, fluid: float, wide: float, push: float)
         head.image = paint(head.image, horn * 0.9, fluid)
     third, _ = blob(rng, cx + push, cy + 0.14, 0.02 * wide, 0.1, 0, 0.05)
     head.image = paint(head.image, third * 0.8, fluid)
-    _midline(head, push, -0.12)
+    _add_midline(head, push, -0.12)
 
 
-def _sagittal(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
-    """The bright arc of the corpus callosum over the ventricle, and the folia of the cerebellum."""
+def _add_sagittal(rng: Generator, head: Head, fluid: float, wide: float, push: float) -> None:
+    """Add the bright arc of the corpus callosum above the ventricle, and the folia of the cerebellum."""
     (cx, cy), (rx, ry), f = head.centre, head.axes, head.facing
     _, radius = blob(rng, cx, cy + ry * 0.12, rx * 0.45, ry * 0.42, f * 0.15)
     above = sigmoid((cy + ry * 0.12 - Y) / 0.05)

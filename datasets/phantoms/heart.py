@@ -1,4 +1,4 @@
-"""A heart in the two usual views of cine MRI: chest, ventricles, atria, and the fluid around them."""
+"""A heart in the two usual views of cine MRI: chest, ventricles, atria and effusions."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Oval = tuple[float, float, float, float]  # u, v and half axes
 
 @dataclass(frozen=True)
 class Sizes:
-    """Lengths of a heart in its own units, of which the canvas shows about 2."""
+    """Lengths of the parts of a heart, in the heart's units; the canvas is about 2 of them wide."""
 
     cavity: float  # radius of the left ventricle
     wall: float
@@ -27,7 +27,7 @@ class Sizes:
 
 @dataclass
 class Heart:
-    """A drawn heart with its own coordinates: u points from the right to the left ventricle, v from apex to base."""
+    """The picture of a heart and its coordinates: u points from right to left ventricle, v from apex to base."""
 
     image: np.ndarray
     x: float
@@ -36,37 +36,37 @@ class Heart:
     scale: float
     blood: float
     muscle: float
-    towards: float = 0.0  # direction of the ill segment, as seen from the middle of the left ventricle
+    ill_direction: float = 0.0  # direction of the ill segment, as seen from the middle of the left ventricle
     left: Oval = (0.0, 0.0, 0.0, 0.0)  # left ventricular cavity
     cavity: np.ndarray | None = None  # masks of the cavity and of the muscle around it
     wall: np.ndarray | None = None
 
-    def at(self, u: float, v: float) -> tuple[float, float]:
-        """Canvas coordinates of a point."""
+    def to_canvas(self, u: float, v: float) -> tuple[float, float]:
+        """Return the canvas coordinates of a point (u, v)."""
         cos, sin = np.cos(self.turn) * self.scale, np.sin(self.turn) * self.scale
         return self.x + u * cos - v * sin, self.y + u * sin + v * cos
 
     def blob(self, rng, oval: Oval, grow=0.0, warp=0.0, soft=0.06) -> tuple[np.ndarray, np.ndarray]:
-        """`canvas.blob` of an oval in the heart's coordinates, enlarged by a margin."""
+        """Draw a `canvas.blob` of an oval in the heart's coordinates, enlarged by the margin `grow`."""
         u, v, rx, ry = oval
         rx, ry = (rx + grow) * self.scale, (ry + grow) * self.scale
-        return blob(rng, *self.at(u, v), rx, ry, self.turn, warp, soft)
+        return blob(rng, *self.to_canvas(u, v), rx, ry, self.turn, warp, soft)
 
     def sector(self, width: float) -> np.ndarray:
-        """Mask of the directions within `width` of the ill segment."""
-        x, y = self.at(*self.left[:2])
-        off = np.cos(np.arctan2(Y - y, X - x) - self.turn - self.towards)
+        """Return the mask of the directions within `width` (radians) of the ill segment."""
+        x, y = self.to_canvas(*self.left[:2])
+        off = np.cos(np.arctan2(Y - y, X - x) - self.turn - self.ill_direction)
         return sigmoid((off - np.cos(width)) / 0.08)
 
 
 def draw_heart(rng: Generator, short_axis: bool, sizes: Sizes, fluid: bool) -> Heart:
-    """A heart of these sizes in short-axis or four-chamber view, with or without effusions."""
+    """Draw a heart of these sizes in short-axis or four-chamber view, with effusions if `fluid`."""
     blood, muscle, fat = rng.uniform(0.82, 0.95), rng.uniform(0.28, 0.36), rng.uniform(0.54, 0.66)
     turn = rng.uniform(-0.4, 0.4) if short_axis else rng.uniform(0.2, 0.9)
     x, y = rng.uniform(-0.1, 0.1, 2)
-    heart = Heart(_chest(rng, muscle, fat, blood, fluid), x, y, turn, rng.uniform(1.0, 1.2), blood, muscle)
-    heart.towards = rng.uniform(-1.4, 1.9) if short_axis else rng.uniform(-2.2, -0.2)
-    right, atria = _place(rng, heart, short_axis, sizes)
+    heart = Heart(_draw_chest(rng, muscle, fat, blood, fluid), x, y, turn, rng.uniform(1.0, 1.2), blood, muscle)
+    heart.ill_direction = rng.uniform(-1.4, 1.9) if short_axis else rng.uniform(-2.2, -0.2)
+    right, atria = _place_chambers(rng, heart, short_axis, sizes)
     u, v, rx, ry = heart.left
     thick = (sizes.wall + sizes.septum) / 2
     outer = (u + (sizes.wall - sizes.septum) / 2, v, rx + thick, ry + sizes.wall)
@@ -91,8 +91,8 @@ def draw_heart(rng: Generator, short_axis: bool, sizes: Sizes, fluid: bool) -> H
     return heart
 
 
-def _place(rng: Generator, heart: Heart, short_axis: bool, sizes: Sizes) -> tuple[Oval, list[Oval]]:
-    """Set the left ventricle of the heart; the ovals of the right ventricle and of the atria."""
+def _place_chambers(rng: Generator, heart: Heart, short_axis: bool, sizes: Sizes) -> tuple[Oval, list[Oval]]:
+    """Place the left ventricle in the heart; return the ovals of the right ventricle and of the atria."""
     inner, reach = sizes.cavity, sizes.right_ventricle
     if short_axis:
         heart.left = (0.16, -0.1, inner, inner * rng.uniform(0.95, 1.08))
@@ -114,8 +114,8 @@ def _place(rng: Generator, heart: Heart, short_axis: bool, sizes: Sizes) -> tupl
     return right, atria
 
 
-def _chest(rng: Generator, muscle: float, fat: float, blood: float, fluid: bool) -> np.ndarray:
-    """Chest wall, dark lungs (with or without fluid behind them), spine, aorta and the dome of the liver."""
+def _draw_chest(rng: Generator, muscle: float, fat: float, blood: float, fluid: bool) -> np.ndarray:
+    """Draw chest wall, dark lungs (with fluid behind them if `fluid`), spine, aorta and the dome of the liver."""
     image = np.full((SIZE, SIZE), fat, np.float32) + noise(rng, 12) * 0.05
     image = paint(image, blob(rng, 0, 0.08, 1.12, 1.0, 0, 0.02, 0.03)[0], muscle)
     lungs, _ = blob(rng, 0, 0.1, 1.02, 0.9, 0, 0.02, 0.03)

@@ -6,202 +6,42 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, noise, paint, sigmoid
-from .spec import Phantom
-
-# Grades of one scale: neighbours share most of their attributes.
-CLASSES = {
-    "healthy knee": {
-        "space": {"preserved": 0.97, "slight": 0.03},
-        "spurs": {"clean": 0.96, "lipping": 0.04},
-        "density": {"plain": 0.95, "mild_density": 0.05},
-        "spiking": 0.03,
-    },
-    "doubtful osteoarthritis": {
-        "space": {"preserved": 0.53, "slight": 0.46, "narrow": 0.01},
-        "spurs": {"lipping": 0.92, "clean": 0.06, "spur": 0.02},
-        "density": {"plain": 0.73, "mild_density": 0.27, "sclerosis": 0},
-        "spiking": 0.5,
-    },
-    "minimal osteoarthritis": {
-        "space": {"slight": 0.72, "preserved": 0.13, "narrow": 0.15},
-        "spurs": {"spur": 0.92, "lipping": 0.06, "big_spurs": 0.02},
-        "density": {"mild_density": 0.63, "plain": 0.33, "sclerosis": 0.04},
-        "spiking": 0.5,
-        "cysts": 0.01,
-    },
-    "moderate osteoarthritis": {
-        "space": {"narrow": 0.92, "slight": 0.06, "closed": 0.02},
-        "spurs": {"big_spurs": 0.6, "spur": 0.38, "lipping": 0.02},
-        "density": {"sclerosis": 0.57, "mild_density": 0.41, "plain": 0.02},
-        "spiking": 0.34,
-        "cysts": 0.14,
-        "deformity": 0.04,
-    },
-    "severe osteoarthritis": {
-        "space": {"closed": 0.93, "narrow": 0.07},
-        "spurs": {"big_spurs": 0.95, "spur": 0.05},
-        "density": {"sclerosis": 0.95, "mild_density": 0.05},
-        "spiking": 0.2,
-        "cysts": 0.44,
-        "deformity": 0.84,
-    },
-}
-
-MODALITY = (
-    "X-ray",
-    "anteroposterior knee radiograph",
-    "weight-bearing knee X-ray",
-    "frontal radiograph of the knee",
-    "plain film of the knee joint",
-    "knee film",
-)
-
-PHRASES = {
-    "preserved": (
-        "a preserved joint space",
-        "a wide even joint space on both sides",
-        "a normal cartilage interval",
-        "full joint space height in medial and lateral compartment",
-        "a wide dark gap between femur and tibia",
-        "no joint space narrowing",
-    ),
-    "slight": (
-        "possible joint space narrowing",
-        "a slightly reduced medial joint space",
-        "questionable narrowing of the medial compartment",
-        "minimal loss of cartilage height",
-        "a marginally narrower joint line",
-        "subtle asymmetry of the joint space",
-    ),
-    "narrow": (
-        "definite joint space narrowing",
-        "a clearly narrowed medial compartment",
-        "about half of the cartilage height lost",
-        "marked narrowing of the medial joint line to a thin cleft",
-        "unequivocal loss of joint space",
-        "a medial gap of only two millimeters",
-    ),
-    "closed": (
-        "bone-on-bone contact",
-        "an obliterated joint space",
-        "complete loss of the medial joint space",
-        "an absent cartilage interval with grinding bone ends",
-        "femur and tibia touching without any gap",
-        "a collapsed compartment with no remaining joint space",
-    ),
-    "clean": (
-        "no osteophytes",
-        "smooth clean joint margins",
-        "rounded corners without spurs",
-        "sharp regular bone contours",
-        "smooth condyles and plateau edges free of spurs",
-        "intact margins without bony outgrowth",
-    ),
-    "lipping": (
-        "possible osteophytic lipping",
-        "a minute questionable lip at the tibial edge",
-        "tiny pointing of the joint margin",
-        "a faint beak at the medial corner",
-        "a doubtful tiny osteophyte",
-        "barely visible marginal lipping",
-    ),
-    "spur": (
-        "definite small osteophytes",
-        "a small bony spur at the medial tibial edge",
-        "short marginal spurs on femur and tibia",
-        "a definite osteophyte of a few millimeters",
-        "small marginal bony outgrowths",
-        "early marginal osteophyte formation",
-    ),
-    "big_spurs": (
-        "large osteophytes",
-        "multiple large osteophytes",
-        "giant horn-like spurs around the joint",
-        "bulky bony overgrowth of all margins",
-        "big hooked osteophytes of femur and tibia",
-        "several prominent osteophytes overhanging the condyles",
-    ),
-    "plain": (
-        "no subchondral sclerosis",
-        "thin regular subchondral plates",
-        "a uniform trabecular pattern",
-        "normal bone density below the joint line",
-        "fine cortical lines of the plateau",
-    ),
-    "mild_density": (
-        "mild subchondral density",
-        "slight sclerosis of the medial plateau",
-        "a slightly brighter endplate",
-        "early subchondral sclerosis",
-        "a faintly thickened white subchondral plate",
-    ),
-    "sclerosis": (
-        "marked subchondral sclerosis",
-        "a thick dense white subchondral zone",
-        "eburnated bright bone ends",
-        "dense sclerotic tibial plateau and condyle",
-        "severe sclerosis beneath the joint surface",
-        "intensely white bone on either side of the joint line",
-    ),
-    "spiking": (
-        "spiking of the tibial spines",
-        "sharpened intercondylar eminence",
-        "pointed tibial spines",
-        "peaked tubercles in the notch",
-        "elongated sharp intercondylar tubercles",
-    ),
-    "cysts": (
-        "subchondral cysts",
-        "round lucent cysts below the plateau",
-        "geodes in the sclerotic bone",
-        "small dark cystic lucencies near the joint",
-        "lucent defects under the joint surface",
-    ),
-    "deformity": (
-        "deformity of the bone ends",
-        "varus malalignment",
-        "a flattened depressed medial plateau",
-        "lateral subluxation of the tibia",
-        "bony attrition with angular deformity",
-        "a crooked knee with worn condyles",
-    ),
-}
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a knee with these attributes."""
+    """Draw a grey picture [64, 64] of a knee with these attributes."""
     tilt, scale, side = rng.uniform(-0.1, 0.1), rng.uniform(0.92, 1.12), int(rng.choice((-1, 1)))
     x, y = X - rng.uniform(-0.08, 0.08), Y - rng.uniform(-0.08, 0.08)
     # u grows towards the medial side, v downwards
     u, v = (x * np.cos(tilt) + y * np.sin(tilt)) / scale * side, (y * np.cos(tilt) - x * np.sin(tilt)) / scale
     bent = "deformity" in attributes
-    gap = _gap(rng, attributes, u)
+    gap = _joint_gap(rng, attributes, u)
     tissue, bone = rng.uniform(0.16, 0.26), rng.uniform(0.5, 0.62)
     image = np.full((SIZE, SIZE), rng.uniform(0.02, 0.08), np.float32)
     image = paint(
         image, sigmoid((rng.uniform(0.95, 1.15) + 0.05 * v - np.abs(u)) / 0.02), tissue + noise(rng, 6) * 0.01
     )
 
-    above = _femur(rng, u, v + gap / 2, bent)
+    above = _femur_depth(rng, u, v + gap / 2, bent)
     lean = np.clip(v, 0, 1) * rng.uniform(0.16, 0.28) + 0.09 if bent else 0.0
-    below = _tibia(rng, u + lean, v - gap / 2, "spiking" in attributes)
+    below = _tibia_depth(rng, u + lean, v - gap / 2, "spiking" in attributes)
     fibula = sigmoid((0.11 - np.abs(u + 0.74 + lean - 0.1 * v)) / 0.02) * sigmoid((v - rng.uniform(0.36, 0.46)) / 0.04)
     image = paint(image, fibula * 0.9, bone * 0.85)
     grain, cortex = noise(rng, 26) * 0.025, rng.uniform(0.1, 0.16)
     for depth, level in ((above, -v - gap / 2), (below, v - gap / 2)):
         signal = bone + grain - 0.12 * np.clip(depth * 2, 0, 1) + cortex * np.exp(-((depth / 0.05) ** 2))
         image = paint(image, sigmoid(depth / 0.012), signal)
-        image = _subchondral(rng, attributes, image, depth, u, level)
+        image = _add_subchondral(rng, attributes, image, depth, u, level)
     patella = np.exp(-((((u + 0.03) / 0.3) ** 2 + ((v + 0.55) / 0.3) ** 2) ** 3))
     image = image + patella * rng.uniform(0.03, 0.07)
-    for x0, y0, dx, dy, width in _spurs(rng, attributes):
+    for x0, y0, dx, dy, width in _place_spurs(rng, attributes):
         at = (x0 - lean if y0 > 0 else x0), y0 + np.sign(y0) * gap / 2
-        image = paint(image, _beak(u - at[0], v - at[1], dx, dy, width), bone + 0.16)
+        image = paint(image, _beak_mask(u - at[0], v - at[1], dx, dy, width), bone + 0.16)
     return image
 
 
-def _gap(rng: Generator, attributes: frozenset[str], u: np.ndarray) -> np.ndarray:
-    """Height of the joint space: the medial side narrows first, the lateral side only in the end."""
+def _joint_gap(rng: Generator, attributes: frozenset[str], u: np.ndarray) -> np.ndarray:
+    """Draw the height of the joint space at each u: the medial side narrows first, the lateral side last."""
     healthy = rng.uniform(0.21, 0.26)
     medial, lateral = healthy, healthy
     if "slight" in attributes:
@@ -213,8 +53,8 @@ def _gap(rng: Generator, attributes: frozenset[str], u: np.ndarray) -> np.ndarra
     return lateral + (medial - lateral) * sigmoid(u / 0.14)
 
 
-def _femur(rng: Generator, u: np.ndarray, v: np.ndarray, worn: bool) -> np.ndarray:
-    """Depth below the surface of the femur (negative outside) whose condyles end at v = 0."""
+def _femur_depth(rng: Generator, u: np.ndarray, v: np.ndarray, worn: bool) -> np.ndarray:
+    """Draw the depth below the surface of the femur (negative outside); its condyles end at v = 0."""
     wide, high = rng.uniform(0.36, 0.4), rng.uniform(0.32, 0.4)
     depth = np.minimum(rng.uniform(0.42, 0.48) + 0.4 * np.clip(v + 0.95, 0, 1) - np.abs(u), -0.28 - v)
     for side in (-1, 1):
@@ -224,18 +64,21 @@ def _femur(rng: Generator, u: np.ndarray, v: np.ndarray, worn: bool) -> np.ndarr
     return depth
 
 
-def _tibia(rng: Generator, u: np.ndarray, v: np.ndarray, sharp: bool) -> np.ndarray:
-    """Depth below the surface of the tibia (negative outside) whose plateau lies at v = 0, with two spines on it."""
+def _tibia_depth(rng: Generator, u: np.ndarray, v: np.ndarray, sharp: bool) -> np.ndarray:
+    """Draw the depth below the surface of the tibia (negative outside); its plateau with two spines is at v = 0."""
     height, width = (rng.uniform(0.2, 0.26), 0.05) if sharp else (rng.uniform(0.06, 0.1), 0.09)
     spines = sum(height * np.clip(1 - np.abs(u - c) / (2 * width), 0, 1) for c in (-0.1, 0.1))
     flare = 0.36 * np.exp(-((np.clip(v, 0, 2) / 0.42) ** 2)) - 0.08 * np.exp(-np.clip(v, 0, 2) / 0.04)
     return np.minimum(v + spines, rng.uniform(0.41, 0.46) + flare - np.abs(u))
 
 
-def _subchondral(
+def _add_subchondral(
     rng: Generator, attributes: frozenset[str], image: np.ndarray, depth: np.ndarray, u: np.ndarray, level: np.ndarray
 ) -> np.ndarray:
-    """Dense bone below the joint line, mostly on the medial side, and cysts in it; `level` counts from that line."""
+    """Add dense bone below the joint line, mostly on the medial side, and cysts in it.
+
+    `depth` is the depth below the surface of the bone, `level` the distance from the joint line.
+    """
     near = sigmoid((0.3 - level) / 0.04) * sigmoid((depth - 0.005) / 0.012)
     medial = sigmoid(u / 0.12)
     if "mild_density" in attributes:
@@ -249,8 +92,8 @@ def _subchondral(
     return image
 
 
-def _spurs(rng: Generator, attributes: frozenset[str]) -> list[tuple[float, float, float, float, float]]:
-    """Start, direction and half width of each osteophyte: the medial corner of the tibia comes first."""
+def _place_spurs(rng: Generator, attributes: frozenset[str]) -> list[tuple[float, float, float, float, float]]:
+    """Draw start, direction and half width of each osteophyte; the medial corner of the tibia comes first."""
     corners = [(1, 0.06), (1, -0.14), (-1, 0.06), (-1, -0.14)]
     if "clean" in attributes:
         return []
@@ -265,10 +108,7 @@ def _spurs(rng: Generator, attributes: frozenset[str]) -> list[tuple[float, floa
     return spurs
 
 
-def _beak(u: np.ndarray, v: np.ndarray, dx: float, dy: float, width: float) -> np.ndarray:
-    """Mask of a beak that starts at the origin and tapers towards (dx, dy)."""
+def _beak_mask(u: np.ndarray, v: np.ndarray, dx: float, dy: float, width: float) -> np.ndarray:
+    """Return the mask of a beak that starts at the origin and tapers towards (dx, dy)."""
     along = np.clip((u * dx + v * dy) / (dx * dx + dy * dy), 0, 1)
     return sigmoid((width * (1 - along) - np.hypot(u - along * dx, v - along * dy)) / 0.012)
-
-
-PHANTOM = Phantom("KneeXray", CLASSES, MODALITY, PHRASES, draw)

@@ -6,202 +6,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, blob, dots, noise, paint, rgb, scatter, sigmoid, spread
-from .spec import Phantom
-from .tissue import PATTERNS, on
-
-CLASSES = {
-    "colon adenocarcinoma": {
-        "pattern": {"cribriform": 0.64, "acini": 0.28, "nests": 0.08},
-        "nuclei": {"pencil": 0.68, "vesicular": 0.16, "hyperchromatic": 0.16},
-        "necrosis": 0.52,
-        "desmoplasia": 0.5,
-        "mucin": 0.2,
-        "lymphocytes": 0.2,
-    },
-    "colon benign tissue": {
-        "pattern": {"crypts": 0.92, "acini": 0.08},
-        "nuclei": {"bland": 0.84, "pencil": 0.16},
-        "goblet": 0.8,
-        "lymphocytes": 0.5,
-        "mucin": 0.1,
-    },
-    "lung adenocarcinoma": {
-        "pattern": {"acini": 0.42, "lepidic": 0.3, "nests": 0.18, "cribriform": 0.1},
-        "nuclei": {"vesicular": 0.64, "hyperchromatic": 0.16, "pencil": 0.08, "bland": 0.12},
-        "desmoplasia": 0.4,
-        "mucin": 0.36,
-        "glassy": 0.1,
-        "macrophages": 0.14,
-        "lymphocytes": 0.3,
-        "necrosis": 0.1,
-    },
-    "lung benign tissue": {
-        "pattern": {"alveoli": 0.88, "lepidic": 0.12},
-        "nuclei": {"bland": 0.88, "vesicular": 0.12},
-        "red_cells": 0.62,
-        "macrophages": 0.42,
-        "lymphocytes": 0.1,
-    },
-    "lung squamous cell carcinoma": {
-        "pattern": {"nests": 0.76, "cribriform": 0.12, "acini": 0.12},
-        "nuclei": {"hyperchromatic": 0.64, "vesicular": 0.26, "pencil": 0.1},
-        "keratin": 0.54,
-        "glassy": 0.5,
-        "necrosis": 0.35,
-        "desmoplasia": 0.35,
-        "lymphocytes": 0.25,
-    },
-}
-
-MODALITY = (
-    "histopathology image",
-    "H&E stained section",
-    "hematoxylin and eosin slide",
-    "microscopic image of tissue",
-    "histological field",
-    "light micrograph of a biopsy",
-)
-
-PHRASES = {
-    "cribriform": (
-        "a cribriform architecture with punched-out lumens",
-        "crowded fused back-to-back glands",
-        "complex glands sharing walls like a sieve",
-        "large irregular glands with several lumina",
-        "a sieve-like glandular growth pattern",
-    ),
-    "acini": (
-        "irregular acinar glands invading the stroma",
-        "small angulated glands infiltrating between fibres",
-        "malformed acini and tubules of varying size",
-        "an acinar growth pattern",
-        "haphazard infiltrating glandular structures",
-        "gland formation with irregular open lumina",
-    ),
-    "nests": (
-        "solid nests of tumor cells",
-        "broad sheets of polygonal cells without glands",
-        "cohesive islands with pushing borders",
-        "infiltrating solid cords and nests",
-        "a solid growth pattern lacking lumina",
-        "islands of malignant neoplastic epithelium",
-    ),
-    "crypts": (
-        "evenly spaced round crypts",
-        "straight tubular crypts arranged like test tubes",
-        "a regular crypt architecture",
-        "uniform parallel glands in the lamina propria",
-        "normal mucosa with well organised crypts cut across",
-    ),
-    "lepidic": (
-        "a lepidic growth along alveolar walls",
-        "thickened alveolar septa lined by atypical cells",
-        "tumor cells creeping along preserved airspaces",
-        "hobnail cells replacing the pneumocytes",
-        "airspaces with a crowded cuboidal lining",
-        "thick cellular septa around narrowed airspaces",
-    ),
-    "alveoli": (
-        "open alveolar spaces with thin septa",
-        "a delicate lace-like network of airspaces",
-        "large empty white air sacs",
-        "thin-walled alveoli lined by flat pneumocytes",
-        "preserved alveolar architecture",
-        "air-filled spaces separated by slender walls",
-    ),
-    "pencil": (
-        "elongated pseudostratified nuclei",
-        "tall columnar cells with cigar-shaped nuclei",
-        "palisading pencil-like nuclei",
-        "stratified hyperchromatic spindle nuclei with lost polarity",
-        "tightly packed elongated nuclei along the gland",
-    ),
-    "vesicular": (
-        "large vesicular nuclei with prominent nucleoli",
-        "round open nuclei with a conspicuous nucleolus",
-        "enlarged pale nuclei with central dark nucleoli",
-        "pleomorphic cells with vesicular chromatin",
-        "big clear nuclei containing a dark dot",
-    ),
-    "hyperchromatic": (
-        "dark hyperchromatic pleomorphic nuclei",
-        "irregular inky nuclei of varying size",
-        "marked nuclear atypia",
-        "coarse dark chromatin with a high nuclear to cytoplasmic ratio",
-        "angular dense nuclei with mitoses",
-    ),
-    "bland": (
-        "small uniform basal nuclei",
-        "bland regular nuclei without atypia",
-        "inconspicuous evenly sized nuclei",
-        "tiny round nuclei in a single orderly row",
-        "no nuclear atypia and no mitoses",
-    ),
-    "necrosis": (
-        "dirty necrosis with nuclear debris",
-        "luminal necrotic debris",
-        "granular pink necrotic material",
-        "comedo-like necrosis full of dark dust",
-        "areas of tumor necrosis",
-    ),
-    "desmoplasia": (
-        "desmoplastic stroma",
-        "whorled collagen fibers around the tumor",
-        "dense fibrous stroma with spindle fibroblasts",
-        "a reactive fibrotic stroma",
-        "pink collagenous bands between the glands",
-    ),
-    "mucin": (
-        "pale blue pools of mucin",
-        "extracellular mucus",
-        "bluish-grey mucinous material",
-        "abundant mucin production",
-        "wispy lakes of mucus",
-    ),
-    "goblet": (
-        "abundant goblet cells",
-        "clear mucin vacuoles lining the crypt",
-        "pale rounded goblet cells with basal nuclei",
-        "plentiful mucus-filled cells along the lumen",
-        "white bubbles of apical mucin",
-    ),
-    "keratin": (
-        "keratin pearls",
-        "concentric whorls of keratinized cells",
-        "onion-like layers of pink keratin",
-        "squamous pearls with laminated keratin",
-        "individual cell keratinization and pearls",
-        "swirling eosinophilic keratin",
-    ),
-    "glassy": (
-        "dense eosinophilic glassy cytoplasm",
-        "abundant bright pink cytoplasm with distinct cell borders",
-        "polygonal cells with intercellular bridges",
-        "hard orange-pink cytoplasm",
-        "deeply eosinophilic keratinising cells",
-    ),
-    "macrophages": (
-        "alveolar macrophages in the airspaces",
-        "large foamy histiocytes inside the lumina",
-        "pigment-laden brown macrophages",
-        "dust cells lying free in the air sacs",
-        "round tan cells floating in open spaces",
-    ),
-    "red_cells": (
-        "capillaries filled with red blood cells",
-        "septal vessels with erythrocytes",
-        "bright red corpuscles in the walls",
-        "congested thin capillaries",
-        "a rich capillary bed with red cells",
-    ),
-    "lymphocytes": (
-        "an infiltrate of lymphocytes and plasma cells",
-        "small dark inflammatory cells in the loose stroma",
-        "scattered mononuclear inflammatory cells",
-        "clusters of small blue lymphocytes",
-        "a mild chronic inflammatory infiltrate",
-    ),
-}
+from .tissue import PATTERNS, keep_inside
 
 # Nuclei: distance between neighbours, radius, variation of size, ovalness.
 NUCLEI = {
@@ -213,13 +18,13 @@ WHITE, MUCUS, KERATIN = np.array((0.95, 0.93, 0.95)), np.array((0.72, 0.78, 0.93
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Colour picture [64, 64, 3] of a tissue with these attributes."""
+    """Draw a colour picture [64, 64, 3] of a tissue with these attributes."""
     pink, purple = rgb(rng, (0.86, 0.95), (0.62, 0.74), (0.74, 0.84)), rgb(rng, (0.36, 0.48), (0.18, 0.3), (0.48, 0.6))
     glassy = rgb(rng, (0.88, 0.96), (0.42, 0.52), (0.56, 0.66))
     cytoplasm = glassy if "glassy" in attributes else rgb(rng, (0.74, 0.84), (0.55, 0.66), (0.74, 0.84))
     image = np.ones((SIZE, SIZE, 3), np.float32) * pink
     if "desmoplasia" in attributes:
-        image = _fibres(rng, image)
+        image = _add_fibres(rng, image)
     pattern = next(pattern for pattern in PATTERNS if pattern in attributes)
     cells, spaces, towards = PATTERNS[pattern](rng)
     image = paint(paint(image, cells, cytoplasm * (1 + 0.05 * noise(rng, 16))[..., None]), spaces, WHITE)
@@ -229,12 +34,12 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
             image = paint(image, pool * 0.92, MUCUS * (1 + 0.1 * np.sin(5 * noise(rng, 5)))[..., None])
             cells = cells * (1 - pool)
     if "goblet" in attributes:
-        image = paint(image, dots(rng, on(spread(rng, 0.22), towards < 0.75, cells), 0.12, 0.2), MUCUS * 1.05)
-    image = _nuclei(rng, attributes, image, cells, towards, purple)
+        image = paint(image, dots(rng, keep_inside(spread(rng, 0.22), towards < 0.75, cells), 0.12, 0.2), MUCUS * 1.05)
+    image = _add_nuclei(rng, attributes, image, cells, towards, purple)
     stroma = (1 - cells) * (1 - spaces)
     image = paint(image, dots(rng, scatter(rng, stroma, 6), 0.05, 0.2, 0.7) * stroma * 0.9, purple)
     if "lymphocytes" in attributes:
-        where = on(spread(rng, 0.15, 0.4), noise(rng, 4) > 0.5, 1 - spaces)
+        where = keep_inside(spread(rng, 0.15, 0.4), noise(rng, 4) > 0.5, 1 - spaces)
         image = paint(image, dots(rng, where, 0.058, 0.15, 0.1), purple * (0.5, 0.65, 0.9))
     if "red_cells" in attributes:
         walls = dots(rng, scatter(rng, cells, 26), 0.06, 0.2, 0.2)
@@ -244,13 +49,13 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         image = paint(image, dots(rng, where, 0.13, 0.25), (0.72, 0.55, 0.42))
         image = paint(image, dots(rng, where + 0.02, 0.055), purple)
     if "necrosis" in attributes:
-        image = _necrosis(rng, image, purple)
+        image = _add_necrosis(rng, image, purple)
     if "keratin" in attributes:
-        image = _pearls(rng, image)
+        image = _add_pearls(rng, image)
     return image + noise(rng, 40)[..., None] * 0.015
 
 
-def _nuclei(
+def _add_nuclei(
     rng: Generator,
     attributes: frozenset[str],
     image: np.ndarray,
@@ -258,7 +63,7 @@ def _nuclei(
     towards: np.ndarray,
     purple: np.ndarray,
 ) -> np.ndarray:
-    """Nuclei of the cells, of the kind that the attributes name."""
+    """Add nuclei of the cells, of the kind that the attributes name."""
     outer = sigmoid((towards - 0.65) / 0.04) if {"crypts", "acini"} & attributes else np.ones_like(X)
     if "pencil" in attributes:  # side by side, across the lining
         slope_y, slope_x = np.gradient(towards)
@@ -267,29 +72,29 @@ def _nuclei(
         return paint(image, cells * outer * stripes * 0.9, purple * 0.8)
     kind = next(kind for kind in NUCLEI if kind in attributes)
     gap, radius, vary, oval = NUCLEI[kind]
-    where = on(spread(rng, gap, 0.3), outer, cells)
+    where = keep_inside(spread(rng, gap, 0.3), outer, cells)
     if kind == "vesicular":
         image = paint(image, dots(rng, where, radius, vary, oval), purple * 1.4)
         return paint(image, dots(rng, where, 0.05, 0.1, 0.1), purple * 0.5)
     return paint(image, dots(rng, where, radius, vary, oval) * 0.95, purple * (0.6 if kind == "hyperchromatic" else 1))
 
 
-def _fibres(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """Collagen in whorls: the contour lines of a smooth field."""
+def _add_fibres(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add collagen in whorls: the contour lines of a smooth field."""
     waves = np.sin(noise(rng, 3) * rng.uniform(11, 15) + noise(rng, 10) * 0.9)
     return image + ((waves + 0.5 * noise(rng, 26)) * 0.07 - 0.03)[..., None] * np.array([0.4, 1.0, 0.6])
 
 
-def _necrosis(rng: Generator, image: np.ndarray, purple: np.ndarray) -> np.ndarray:
-    """A patch of granular pink material with nuclear dust."""
+def _add_necrosis(rng: Generator, image: np.ndarray, purple: np.ndarray) -> np.ndarray:
+    """Add a patch of granular pink material with nuclear dust."""
     patch, _ = blob(rng, *rng.uniform(-0.5, 0.5, 2), *rng.uniform(0.3, 0.5, 2), rng.uniform(0, 3), 0.2, 0.12)
     ground = np.array((0.82, 0.58, 0.66)) * (1 + 0.16 * noise(rng, 30))[..., None]
     image = paint(image, patch * 0.95, ground)
     return paint(image, dots(rng, scatter(rng, patch, 24), 0.035, 0.4) * 0.9, purple * 0.6)
 
 
-def _pearls(rng: Generator, image: np.ndarray) -> np.ndarray:
-    """One or two balls of concentric layers."""
+def _add_pearls(rng: Generator, image: np.ndarray) -> np.ndarray:
+    """Add one or two balls of concentric layers."""
     for _ in range(int(rng.integers(1, 3))):
         rx = rng.uniform(0.26, 0.4)
         ball, radius = blob(
@@ -298,6 +103,3 @@ def _pearls(rng: Generator, image: np.ndarray) -> np.ndarray:
         layers = 1 + 0.16 * np.cos(radius * rng.uniform(16, 20))
         image = paint(image, ball * 0.95, KERATIN * layers[..., None])
     return image
-
-
-PHANTOM = Phantom("LungColon", CLASSES, MODALITY, PHRASES, draw)

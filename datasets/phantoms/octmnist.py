@@ -1,4 +1,4 @@
-"""Retinal OCT: a B-scan through the layers of the retina, with fluid, deposits or tissue in, under or above them."""
+"""Retinal OCT: a B-scan through the layers of the retina, with fluid, deposits or tissue in, below or above them."""
 
 from __future__ import annotations
 
@@ -8,155 +8,6 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, scatter, sigmoid
-from .spec import Phantom
-
-CLASSES = {
-    "choroidal neovascularization": {
-        "contour": {"bulge": 0.51, "level": 0.29, "pit": 0.2},
-        "rpe": {"irregular_rpe": 0.78, "bumps": 0.13, "smooth_rpe": 0.09},
-        "material": 0.64,
-        "subretinal_fluid": 0.56,
-        "cysts": 0.29,
-        "foci": 0.21,
-        "broken_bands": 0.56,
-        "shadow": 0.38,
-    },
-    "diabetic macular edema": {
-        "contour": {"bulge": 0.72, "pit": 0.16, "level": 0.12},
-        "rpe": {"smooth_rpe": 0.92, "bumps": 0.07, "irregular_rpe": 0.01},
-        "cysts": 0.84,
-        "subretinal_fluid": 0.22,
-        "foci": 0.56,
-        "broken_bands": 0.27,
-        "material": 0.02,
-    },
-    "drusen": {
-        "contour": {"pit": 0.66, "level": 0.3, "bulge": 0.04},
-        "rpe": {"bumps": 0.88, "irregular_rpe": 0.07, "smooth_rpe": 0.05},
-        "broken_bands": 0.21,
-        "foci": 0.08,
-        "material": 0.04,
-        "lamination": 0.44,
-    },
-    "normal OCT scan": {
-        "contour": {"pit": 0.73, "level": 0.27},
-        "rpe": {"smooth_rpe": 0.93, "bumps": 0.07},
-        "lamination": 0.76,
-        "foci": 0.02,
-        "cysts": 0.02,
-    },
-}
-
-MODALITY = (
-    "retinal OCT",
-    "optical coherence tomography scan",
-    "OCT B-scan of the macula",
-    "cross-sectional OCT image of the retina",
-    "spectral domain OCT",
-    "macular OCT slice",
-)
-
-PHRASES = {
-    "pit": (
-        "a preserved foveal pit",
-        "a smooth symmetrical foveal depression",
-        "a normal foveal contour",
-        "a shallow cup in the centre of the retina",
-        "a central dip with equal parafoveal shoulders",
-    ),
-    "level": (
-        "a level retinal surface",
-        "a scan beside the fovea with parallel layers",
-        "an inner surface without any dip",
-        "nearly uniform retinal thickness",
-        "a flat retinal contour",
-    ),
-    "bulge": (
-        "retinal edema with loss of the foveal pit",
-        "a convex swollen macula",
-        "an elevated dome-shaped retina",
-        "a foveal depression erased by swelling",
-        "a thickened fovea bulging into the vitreous",
-        "diffuse thickening of the central retina",
-    ),
-    "smooth_rpe": (
-        "a smooth flat pigment epithelium",
-        "an intact continuous RPE line",
-        "a slim bright RPE band without elevation",
-        "an even straight outer band",
-        "an RPE that is level and unbroken",
-        "a flat pigment epithelium without any bump",
-    ),
-    "bumps": (
-        "small dome-shaped elevations of the RPE",
-        "a wavy scalloped pigment epithelium",
-        "several bumps under the outer retina",
-        "mounds of deposit between the RPE and Bruch membrane",
-        "rounded humps lifting the bright outer band",
-        "an undulating RPE with medium-gray contents",
-        "focal sub-RPE deposits",
-    ),
-    "irregular_rpe": (
-        "an irregular fibrovascular pigment epithelial detachment",
-        "a broad ragged elevation of the RPE",
-        "a disrupted and thickened pigment epithelium",
-        "a large uneven RPE detachment",
-        "a steep-sided pigment epithelial detachment",
-        "a broken RPE with an ingrowing vascular membrane",
-    ),
-    "material": (
-        "subretinal hyperreflective material",
-        "a bright fuzzy mound beneath the neurosensory retina",
-        "a dense reflective membrane above the RPE",
-        "spindle-shaped hyperreflective tissue under the fovea",
-        "a fibrotic subretinal lesion",
-        "a dense white scar in the outer retina",
-    ),
-    "subretinal_fluid": (
-        "subretinal fluid",
-        "a dark wedge of fluid beneath the retina",
-        "a serous detachment of the neurosensory retina",
-        "a hyporeflective space between photoreceptors and RPE",
-        "a dome of serous fluid under the macula",
-    ),
-    "cysts": (
-        "intraretinal cystoid spaces",
-        "dark oval cysts within the retina",
-        "hyporeflective fluid pockets in the outer nuclear layer",
-        "honeycomb cavities separated by thin septa",
-        "intraretinal fluid",
-        "cystic swelling of the inner nuclear layer",
-    ),
-    "foci": (
-        "hyperreflective foci",
-        "bright dots of hard exudate in the retinal layers",
-        "scattered punctate bright spots",
-        "lipid exudates casting small shadows",
-        "clumps of exudate in the outer plexiform layer",
-    ),
-    "broken_bands": (
-        "a disrupted ellipsoid zone",
-        "loss of the photoreceptor bands",
-        "interrupted outer retinal layers",
-        "a missing inner segment ellipsoid line",
-        "photoreceptor damage with a faded ellipsoid band",
-    ),
-    "shadow": (
-        "shadowing of the choroid behind the lesion",
-        "a dark shadow cast into the choroid",
-        "blocked signal below the RPE",
-        "attenuated choroidal reflectivity under the lesion",
-        "posterior shadowing",
-    ),
-    "lamination": (
-        "distinct evenly spaced retinal layers",
-        "a regular lamination from margin to margin",
-        "clearly separated bright and dark bands",
-        "well-defined retinal layers without fluid",
-        "orderly unbroken retinal strata",
-        "sharp layering with a visible external limiting membrane",
-    ),
-}
 
 # Reflectivity at depths from the retinal surface (0) to the pigment epithelium (1).
 DEPTHS = (0.0, 0.04, 0.13, 0.19, 0.36, 0.42, 0.5, 0.54, 0.6, 0.64, 0.78, 0.82, 0.87, 0.91)
@@ -165,7 +16,7 @@ BANDS = (0.5, 0.95, 0.9, 0.6, 0.64, 0.32, 0.34, 0.7, 0.68, 0.28, 0.26, 0.9, 0.9,
 
 @dataclass
 class Scan:
-    """Heights of the boundaries, one per column [64], and the column of the lesion."""
+    """Heights of the boundaries, one per column [64], and the x coordinate of the lesion."""
 
     surface: np.ndarray
     rpe: np.ndarray
@@ -174,8 +25,8 @@ class Scan:
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
-    """Grey picture [64, 64] of a B-scan with these attributes."""
-    scan = _boundaries(rng, attributes)
+    """Draw a grey picture [64, 64] of a B-scan with these attributes."""
+    scan = _draw_boundaries(rng, attributes)
     depth = (Y - scan.surface) / np.maximum(scan.rpe - scan.surface, 0.05)
     clear = 1.0 if "lamination" in attributes else rng.uniform(0.35, 0.6)
     bands = np.interp(depth + 0.012 * noise(rng, 10), DEPTHS, BANDS)
@@ -185,9 +36,9 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     if "broken_bands" in attributes:
         gone = np.exp(-(((X - scan.middle) / rng.uniform(0.5, 0.8)) ** 4)) * np.exp(-(((depth - 0.85) / 0.09) ** 4))
         image = paint(image, gone * np.clip(1.2 + 0.4 * noise(rng, 8), 0, 1), 0.25)
-    image = _choroid(rng, attributes, image, scan)
+    image = _add_choroid(rng, attributes, image, scan)
     if "subretinal_fluid" in attributes:
-        image = _fluid(rng, image, scan)
+        image = _add_fluid(rng, image, scan)
     if "material" in attributes:
         width, height = rng.uniform(0.3, 0.5), rng.uniform(0.16, 0.24)
         hump = (
@@ -196,7 +47,7 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         mound = sigmoid((Y - scan.rpe + hump) / 0.025) * sigmoid((scan.rpe - Y) / 0.02) * (hump > 0.04)
         image = paint(image, mound * 0.95, 0.82 + 0.07 * noise(rng, 12))
     if "cysts" in attributes:
-        image = _cysts(rng, image, scan, depth)
+        image = _add_cysts(rng, image, scan, depth)
     line = np.exp(-(((Y - scan.rpe) / 0.035) ** 2))
     image = paint(image, line * 0.95, 0.95 + 0.05 * noise(rng, 8))
     if "foci" in attributes:
@@ -209,8 +60,8 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
     return image
 
 
-def _boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
-    """Where the surface, the pigment epithelium and Bruch membrane run."""
+def _draw_boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
+    """Draw the heights of the surface, of the pigment epithelium and of Bruch membrane."""
     x, middle = X[0], rng.uniform(-0.25, 0.25)
     bruch = rng.uniform(0.2, 0.45) + rng.uniform(-0.2, 0.2) * x + rng.uniform(-0.12, 0.12) * x**2
     lift = np.zeros_like(x)
@@ -235,8 +86,8 @@ def _boundaries(rng: Generator, attributes: frozenset[str]) -> Scan:
     return Scan(surface + 0.008 * noise(rng, 6)[0], bruch - lift, bruch, middle)
 
 
-def _choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan: Scan) -> np.ndarray:
-    """Contents of a detachment, Bruch membrane, choroid with vessels, sclera."""
+def _add_choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan: Scan) -> np.ndarray:
+    """Add the contents of a detachment, Bruch membrane, the choroid with vessels, and the sclera."""
     below = sigmoid((Y - scan.rpe) / 0.01)
     image = paint(image, below, 0.42 + 0.05 * noise(rng, 10))
     deep = Y - scan.bruch
@@ -248,8 +99,8 @@ def _choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, scan
     return paint(image, np.exp(-((deep / 0.02) ** 2)) * 0.6, 0.7)
 
 
-def _fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
-    """A dark lens, or a wedge beside the lesion, on the pigment epithelium."""
+def _add_fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
+    """Add a dark lens, or a wedge beside the lesion, on the pigment epithelium."""
     at = scan.middle + rng.choice((-1, 1)) * rng.uniform(0.1, 0.4)
     height = rng.uniform(0.18, 0.28) * np.clip(1 - ((X - at) / rng.uniform(0.4, 0.65)) ** 2, 0, 1)
     lens = sigmoid((Y - scan.rpe + height) / 0.015) * sigmoid((scan.rpe - Y) / 0.01) * (height > 0.02)
@@ -257,8 +108,8 @@ def _fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
     return paint(image, np.exp(-(((Y - scan.rpe + height) / 0.02) ** 2)) * (height > 0.03) * 0.6, 0.7)
 
 
-def _cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> np.ndarray:
-    """Dark ovals side by side with bright walls, largest in the middle."""
+def _add_cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> np.ndarray:
+    """Add dark ovals with bright walls side by side."""
     inside = sigmoid((depth - 0.1) / 0.03) * sigmoid((0.88 - depth) / 0.03)
     count = int(rng.integers(3, 7))
     for i in range(count):
@@ -271,6 +122,3 @@ def _cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray) -> 
         )
         image = paint(image, hole * inside * 0.95, 0.06)
     return image
-
-
-PHANTOM = Phantom("OCTMNIST", CLASSES, MODALITY, PHRASES, draw)

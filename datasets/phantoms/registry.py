@@ -2,78 +2,76 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from zlib import crc32
 
 import numpy as np
 
 from dassl.errors import UserError
 
-from . import (
-    btmri,
-    busi,
-    chmnist,
-    cmri,
-    covid,
-    ctkidney,
-    dermamnist,
-    kneexray,
-    kvasir,
-    lmri,
-    lungcolon,
-    octmnist,
-    pmri,
-    retina,
-)
+from .phantom import Phantom, read_phantom
 from .scanner import STYLES, acquire
-from .spec import Phantom
 
-# Counts up whenever any picture changes, so that folders rendered before are rendered again.
+# Count it up whenever any picture changes: folders of an older version are rendered again.
 VERSION = 5
 
-# Keys are the names of the data sets' configs.
-PHANTOMS: dict[str, Phantom] = {
-    "btmri": btmri.PHANTOM,
-    "busi": busi.PHANTOM,
-    "chmnist": chmnist.PHANTOM,
-    "cmri": cmri.PHANTOM,
-    "covid": covid.PHANTOM,
-    "ctkidney": ctkidney.PHANTOM,
-    "dermamnist": dermamnist.PHANTOM,
-    "kneexray": kneexray.PHANTOM,
-    "kvasir": kvasir.PHANTOM,
-    "lmri": lmri.PHANTOM,
-    "lungcolon": lungcolon.PHANTOM,
-    "octmnist": octmnist.PHANTOM,
-    "pmri": pmri.PHANTOM,
-    "retina": retina.PHANTOM,
-}
+
+class Phantoms(Mapping[str, Phantom]):
+    """Phantoms by key, one for each `<key>.yaml` of a folder, in alphabetical order; each is read when it is used."""
+
+    def __init__(self, folder: Path):
+        self.files = {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+    def __getitem__(self, key: str) -> Phantom:
+        return read_phantom(self.files[key])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.files)
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self.files
 
 
-def find(name: str) -> Phantom:
-    """The phantom of this name: a registry name ("COVID_19") or a config's key ("covid"), in any case.
+PHANTOMS = Phantoms(Path(__file__).parent / "attributes")  # keys are those of the data sets' configs
+
+
+def find_phantom(name: str) -> Phantom:
+    """Return the phantom of a registry name ("COVID_19") or of a config's key ("covid"), in any case.
 
     Raises:
-        UserError: there is no phantom of this name; the message lists those that exist.
+        UserError: there is no phantom of this name; lists those that exist.
     """
-    for key, phantom in PHANTOMS.items():
-        if name.lower() in (key, phantom.name.lower()):
+    if name.lower() in PHANTOMS:
+        return PHANTOMS[name.lower()]
+    for phantom in PHANTOMS.values():
+        if name.lower() == phantom.name.lower():
             return phantom
     known = ", ".join(phantom.name for phantom in PHANTOMS.values())
     raise UserError(
-        f"There is no phantom of the data set {name!r}: phantoms exist for {known}; use one of them or real data."
+        f"Expected a data set that has a phantom ({known}), but got {name!r}: use one of them, or real data."
     )
 
 
 def sample(
     dataset: str, classname: str, seed: int | Sequence[int], style: str = "clinic"
 ) -> tuple[np.ndarray, frozenset[str]]:
-    """One picture uint8 [64, 64, 3] and the attributes that it shows; the same for the same arguments everywhere.
+    """Draw one picture of a class, the same for the same arguments on every machine.
 
-    One seed shows the same case in every style.
+    Args:
+        dataset: name or key.
+        classname: one of its classes.
+        seed: one number or several.
+        style: "atlas" or "clinic"; one seed shows the same case in both.
+
+    Returns:
+        The picture, uint8 [64, 64, 3], and the attributes that it shows.
     """
-    phantom = find(dataset)
+    phantom = find_phantom(dataset)
     seeds = [seed] if isinstance(seed, int) else list(seed)
     rng = np.random.Generator(np.random.PCG64([crc32(phantom.name.encode()), crc32(classname.encode()), *seeds]))
-    attributes = phantom.attributes(rng, classname)
+    attributes = phantom.draw_attributes(rng, classname)
     return acquire(rng, phantom.draw(rng, attributes), STYLES[style]), attributes

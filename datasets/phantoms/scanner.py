@@ -1,8 +1,8 @@
-"""Acquisition: what a scanner or a camera does to a picture, without saying anything about the class.
+"""Acquisition: changes that a scanner or a camera makes to a picture, independent of the class.
 
-Two styles. `atlas` is the tidy look of textbook figures, on which PhantomCLIP is trained; `clinic` is the look of the
-data sets: darker, flatter, blurrier and with a fixed colour cast. The systematic shift between the two is what leaves
-a frozen backbone something to adapt to.
+There are two styles. `atlas` is the tidy look of textbook figures; PhantomCLIP is trained on it. `clinic` is the look
+of the data sets: darker, flatter, blurrier and with a fixed colour cast. This difference is what a method can learn on
+a frozen PhantomCLIP.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Style:
-    """Ranges of the acquisition's parameters; `blur` in pixels, the rest relative to a full scale of 1."""
+    """Ranges of the parameters of an acquisition; `blur` in pixels, the rest relative to a full scale of 1."""
 
     gamma: Range
     contrast: Range
@@ -41,7 +41,7 @@ STYLES = {
 
 
 def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian blur of [64, 64, channels]; sigma in pixels."""
+    """Return an image [64, 64, channels] after a Gaussian blur; sigma in pixels."""
     if sigma < 0.15:
         return image
     offsets = np.arange(SIZE)[:, None] - np.arange(SIZE)
@@ -51,7 +51,7 @@ def _blur(image: np.ndarray, sigma: float) -> np.ndarray:
 
 
 def acquire(rng: Generator, image: np.ndarray, style: Style) -> np.ndarray:
-    """The picture that a scanner of this style takes: uint8 [64, 64, 3] from float [64, 64] or [64, 64, 3]."""
+    """Return the picture in a style: uint8 [64, 64, 3] from float [64, 64] or [64, 64, 3]."""
     grey = image.ndim == 2
     image = image[..., None] if grey else image
     image = np.clip(image, 0, 1) ** rng.uniform(*style.gamma)

@@ -1,4 +1,4 @@
-"""Tissue under the microscope: how its cells and open spaces are arranged in a field of view."""
+"""Tissue under the microscope: arrangements of cells and open spaces."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from .canvas import SIZE, X, Y, blob, noise, sigmoid, spread
 Pattern = tuple[np.ndarray, np.ndarray, np.ndarray]  # masks of cells and of open spaces, distance from a gland's centre
 
 
-def on(where: np.ndarray, *masks: np.ndarray) -> np.ndarray:
-    """Those of the positions [n, 2] on which all masks exceed one half."""
+def keep_inside(where: np.ndarray, *masks: np.ndarray) -> np.ndarray:
+    """Return those of the positions [n, 2] at which every mask exceeds one half.
+
+    >>> left = (X < 0).astype(float)
+    >>> keep_inside(np.array([[-0.5, 0.1], [0.5, 0.1]]), left).tolist()
+    [[-0.5, 0.1]]
+    """
     column, row = np.clip((where + 1) / 2 * SIZE, 0, SIZE - 1).astype(int).T
     return where[np.all([mask[row, column] > 0.5 for mask in masks], 0) & (np.abs(where) < 1).all(1)]
 
 
 def _glands(rng: Generator, size: tuple[float, float], gap: float, jitter: float, warp: float, hole: float) -> Pattern:
-    """Glands with one lumen each; `gap` and `hole` are relative to their size."""
+    """Draw glands with one lumen each; `gap` and `hole` are relative to their size."""
     cells, spaces, towards = np.zeros_like(X), np.zeros_like(X), np.full_like(X, 9.0)
     mean = rng.uniform(*size)
     for x, y in spread(rng, mean * gap, jitter):
@@ -30,17 +35,17 @@ def _glands(rng: Generator, size: tuple[float, float], gap: float, jitter: float
 
 
 def crypts(rng: Generator) -> Pattern:
-    """Round glands in a regular array."""
+    """Draw round glands in a regular array."""
     return _glands(rng, (0.36, 0.5), 2.2, 0.06, 0.04, 0.22)
 
 
 def acini(rng: Generator) -> Pattern:
-    """Malformed glands of varying size, with wide lumens, in disorder."""
+    """Draw malformed glands of varying size, with wide lumens, in disorder."""
     return _glands(rng, (0.3, 0.42), 2.4, 0.3, 0.17, 0.45)
 
 
 def cribriform(rng: Generator) -> Pattern:
-    """One or two large glands with holes."""
+    """Draw one or two large glands with holes."""
     cells, _, _ = _glands(rng, (0.8, 1.0), 2.1, 0.2, 0.12, -1.0)
     gap = rng.uniform(0.5, 0.66)
     towards = _nearest(spread(rng, gap, 0.25))[..., 0] + 0.03 * noise(rng, 8)
@@ -49,13 +54,13 @@ def cribriform(rng: Generator) -> Pattern:
 
 
 def nests(rng: Generator) -> Pattern:
-    """Islands without lumen."""
+    """Draw islands without lumen."""
     field = noise(rng, 3) + 0.12 * noise(rng, 12)
     return sigmoid((field + rng.uniform(0.3, 0.7)) / 0.06), np.zeros_like(X), np.abs(field)
 
 
 def _nearest(centres: np.ndarray) -> np.ndarray:
-    """Distances [64, 64, 2] from the two nearest centres."""
+    """Return the distances [64, 64, 2] from the two nearest of the centres [n, 2]."""
     distance = np.hypot(
         X[..., None] - centres[:, 0].astype(np.float32), Y[..., None] - centres[:, 1].astype(np.float32)
     )
@@ -63,7 +68,7 @@ def _nearest(centres: np.ndarray) -> np.ndarray:
 
 
 def _airspaces(rng: Generator, gap: tuple[float, float], wall: float, core: float) -> Pattern:
-    """Round-cornered spaces; their walls have cells on both sides and a core without cells."""
+    """Draw round-cornered spaces; their walls have cells on both sides and a core without cells."""
     nearest = _nearest(spread(rng, rng.uniform(*gap), 0.4))
     depth = nearest[..., 1] - nearest[..., 0] + 0.04 * noise(rng, 8)
     spaces = sigmoid((depth - wall) / 0.025)
@@ -71,12 +76,12 @@ def _airspaces(rng: Generator, gap: tuple[float, float], wall: float, core: floa
 
 
 def alveoli(rng: Generator) -> Pattern:
-    """Wide airspaces with thin walls."""
+    """Draw wide airspaces with thin walls."""
     return _airspaces(rng, (0.55, 0.8), rng.uniform(0.05, 0.09), -1.0)
 
 
 def lepidic(rng: Generator) -> Pattern:
-    """Airspaces narrowed by thick walls that cells line on both sides."""
+    """Draw airspaces narrowed by thick walls that have cells on both sides."""
     return _airspaces(rng, (0.8, 1.05), rng.uniform(0.32, 0.4), 0.1)
 
 

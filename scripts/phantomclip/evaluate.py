@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import io
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,23 +20,35 @@ from sklearn.linear_model import LogisticRegression
 from clip import FeatureStore, build_backbone
 from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
+from dassl.reading import read_json
 from datasets.phantoms import PHANTOMS, prepare
-from trainers.feature_trainer import set_input
+from datasets.prompts import bank_path, load_prompts
+from trainers.base.feature_trainer import set_input
 
 from .tower import FOLDER
-from .vocabulary import PROMPTS
 
-DRAWS = 3
+LLM, N_PROMPTS = "claude", 50
+DRAWS = 3  # of the training pictures of a probe
 
 
 def measure(store: FeatureStore, key: str, root: Path, shots: Sequence[int] = (1, 4, 16)) -> dict[str, float]:
-    """Test accuracies in percent on one data set below `root`: zero-shot, LLM ensemble (if a bank exists), probes."""
+    """Measure test accuracies in percent on one data set.
+
+    Args:
+        store: features of the backbone.
+        key: key of the data set.
+        root: folder in which its phantom is rendered.
+        shots: training pictures per class of the probes.
+
+    Returns:
+        Accuracies of "zero-shot", "ensemble" (if there is a prompt bank) and "probe K" for each K of `shots`.
+    """
     name, classes = PHANTOMS[key].name, list(PHANTOMS[key].classes)
-    split = json.loads((root / name / f"split_{name}.json").read_text())
+    split = read_json(root / name / f"split_{name}.json")
     cfg = get_cfg_default()
     set_input(cfg, store.backbone)
     cfg.INPUT.TRANSFORMS = ("normalize",)
-    with contextlib.redirect_stdout(io.StringIO()):  # it says what it does
+    with contextlib.redirect_stdout(io.StringIO()):  # it prints its settings
         transform = build_transform(cfg, is_train=False)
     features, labels = {}, {}
     for part in ("train", "test"):
@@ -49,10 +60,8 @@ def measure(store: FeatureStore, key: str, root: Path, shots: Sequence[int] = (1
         return 100 * float(((features["test"] @ weights.T).argmax(1).numpy() == labels["test"]).mean())
 
     found = {"zero-shot": accuracy(store.texts([f"a photo of a {name}." for name in classes]))}
-    bank = PROMPTS / f"{key}.json"
-    if bank.is_file():
-        prompts = json.loads(bank.read_text())["prompts"]
-        means = torch.stack([store.texts(prompts[name][:50]).mean(0) for name in classes])
+    if bank_path(LLM, key).is_file():
+        means = torch.stack([store.texts(prompts).mean(0) for prompts in load_prompts(key, LLM, classes, N_PROMPTS)])
         found["ensemble"] = accuracy(F.normalize(means, dim=-1))
     for k in shots:
         found[f"probe {k}"] = float(np.mean([_probe(features, labels, k, draw) for draw in range(DRAWS)]))
@@ -60,7 +69,7 @@ def measure(store: FeatureStore, key: str, root: Path, shots: Sequence[int] = (1
 
 
 def _probe(features: dict[str, torch.Tensor], labels: dict[str, np.ndarray], shots: int, draw: int) -> float:
-    """Test accuracy of a logistic regression on `shots` training pictures per class."""
+    """Return the test accuracy of a logistic regression on `shots` training pictures per class."""
     rng = np.random.default_rng(draw)
     classes = range(labels["train"].max() + 1)
     chosen = np.concatenate([rng.permutation(np.flatnonzero(labels["train"] == c))[:shots] for c in classes])
@@ -69,7 +78,7 @@ def _probe(features: dict[str, torch.Tensor], labels: dict[str, np.ndarray], sho
 
 
 def main() -> None:
-    """Print the table."""
+    """Measure every data set and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=FOLDER)
     parser.add_argument("--datasets", nargs="+", default=list(PHANTOMS), choices=list(PHANTOMS))

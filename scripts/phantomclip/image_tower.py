@@ -1,7 +1,7 @@
-"""First stage: the image tower learns to see attributes.
+"""First stage: the image tower learns to recognise attributes.
 
-Multi-label classification of the attributes that captions name; classes are never asked for. It is a far stronger
-signal per picture than captions are, and what makes 14 data sets possible in an hour on two cores.
+It is trained by multi-label classification of the attributes that captions name; classes are never asked for. A picture
+trains it much more than one caption of it would: on two cores, an hour is enough for 14 data sets.
 """
 
 from __future__ import annotations
@@ -13,14 +13,22 @@ from torch import nn
 from tqdm import tqdm
 
 from . import tower
-from .learning import Learning
+from .learning import StageTrainer
 from .pairs import Pairs
 
 SHARPNESS = 16.0  # unit features times this are what the linear classifier sees
 
 
 def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Normalise uint8 [B, 64, 64, 3] and move, zoom and mirror each a little; float [B, 3, IMAGE_SIZE, IMAGE_SIZE]."""
+    """Normalise pictures, and move, zoom and mirror each of them a little.
+
+    Args:
+        images: uint8 [B, 64, 64, 3].
+        generator: random numbers.
+
+    Returns:
+        float [B, 3, IMAGE_SIZE, IMAGE_SIZE].
+    """
     images = images.permute(0, 3, 1, 2).float().div(255)
     mean, std = (torch.tensor(x).view(3, 1, 1) for x in (tower.MEAN, tower.STD))
     zoom = torch.empty(len(images)).uniform_(0.75, 1.05, generator=generator)
@@ -33,12 +41,12 @@ def augment(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
     return images.to(memory_format=torch.channels_last)
 
 
-def learn(visual: nn.Module, pairs: Pairs, lr: float, epochs: int, batch: int, seed: int, **where) -> None:
-    """Train the image tower in place, together with a linear classifier that is thrown away."""
+def train_image_tower(visual: nn.Module, pairs: Pairs, lr: float, epochs: int, batch: int, seed: int, **where) -> None:
+    """Train the image tower in place, together with a linear classifier that is not kept."""
     shown, asked = (torch.from_numpy(x) for x in pairs.labels())
     images = torch.from_numpy(pairs.images)
     model = nn.ModuleDict({"visual": visual, "classifier": nn.Linear(visual.output_dim, shown.shape[1])})
-    learning = Learning("attributes", model=model, lr=lr, epochs=epochs, steps=len(pairs) // batch, **where)
+    trainer = StageTrainer("attributes", model=model, lr=lr, epochs=epochs, steps=len(pairs) // batch, **where)
 
     def train_epoch(epoch: int) -> float:
         model.train()
@@ -50,16 +58,16 @@ def learn(visual: nn.Module, pairs: Pairs, lr: float, epochs: int, batch: int, s
             features = F.normalize(visual(augment(images[chosen], generator)), dim=-1)
             logits = model["classifier"](SHARPNESS * features)
             mask = asked[chosen]
-            losses.append(learning.step(F.binary_cross_entropy_with_logits(logits[mask], shown[chosen][mask].float())))
+            losses.append(trainer.step(F.binary_cross_entropy_with_logits(logits[mask], shown[chosen][mask].float())))
         return float(np.mean(losses))
 
-    learning.run(train_epoch)
+    trainer.run(train_epoch)
     visual.requires_grad_(False).eval()
 
 
 @torch.no_grad()
-def features(visual: nn.Module, pairs: Pairs, views: int, batch: int, seed: int) -> torch.Tensor:
-    """Unit features [views, N, D] of every picture, moved, zoomed and mirrored in another way in each view."""
+def encode_views(visual: nn.Module, pairs: Pairs, views: int, batch: int, seed: int) -> torch.Tensor:
+    """Return unit features [views, N, D] of all pictures, moved, zoomed and mirrored differently in each view."""
     images, found = torch.from_numpy(pairs.images), []
     for view in range(views):
         generator = torch.Generator().manual_seed(seed + 104729 * (view + 1))

@@ -1,4 +1,4 @@
-"""What the two stages of the training share: optimizer, schedule, and epochs that a killed run goes on from."""
+"""The optimiser, the schedule, the checkpoints and the log that both stages of the training share."""
 
 from __future__ import annotations
 
@@ -18,11 +18,21 @@ from dassl.writing import atomic_write, open_to_append
 WARM_UP = 100  # steps
 
 
-class Learning:
-    """AdamW with a cosine schedule over the epochs of one stage, its checkpoint and its lines of the log."""
+class StageTrainer:
+    """Trains one stage: AdamW with a cosine schedule over its epochs, a checkpoint after each, and lines of the log."""
 
     def __init__(self, stage: str, folder: Path, log: Path, model: nn.Module, lr: float, epochs: int, steps: int):
-        """`steps` per epoch. Weight decay is for matrices only."""
+        """Make the optimiser and the schedule; weight decay is for matrices only.
+
+        Args:
+            stage: name of the stage, in the log and of the checkpoint.
+            folder: where the checkpoint lies.
+            log: file that lines are appended to.
+            model: what is trained.
+            lr: highest learning rate.
+            epochs: number of epochs.
+            steps: steps per epoch.
+        """
         self.stage, self.log, self.epochs, self.started = stage, log, epochs, time.time()
         self.checkpoint = folder / f"{stage}.pt"
         matrices = [p for p in model.parameters() if p.requires_grad and p.ndim > 1]
@@ -37,7 +47,7 @@ class Learning:
         self.parts = {"model": model, "optimizer": self.optimizer, "schedule": self.schedule}
 
     def step(self, loss: torch.Tensor) -> float:
-        """One step down the gradient of a loss; its value."""
+        """Take one step down the gradient of a loss and return its value."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         self.optimizer.step()
@@ -45,7 +55,7 @@ class Learning:
         return loss.item()
 
     def run(self, train_epoch: Callable[[int], float]) -> None:
-        """All epochs that are not done yet; `train_epoch(epoch)` returns its mean loss."""
+        """Train the epochs that are not done yet; `train_epoch(epoch)` returns the mean loss of an epoch."""
         first = 0
         if self.checkpoint.is_file():
             state = torch.load(self.checkpoint, weights_only=True)
@@ -56,11 +66,11 @@ class Learning:
             loss = train_epoch(epoch)
             with atomic_write(self.checkpoint, "wb") as file:
                 torch.save({"epoch": epoch, **{name: part.state_dict() for name, part in self.parts.items()}}, file)
-            say(self.log, f"{self.stage}, epoch {epoch}: loss {loss:.4f}, {time.time() - self.started:.0f} s")
+            log_line(self.log, f"{self.stage}, epoch {epoch}: loss {loss:.4f}, {time.time() - self.started:.0f} s")
 
 
-def say(log: Path, line: str) -> None:
-    """One line on the console and in the log."""
+def log_line(log: Path, line: str) -> None:
+    """Print one line and append it to the log."""
     tqdm.write(line)
     with open_to_append(log) as file:
         file.write(f"{line}\n".encode())

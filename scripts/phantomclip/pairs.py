@@ -13,7 +13,7 @@ import numpy as np
 from tqdm import tqdm
 
 from dassl.writing import atomic_write
-from datasets.phantoms import PHANTOMS, VERSION, caption, sample
+from datasets.phantoms import PHANTOMS, VERSION, sample, write_caption
 from datasets.phantoms.canvas import SIZE
 
 # The data sets use seeds that begin with 0, 1 and 2 (train, val, test).
@@ -21,10 +21,10 @@ SEED = 1000
 
 
 class Pairs:
-    """`per_class` atlas-style pictures of every class of the phantoms `keys`, and captions of each without end."""
+    """`per_class` pictures in atlas style of every class of the phantoms `keys`, and any number of captions of each."""
 
     def __init__(self, cache: Path, keys: Sequence[str], per_class: int, workers: int = 2):
-        """Render the pictures, or read them from the `cache` folder if they were rendered before."""
+        """Read the pictures from the folder `cache`, or render them there with `workers` processes."""
         self.cases = [
             (key, classname, i) for key in keys for classname in PHANTOMS[key].classes for i in range(per_class)
         ]
@@ -42,15 +42,19 @@ class Pairs:
         return len(self.cases)
 
     def captions(self, epoch: int, name_rate: float) -> list[str]:
-        """One caption per picture, other words in every epoch; it names the class with probability `name_rate`."""
+        """Return one caption per picture, other words in every epoch; a share `name_rate` of them names the class."""
         rng = np.random.Generator(np.random.PCG64([SEED, 1, epoch]))
         return [
-            caption(rng, PHANTOMS[key], attributes, classname, name_rate)
+            write_caption(rng, PHANTOMS[key], attributes, classname, name_rate)
             for (key, classname, _), attributes in zip(self.cases, self.attributes, strict=True)
         ]
 
     def labels(self) -> tuple[np.ndarray, np.ndarray]:
-        """Which attributes each picture shows and which its data set has at all: two bool arrays [N, A]."""
+        """Return the targets of the image tower.
+
+        Returns:
+            Two bool arrays [N, A]: which attributes a picture shows, and which its data set has at all.
+        """
         known = sorted(
             {(key, name) for (key, _, _), names in zip(self.cases, self.attributes, strict=True) for name in names}
         )

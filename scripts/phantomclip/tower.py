@@ -1,6 +1,6 @@
 """PhantomCLIP's architecture as open_clip reads it, and its folder on disk.
 
-Two small towers that open_clip builds by itself: its modified ResNet for small images and a BERT of two layers.
+open_clip builds both small towers by itself: its modified ResNet for small images, and a BERT of two layers.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import torch
 from safetensors import torch as tensors
 from transformers import BertConfig
 
+from dassl.reading import read_json
 from dassl.writing import atomic_write
 
 FOLDER, WEIGHTS = Path("clip/phantomclip"), "open_clip_model.safetensors"
@@ -49,7 +50,7 @@ def write_configs(folder: Path, vocab_size: int) -> None:
         config["model_cfg"]["text_cfg"][key] = folder.as_posix()
     with atomic_write(folder / "open_clip_config.json") as file:
         file.write(json.dumps(config, indent=2) + "\n")
-    BertConfig(
+    text_config = BertConfig(
         vocab_size=vocab_size,
         hidden_size=192,
         num_hidden_layers=2,
@@ -60,24 +61,26 @@ def write_configs(folder: Path, vocab_size: int) -> None:
         hidden_dropout_prob=0.0,
         attention_probs_dropout_prob=0.0,
         architectures=["BertModel"],
-    ).to_json_file(folder / "config.json")
+    )
+    with atomic_write(folder / "config.json") as file:
+        file.write(text_config.to_json_string())
 
 
 def new_model(folder: Path) -> torch.nn.Module:
-    """An untrained PhantomCLIP in the architecture that the folder describes."""
+    """Return an untrained PhantomCLIP of the architecture that the folder describes."""
     return open_clip.create_model(f"local-dir:{folder}", load_weights=False, pretrained_hf=False)
 
 
 def install(work: Path, folder: Path) -> None:
-    """Bring a trained model from the folder it was built in to the folder it is used from, weights last."""
+    """Copy a trained model from the folder it was made in to the folder it is used from, weights last."""
     for name in ("vocab.txt", "tokenizer.json", "tokenizer_config.json", WEIGHTS):
         with atomic_write(folder / name, "wb") as file:
             file.write((work / name).read_bytes())
-    write_configs(folder, json.loads((work / "config.json").read_text())["vocab_size"])
+    write_configs(folder, read_json(work / "config.json")["vocab_size"])
 
 
 def save_weights(folder: Path, model: torch.nn.Module) -> None:
-    """Write the weights as fp16, whole or not at all."""
+    """Write the weights in half precision."""
     half = {k: v.half().contiguous() if v.is_floating_point() else v for k, v in model.state_dict().items()}
     with atomic_write(folder / WEIGHTS, "wb") as file:
         file.write(tensors.save(half, metadata={"format": "pt"}))

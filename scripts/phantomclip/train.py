@@ -1,7 +1,7 @@
 """Train PhantomCLIP from scratch on captioned phantoms: `python -m scripts.phantomclip.train`.
 
-First the image tower (image_tower.py), then the text tower (text_tower.py). A run that was killed goes on from its
-last epoch.
+First the image tower is trained (image_tower.py), then the text tower (text_tower.py). A run that was killed continues
+after its last epoch.
 """
 
 from __future__ import annotations
@@ -15,14 +15,19 @@ from tokenizers import Tokenizer
 from datasets.phantoms import PHANTOMS
 
 from . import image_tower, text_tower, tower, vocabulary
-from .learning import say
+from .learning import log_line
 from .pairs import Pairs
 
 
-def arguments() -> argparse.Namespace:
-    """Flags of the command."""
+def parse_arguments() -> argparse.Namespace:
+    """Parse the flags of the command."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--folder", type=Path, default=tower.FOLDER, help="where the model goes")
+    parser.add_argument(
+        "--folder",
+        type=Path,
+        default=tower.FOLDER,
+        help="where the model goes, as FOLDER/NAME below the repository root",
+    )
     parser.add_argument(
         "--build", type=Path, default=Path("build/phantomclip"), help="pictures, checkpoints, model in the making"
     )
@@ -45,9 +50,9 @@ def arguments() -> argparse.Namespace:
 
 
 def choose_words(new: bool, keys: list[str]) -> list[str]:
-    """The committed vocabulary, or one chosen from the texts of today.
+    """Return the committed vocabulary, or with `new` one that is chosen from today's texts.
 
-    It stays what it was by default: prompt banks grow, and the same command must give the same model.
+    The committed one is the default because prompt banks grow, and the same command must give the same model.
     """
     stored = tower.FOLDER / "vocab.txt"
     if new or not stored.is_file():
@@ -56,8 +61,8 @@ def choose_words(new: bool, keys: list[str]) -> list[str]:
 
 
 def main() -> None:
-    """Train both towers, and write the folder at the end."""
-    args = arguments()
+    """Train both towers, then write the folder."""
+    args = parse_arguments()
     torch.manual_seed(args.seed)
     torch.set_num_threads(args.threads)
     work = args.build / "model"
@@ -71,15 +76,17 @@ def main() -> None:
     tokenizer = Tokenizer.from_file(str(work / "tokenizer.json"))
     model = tower.new_model(work).to(memory_format=torch.channels_last)
     with torch.no_grad():  # a word without a meaning stays without an embedding
-        model.text.transformer.embeddings.word_embeddings.weight[vocabulary.unheard(tokenizer, args.datasets)] = 0
+        model.text.transformer.embeddings.word_embeddings.weight[vocabulary.unused_ids(tokenizer, args.datasets)] = 0
     size = sum(p.numel() for p in model.parameters()) / 1e6
-    say(args.log, f"{len(pairs)} pictures, {tokenizer.get_vocab_size()} word pieces, {size:.2f} M parameters")
+    log_line(args.log, f"{len(pairs)} pictures, {tokenizer.get_vocab_size()} word pieces, {size:.2f} M parameters")
 
     shared = {"batch": args.batch, "seed": args.seed}
     where = {"folder": args.build, "log": args.log}
-    image_tower.learn(model.visual, pairs, args.image_lr, args.image_epochs, **shared, **where)
-    images = image_tower.features(model.visual, pairs, args.views, **shared)
-    text_tower.learn(model, tokenizer, pairs, images, args.name_rate, args.text_lr, args.text_epochs, **shared, **where)
+    image_tower.train_image_tower(model.visual, pairs, args.image_lr, args.image_epochs, **shared, **where)
+    images = image_tower.encode_views(model.visual, pairs, args.views, **shared)
+    text_tower.train_text_tower(
+        model, tokenizer, pairs, images, args.name_rate, args.text_lr, args.text_epochs, **shared, **where
+    )
     tower.save_weights(work, model)
     tower.install(work, args.folder)
     for checkpoint in args.build.glob("*.pt"):

@@ -1,4 +1,4 @@
-"""PhantomCLIP's WordPiece vocabulary, chosen from the words that captions, class names and prompt banks use."""
+"""PhantomCLIP's WordPiece vocabulary, chosen from the words of captions, class names and prompt banks."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
+from dassl.reading import read_json
 from dassl.writing import atomic_write
 from datasets.phantoms import PHANTOMS
 from datasets.phantoms.captions import JOINTS, NAMINGS, OPENINGS
@@ -23,7 +24,7 @@ PROMPTS = Path("datasets/prompts/claude")
 
 
 def caption_texts(keys: Iterable[str]) -> list[str]:
-    """All that a caption of these phantoms can be made of."""
+    """Return all texts that captions of these phantoms are made of."""
     texts = [opening.format(m="") for opening in OPENINGS] + list(JOINTS)
     texts += [naming.format(n="", s="") for naming in NAMINGS]
     for phantom in map(PHANTOMS.get, keys):
@@ -32,25 +33,25 @@ def caption_texts(keys: Iterable[str]) -> list[str]:
 
 
 def corpus(keys: Iterable[str]) -> Counter[str]:
-    """The texts that the vocabulary is made for, with weights: what captions are made of counts most."""
+    """Count the texts that the vocabulary is made for; the parts of captions count most."""
     texts = Counter(dict.fromkeys(caption_texts(keys), 50))
     for bank in sorted(PROMPTS.glob("*.json")):
-        for prompts in json.loads(bank.read_text())["prompts"].values():
+        for prompts in read_json(bank)["prompts"].values():
             texts.update(prompts)
     return texts
 
 
-def unheard(tokenizer: Tokenizer, keys: Iterable[str]) -> list[int]:
-    """Ids of the word pieces that no caption of these phantoms can contain."""
-    heard = {i for encoded in tokenizer.encode_batch(caption_texts(keys)) for i in encoded.ids}
-    return [i for i in range(len(SPECIAL), tokenizer.get_vocab_size()) if i not in heard]
+def unused_ids(tokenizer: Tokenizer, keys: Iterable[str]) -> list[int]:
+    """Return the ids of the word pieces that no caption of these phantoms can contain."""
+    used = {i for encoded in tokenizer.encode_batch(caption_texts(keys)) for i in encoded.ids}
+    return [i for i in range(len(SPECIAL), tokenizer.get_vocab_size()) if i not in used]
 
 
 def choose_vocabulary(texts: Counter[str], size: int = SIZE) -> list[str]:
-    """At most `size` word pieces: special tokens, all characters, common endings, then the most frequent words.
+    """Return at most `size` word pieces: special tokens, all characters, common endings, then the most frequent words.
 
-    The choice is made by counting and by alphabet, because the trainer of the `tokenizers` library breaks ties at
-    random: the same texts must give the same vocabulary.
+    They are found by counting and sorting: the trainer of the `tokenizers` library breaks ties at random, and the same
+    texts must give the same vocabulary.
     """
     words: Counter[str] = Counter()
     split = _tokenizer({"[UNK]": 0})
@@ -64,12 +65,12 @@ def choose_vocabulary(texts: Counter[str], size: int = SIZE) -> list[str]:
 
 
 def _most_common(counts: Counter[str]) -> list[str]:
-    """Most frequent first, ties in alphabetical order."""
+    """Return the keys by falling count, ties in alphabetical order."""
     return sorted(counts, key=lambda key: (-counts[key], key))
 
 
 def write_tokenizer(folder: Path, vocabulary: list[str]) -> None:
-    """Write the tokenizer's files as transformers reads them."""
+    """Write the files of the tokenizer as transformers reads them."""
     ids = {token: i for i, token in enumerate(vocabulary)}
     settings = {
         "tokenizer_class": "BertTokenizer",
@@ -87,7 +88,7 @@ def write_tokenizer(folder: Path, vocabulary: list[str]) -> None:
 
 
 def _tokenizer(ids: dict[str, int]) -> Tokenizer:
-    """BERT's uncased tokenizer over these word pieces."""
+    """Return BERT's uncased tokenizer over these word pieces."""
     tokenizer = Tokenizer(models.WordPiece(ids, unk_token="[UNK]", max_input_chars_per_word=100))
     tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()

@@ -11,7 +11,7 @@ from clip import FeatureStore, build_backbone
 from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
 from tests.tiny_backbone import TinyBackbone
-from trainers.feature_trainer import set_input
+from trainers.base.backbones import set_input
 
 ROOT = Path(__file__).parents[2]
 

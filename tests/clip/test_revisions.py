@@ -11,7 +11,7 @@ from clip.files import locate
 from clip.revisions import note_revision
 from dassl.errors import UserError
 from datasets.phantoms.folder import Counts, prepare
-from tests.runs import record
+from tests.run_folders import record
 
 PHANTOMCLIP = NAMES["PhantomCLIP"].removeprefix("local-dir:")
 OLD, NEW = "a" * 40, "b" * 40

@@ -16,9 +16,9 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from transformers import AutoConfig
 
+from checkouts.hub import BIOMEDCLIP, standing_in
 from clip import build_backbone, testing
 from clip.build import NAMES
-from clip.hub import BIOMEDCLIP, standing_in
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
 from clip.sanitize import read_model_config
 from dassl.errors import UserError

@@ -11,7 +11,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.phantoms import PHANTOMS
 from datasets.uk_biobank import UKBiobank
-from report.methods import OWN
+from runs.methods import OWN
 from tests.datasets.layout import lay_out, load
 
 ROOT = Path(datasets.__file__).parents[1]

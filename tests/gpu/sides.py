@@ -6,13 +6,16 @@ from pathlib import Path
 import pytest
 import torch
 
-import train
 from dassl.engine import TRAINER_REGISTRY
-from tests.runs import record
-from trainers.closed_set import ClosedSet
-from trainers.feature_trainer import FeatureTrainer
+from runs.config import configure
+from runs.spec import RunSpec
+from tests.run_folders import record
+from trainers import register_all
+from trainers.base.closed_set import ClosedSet
+from trainers.base.feature_trainer import FeatureTrainer
 
 CPU, GPU = ("USE_CUDA", False), ("USE_CUDA", True)
+register_all()
 METHODS = [
     name for name in TRAINER_REGISTRY.registered_names() if issubclass(TRAINER_REGISTRY.get(name), FeatureTrainer)
 ]
@@ -30,8 +33,8 @@ SHORTER = {  # searches are as long as they need to be to choose something
 @cache
 def options(method: str) -> tuple:
     """KEY VALUE pairs of a run of two steps: one epoch, but none for methods that learn without."""
-    args = train.parse(f"--trainer {method} --dataset btmri --backbone PhantomCLIP --root data".split())
-    epochs = min(1, train.setup_cfg(args).OPTIM.MAX_EPOCH)
+    spec = RunSpec(method, "btmri", backbone="PhantomCLIP", root="data")
+    epochs = min(1, configure(spec).OPTIM.MAX_EPOCH)
     return ("OPTIM.MAX_EPOCH", epochs, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, *SHORTER.get(method, ()))
 
 

@@ -7,10 +7,11 @@ import pytest
 
 import train
 from dassl.engine import build_trainer
+from runs import lockstep
+from runs.config import configure
 from tests.gpu.sides import GPU, METHODS, options
 from tests.pretended_gpu import TO_GPU
-from trainers import together
-from trainers.prompt_trainer import PromptTrainer
+from trainers.base.prompt_trainer import PromptTrainer
 
 LEARNING = [method for method in METHODS if options(method)[1]]
 FIGURES = 1  # a wait of each seed: the figures of the log come to the CPU in one go
@@ -21,17 +22,17 @@ OWN = {"BiomedCoOp": 1}  # of each seed: how many sentences are kept follows fro
 @pytest.mark.parametrize("seeds", [1, 3])
 @pytest.mark.parametrize("method", LEARNING)
 def test_a_step_waits_no_more_than_it_must_and_copies_nothing_to_the_gpu(method, seeds, flags, gpu):
-    args = train.parse(flags(method, *options(method), *GPU, more=("--seed", *range(1, seeds + 1))))
+    spec = train.parse(flags(method, *options(method), *GPU, more=("--seed", *range(1, seeds + 1))))
     members = []
-    for seed in args.seed:
-        trainer = build_trainer(train.setup_cfg(args, seed))
+    for seed in spec.seeds:
+        trainer = build_trainer(configure(spec, seed))
         trainer.epoch = 0
         trainer.before_epoch()
         trainer.begin_steps()
         batch = next(iter(trainer.train_loader_x))
-        members.append((SimpleNamespace(trainer=trainer, failed=False, speaking=nullcontext), batch))
+        members.append((SimpleNamespace(trainer=trainer, failed=False, logged=nullcontext), batch))
     gpu.forget()
-    together._step(members, 0)
+    lockstep.step(members, 0)
     towers = MASK * isinstance(trainer, PromptTrainer)
     assert gpu.kernels and gpu.waits.total() <= seeds * (FIGURES + OWN.get(method, 0)) + towers, gpu.waits
     assert TO_GPU not in gpu.copies

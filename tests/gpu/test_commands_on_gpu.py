@@ -13,10 +13,11 @@ from dassl.utils import device as device_module
 from grid import __main__ as grid
 from grid.plan import plan
 from grid.worker import DONE, perform
-from report import diagnose
+from reproduce import diagnose
+from runs.config import configure
 from tests.gpu.sides import CPU, GPU, check_alike
 from tests.pretended_gpu import NAME, pretended_gpu
-from tests.runs import record, run_folder
+from tests.run_folders import record, run_folder
 from tests.trainers import small_checkout
 from tuning import objective
 
@@ -61,9 +62,9 @@ def test_a_job_of_the_grid(data_root, tmp_path):
 def test_a_setting_that_is_tuned_scores_what_it_scores_on_the_cpu(flags, whole):
     scores, weights = [], set()
     for device in (CPU, GPU):
-        args = train.parse(flags("vMFCoOp", "OPTIM.MAX_EPOCH", 1, *device, more=("--seed", 101, 102)))
+        spec = train.parse(flags("vMFCoOp", "OPTIM.MAX_EPOCH", 1, *device, more=("--seed", 101, 102)))
         with pretended_gpu():
-            cfgs = [train.setup_cfg(args, seed) for seed in args.seed]
+            cfgs = [configure(spec, seed) for seed in spec.seeds]
             scores.append(objective.evaluate(cfgs, whole))
             weights.add(objective.fingerprint(cfgs[0]))
     assert scores[1] == pytest.approx(scores[0], abs=1e-4) and len(weights) == 1

@@ -7,7 +7,7 @@ import pytest
 import train
 from tests.gpu.sides import CPU, GPU, METHODS, OPEN, check_alike, options
 from tests.pretended_gpu import pretended_gpu
-from tests.runs import run_folder
+from tests.run_folders import run_folder
 
 SEEDS = (1, 2, 3)
 

@@ -7,11 +7,12 @@ import torch
 
 import train
 from clip import FeatureStore, backbone, build_backbone
+from runs.config import configure
 from tests.clip.small_clip import write_clip
 from tests.gpu.sides import CPU, GPU, check_alike, options
 from tests.pretended_gpu import GpuTensor, pretended_gpu
-from tests.runs import run_folder
-from trainers.feature_trainer import FeatureTrainer
+from tests.run_folders import run_folder
+from trainers.base.feature_trainer import FeatureTrainer
 
 
 def test_a_store_that_a_gpu_fills_holds_what_a_cpu_puts_there(data_root, tmp_path):
@@ -92,6 +93,6 @@ def test_the_anchors_are_estimated_on_the_cpu_whatever_the_device(flags, monkeyp
     with pretended_gpu():
         for space in ("encoded", "projected"):
             args = train.parse(flags("vMFCoOp", "TRAINER.VMFCOOP.VOCAB_SPACE", space, *GPU))
-            trainer = build_trainer(train.setup_cfg(args, 1))
+            trainer = build_trainer(configure(args, 1))
             assert isinstance(trainer.anchors, GpuTensor)
     assert seen == [torch.Tensor] * 4

@@ -7,7 +7,7 @@ import train
 from clip import FeatureStore, build_backbone
 from tests.conftest import ASKED
 from tests.gpu.sides import CPU, GPU, check_alike, options
-from tests.runs import record, run_folder
+from tests.run_folders import record, run_folder
 
 pytestmark = [
     pytest.mark.gpu,

@@ -8,7 +8,6 @@ import pytest
 from datasets import phantoms
 from datasets.phantoms.folder import Counts
 from grid import __main__ as command
-from tests.trainers.conftest import own_store  # noqa: F401
 
 
 @pytest.fixture(scope="session")

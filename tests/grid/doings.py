@@ -46,7 +46,7 @@ def note_after_a_death(job: Job) -> list[Outcome]:
 
 def die_once(job: Job) -> list[Outcome]:
     """The job; but the first process to come to the end of a second epoch is killed there."""
-    from trainers.feature_trainer import frozen
+    from trainers.base.feature_trainer import frozen
 
     with _mortal(output(job) / "died"):
         outcomes = worker.perform(job)
@@ -57,7 +57,7 @@ def die_once(job: Job) -> list[Outcome]:
 
 @contextmanager
 def _mortal(died: Path):
-    from trainers.feature_trainer import FeatureTrainer
+    from trainers.base.feature_trainer import FeatureTrainer
 
     real = FeatureTrainer.after_epoch
 

@@ -17,8 +17,8 @@ from grid.devices import devices
 from grid.plan import Job, plan
 from grid.worker import DONE, FAILED
 from tests.grid import doings
-from tests.runs import alike, record, run_folder
-from trainers.checkpoints import epochs
+from tests.run_folders import alike, record, run_folder
+from trainers.base.checkpoints import epochs
 
 
 def test_a_grid_runs_what_is_missing_and_the_job_of_a_killed_worker_again(line, tmp_path, capfd, monkeypatch):
@@ -78,7 +78,7 @@ def test_ctrl_c_ends_the_workers_and_keeps_what_is_done(line, tmp_path):
     words = line("coop", opts=("FEATURES.VIEWS", 1, "OPTIM.MAX_EPOCH", 9999))
     process = subprocess.Popen(
         [sys.executable, "-m", "grid", *words],
-        cwd=train.CONFIGS.parent,
+        cwd=CONFIGS.parent,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,

@@ -7,8 +7,8 @@ import pytest
 from grid import __main__ as command
 from grid.plan import Job, plan, take
 from report import paper
-from report.methods import METHODS
-from tests.runs import run_folder
+from runs.methods import METHODS
+from tests.run_folders import run_folder
 
 
 def test_jobs_of_one_data_set_are_neighbours(args):

@@ -16,7 +16,7 @@ from grid import cluster
 from grid.plan import Job, plan
 from grid.worker import DONE
 from tests.grid import doings
-from tests.runs import record, run_folder
+from tests.run_folders import record, run_folder
 
 NEEDS = 'Ray is not installed (pip install -e ".[ray]")'
 

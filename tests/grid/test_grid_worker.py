@@ -8,7 +8,7 @@ from grid import __main__ as command
 from grid import local
 from grid.plan import plan
 from grid.worker import DONE, FAILED, LEFT, perform
-from tests.runs import record, run_folder
+from tests.run_folders import record, run_folder
 
 
 @pytest.fixture
@@ -62,12 +62,11 @@ def test_a_failure_is_one_line_and_the_others_go_on(line, tmp_path, capsys, here
 
 
 def test_what_nobody_foresaw_is_told_too_and_stands_in_every_log(args, tmp_path, monkeypatch):
-    from trainers import together
 
     def broken(*_):
         raise RuntimeError("CUDA error:\n an illegal memory access")
 
-    monkeypatch.setattr(together, "_step", broken)
+    monkeypatch.setattr(lockstep, "step", broken)
     (job,), _ = plan(args("coop"))
     outcomes = perform(job)
     assert [(o.seed, o.state, o.unforeseen) for o in outcomes] == [(1, FAILED, True), (2, FAILED, True)]

@@ -2,9 +2,9 @@ import pytest
 
 from report import paper
 from report.ablation import Terms
-from report.methods import METHODS
 from report.table2 import NAMES
 from report.tables import average_of_hms, harmonic_mean, hm_of_averages
+from runs.methods import METHODS
 
 
 def test_every_row_is_a_method_of_ours_and_whole():

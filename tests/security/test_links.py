@@ -12,7 +12,6 @@ from datasets.phantoms import prepare
 from datasets.phantoms.folder import Counts
 from report.__main__ import main as report
 from report.compare import main as compare
-from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
 
 # What writers, ours of former days too, make beside the file itself.
 BESIDE = ("{}.part", "{}.partial", "{}.tmp", ".{}.tmp", "{}.lock", ".{}.lock", ".lock")
@@ -20,7 +19,7 @@ FEW, NONE = ("OPTIM.MAX_EPOCH", 1, "FEATURES.VIEWS", 1), ("OPTIM.MAX_EPOCH", 0)
 
 
 @pytest.fixture
-def commands(flags, data_root, tmp_path, monkeypatch) -> dict[str, Callable[[Path], object]]:  # noqa: F811
+def commands(flags, data_root, tmp_path, monkeypatch) -> dict[str, Callable[[Path], object]]:
     """What writes files, by name; each is given the folder to write to."""
 
     def train_(*words) -> Callable[[Path], object]:
@@ -98,7 +97,7 @@ def test_no_output_is_written_through_a_link(name, stops, commands, tmp_path):
         assert not any((second / path).is_symlink() for path in written), "all of it is written"
 
 
-def test_a_lock_that_is_a_link_is_told_in_one_sentence(flags, tmp_path, capsys):  # noqa: F811
+def test_a_lock_that_is_a_link_is_told_in_one_sentence(flags, tmp_path, capsys):
     line = flags("ZeroshotCLIP", *NONE, output=tmp_path / "runs")
     assert train.main(line) == 0
     (folder,) = (path.parent for path in (tmp_path / "runs").rglob("metrics.json"))

@@ -11,14 +11,14 @@ import pytest
 import torch
 
 import train
+from checkouts.hub import BIOMEDCLIP, standing_in
 from clip import build_backbone
 from clip.files import WEIGHTS, Folder
-from clip.hub import BIOMEDCLIP, standing_in
 from clip.known_keys import SPECIAL_TOKENS, TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
 from clip.sanitize import VOCABULARIES, write_text_files
 from dassl.errors import UserError
-from report import diagnose
-from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
+from reproduce import diagnose
+from runs.config import configure
 
 SOURCE = Path(__file__).parents[2] / "clip" / "phantomclip"
 SAFE, PICKLED = WEIGHTS
@@ -251,7 +251,7 @@ def test_what_the_libraries_are_given(hostile, monkeypatch):
     assert not broken
 
 
-def test_a_run(hostile, flags, tmp_path, capsys):  # noqa: F811
+def test_a_run(hostile, flags, tmp_path, capsys):
     code = train.main(flags("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, backbone=f"local-dir:{hostile}"))
     said = capsys.readouterr()
     assert code == 0 or (code == 1 and str(hostile) in said.err and "Traceback" not in said.err + said.out)
@@ -281,13 +281,13 @@ def obey(folder: Path) -> None:
 
 
 @pytest.fixture
-def received(tmp_path, data_root):  # noqa: F811
+def received(tmp_path, data_root):
     """`received(backbone)`: a run's folder from elsewhere that wants its own model, data and store."""
 
     def make(backbone: str) -> Path:
         line = f"--root {tmp_path / 'data'} --backbone {backbone} --trainer vMFCoOp --dataset btmri --shots 1"
         opts = ["FEATURES.ROOT", str(tmp_path / "store"), "RESUME", str(tmp_path), "DATALOADER.NUM_WORKERS", "-3"]
-        cfg = train.setup_cfg(train.parse([*line.split(), *opts]))
+        cfg = configure(train.parse([*line.split(), *opts]))
         folder = tmp_path / "run"
         folder.mkdir()
         (folder / "config.yaml").write_text(cfg.dump())
@@ -296,14 +296,14 @@ def received(tmp_path, data_root):  # noqa: F811
     return make
 
 
-def test_a_received_run_with_a_model_that_the_user_names(hostile, received, data_root, capsys):  # noqa: F811
+def test_a_received_run_with_a_model_that_the_user_names(hostile, received, data_root, capsys):
     name = f"local-dir:{hostile}"
     assert diagnose.main([str(received(name)), "--backbone", name, "--root", str(data_root)]) == 1
     said = capsys.readouterr().err
     assert str(hostile) in said or "Expected a finished run" in said
 
 
-def test_a_received_run_does_not_choose_models_data_or_folders(sentinel, received, data_root, tmp_path, capsys):  # noqa: F811
+def test_a_received_run_does_not_choose_models_data_or_folders(sentinel, received, data_root, tmp_path, capsys):
     model = shutil.copytree(SOURCE, tmp_path / "model")
     (model / "evil.py").write_text(sentinel.code + CODE)
     own_tokenizer(model)

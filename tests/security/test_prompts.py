@@ -17,7 +17,7 @@ from datasets import prompts
 from datasets.prompts import answers, generate, load_prompts, shapes
 from tests.datasets.asking import Api, ask_for, bank, lines
 from tests.datasets.serving import serve
-from trainers.template import template_features
+from trainers.base.text_features import template_features
 
 MARK = "s3cr3t-w0rd"
 

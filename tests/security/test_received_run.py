@@ -8,7 +8,6 @@ import pytest
 import torch
 
 import train
-from tests.trainers.conftest import data_root, flags, own_store  # noqa: F401
 
 OPTS = ("OPTIM.MAX_EPOCH", 2, "FEATURES.VIEWS", 1)
 
@@ -24,7 +23,7 @@ class Code:
 
 
 @pytest.fixture
-def run(flags, tmp_path):  # noqa: F811
+def run(flags, tmp_path):
     """`run(*more)` starts the same run again and returns its exit code; `run.folder` is where it lies."""
 
     def again(*more: str) -> int:

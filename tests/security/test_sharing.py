@@ -18,7 +18,6 @@ from report.collect import find_all
 from report.groups import split
 from report.sharing import relative, without_places
 from tests.security.received import document, files, put
-from tests.trainers.conftest import build, data_root, flags, own_store  # noqa: F401
 from tuning import __main__ as tuning
 
 HOME, NAME = "SENTINEL_HOME", "SENTINEL_NAME"
@@ -26,7 +25,7 @@ SHARED = (".html", ".md", ".tex", ".csv", ".svg", ".png", ".json", ".yaml", ".db
 
 
 @pytest.fixture
-def home(data_root, tmp_path):  # noqa: F811
+def home(data_root, tmp_path):
     """A user's folder with images of patients and a model; its path and the names of its images are to stay there."""
     home = tmp_path / HOME
     data = shutil.copytree(data_root, home / "data") / "BTMRI"
@@ -117,7 +116,7 @@ def rewritten(folder: Path, name: object) -> None:
     torch.save(torch.load(path, weights_only=True) | {"backbone": name}, path)
 
 
-def test_a_checkpoint_that_names_the_folder_in_full_is_still_tested(home, build):  # noqa: F811
+def test_a_checkpoint_that_names_the_folder_in_full_is_still_tested(home, build):
     def trainer():
         return build("CoOp", backbone=f"local-dir:{home / 'weights'}", output=home / "output")
 
@@ -133,7 +132,7 @@ def test_a_checkpoint_that_names_the_folder_in_full_is_still_tested(home, build)
         assert "/a/other" not in str(caught.value) and "\x1b" not in str(caught.value)
 
 
-def test_another_model_in_a_folder_of_the_same_name_is_not_taken_for_the_first(home, build):  # noqa: F811
+def test_another_model_in_a_folder_of_the_same_name_is_not_taken_for_the_first(home, build):
     first = build("CoOp", backbone=f"local-dir:{home / 'weights'}", output=home / "output")
     first.train()
     other = shutil.copytree(home / "weights", home / "other" / "weights")

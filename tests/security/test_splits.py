@@ -15,6 +15,7 @@ from datasets.btmri import BTMRI
 from datasets.entries import relative_path
 from datasets.folder import FolderDataset
 from datasets.table import TableDataset
+from runs.config import configure
 from tests.datasets.layout import lay_out, load, names
 
 OUTSIDE = [
@@ -386,7 +387,7 @@ def test_settings_cannot_move_the_folder_of_a_run(tmp_path, settings_):
         f"--root {tmp_path} --dataset btmri --trainer CoOp --backbone PhantomCLIP --shots 1 --seed 1 --output".split()
     )
     args = train.parse([*line, str(tmp_path / "out"), *(word for pair in settings_.items() for word in pair)])
-    cfg = train.setup_cfg(args, 1)
+    cfg = configure(args, 1)
     folder = Path(cfg.OUTPUT_DIR)
     assert ".." not in folder.parts and len(folder.relative_to(tmp_path / "out").parts) == 5
 
@@ -399,7 +400,7 @@ def test_a_data_set_is_a_name_and_no_path(tmp_path, dataset, capsys):
 
 
 def test_a_folder_called_like_a_way_out_stays_below_the_output():
-    from report.methods import data_name, seeds_folder
+    from runs.methods import data_name, seeds_folder
 
     for root in ("/data/..x", "/data/x\n", "/data/" + "é" * 120):
         folder = seeds_folder("out", data_name("table", root), 1, "../CoOp", "a/../../b", "..")

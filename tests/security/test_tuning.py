@@ -11,9 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dassl.errors import DivergedError, UserError
-from report import results
-from report.results_document import _chosen
 from report.tables import render
+from reproduce import results
+from reproduce.document import _chosen
 from tests.security.received import HOSTILE, UNSEEN, bounded
 from tuning import study as studies
 from tuning.outcome import choose, keep, trials_table, yaml_text

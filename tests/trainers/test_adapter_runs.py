@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import train
-from tests.runs import learned, record, run_folder
+from tests.run_folders import learned, record, run_folder
 
 EPOCHS = {"CLIPAdapter": 3, "TipAdapter": 0, "TipAdapterF": 3, "SSText": 0}
 MODULE = {"CLIPAdapter": "adapters", "TipAdapterF": "cache"}

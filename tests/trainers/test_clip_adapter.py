@@ -27,7 +27,7 @@ def test_every_ratio_takes_the_step_it_would_take_alone(build):
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
     batch = next(iter(trainer.train_loader_x))
-    features, labels = batch["img"], batch["label"]
+    features, labels = batch["features"], batch["label"]
     start = adapters.down.detach().clone(), adapters.up.detach().clone()
     assert all(torch.equal(each[0], each[9]) for each in start)  # all begin alike
     expected = []

@@ -53,9 +53,9 @@ def test_context_and_meta_network_take_a_plain_sgd_step(build, batch_size):
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
     batch = next(iter(trainer.train_loader_x))
-    assert len(batch["img"]) == batch_size
+    assert len(batch["features"]) == batch_size
     learned = list(trainer.prompt_learner.parameters())
-    loss = cross_entropy(torch.stack([logits_of_one(trainer, f) for f in batch["img"]]), batch["label"])
+    loss = cross_entropy(torch.stack([logits_of_one(trainer, f) for f in batch["features"]]), batch["label"])
     gradients = torch.autograd.grad(loss, learned)
     start = [p.detach().clone() for p in learned]
     assert trainer.forward_backward(batch)["loss"] == pytest.approx(loss.item(), rel=1e-4)

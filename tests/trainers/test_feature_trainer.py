@@ -11,12 +11,12 @@ from torch.nn.functional import cross_entropy
 
 from dassl.errors import DivergedError, UserError
 from datasets.base import PHANTOM_NOTICE
-from tests.runs import learned, record
-from trainers import feature_trainer
-from trainers.checkpoints import digest, epochs, newest
-from trainers.digests import of_training
-from trainers.feature_trainer import FeatureTrainer
-from trainers.results import config_digest
+from tests.run_folders import learned, record
+from trainers.base import checkpoints, feature_trainer
+from trainers.base.checkpoints import digest, epochs, newest
+from trainers.base.digests import config_digest, of_training
+from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.step import backward, losses
 
 BATCHES = ("DATALOADER.TRAIN_X.BATCH_SIZE", 4)  # two an epoch
 
@@ -98,12 +98,12 @@ def test_training_images_are_augmented_and_test_images_are_not(build):
 def test_the_loader_gives_the_support_set_in_batches(build):
     trainer = build("CoOp", *BATCHES, seed=5)
     loader = trainer.train_loader_x
-    assert (loader.batch_size, loader.seed, len(loader)) == (4, 5, 2)
+    assert (loader.batch_size, len(loader)) == (4, 2)
     assert loader.labels.tolist() == [item.label for item in trainer.train_items]
     for batch in loader:
-        assert torch.equal(batch["img"], trainer.train_features(0)[batch["index"]])
+        assert torch.equal(batch["features"], trainer.train_features(0)[batch["index"]])
     features, labels = trainer.parse_batch_train(batch)
-    assert features is batch["img"] and labels is batch["label"]
+    assert features is batch["features"] and labels is batch["label"]
 
 
 def test_construction_tells_backbone_classes_and_parameters(build, capsys):
@@ -127,9 +127,9 @@ def test_construction_tells_backbone_classes_and_parameters(build, capsys):
 
 
 def test_a_run_has_at_least_one_line_an_epoch(build):
-    assert build("CoOp", *BATCHES, "TRAIN.PRINT_FREQ", 20).cfg.TRAIN.PRINT_FREQ == 2
-    trainer = build("CoOp", *BATCHES, "TRAIN.PRINT_FREQ", 1)
-    assert trainer.cfg.TRAIN.PRINT_FREQ == 1 and trainer.cfg.is_frozen()
+    trainer = build("CoOp", *BATCHES, "TRAIN.PRINT_FREQ", 20)
+    assert trainer.print_freq == 2 and trainer.cfg.TRAIN.PRINT_FREQ == 20
+    assert build("CoOp", *BATCHES, "TRAIN.PRINT_FREQ", 1).print_freq == 1
 
 
 def test_first_values_follow_from_the_seed_whatever_was_drawn_before(build):
@@ -174,7 +174,8 @@ def test_a_method_must_say_how_it_predicts_and_learns():
     with pytest.raises(NotImplementedError):
         bare.logits(torch.zeros(1, 2))
     with pytest.raises(NotImplementedError):
-        bare.loss(torch.zeros(1, 2), torch.zeros(1))
+        bare.loss(torch.zeros(1, 2), torch.zeros(1), torch.zeros(0, 2))
+    assert bare.prompts(torch.zeros(1, 2)) is None
 
 
 def test_a_run_knows_what_it_follows_from(build):
@@ -266,7 +267,7 @@ def test_a_step_is_one_of_plain_sgd(build):
     trainer.num_batches = 1
     batch = next(iter(trainer.train_loader_x))
     start = ctx(trainer)
-    logits = trainer.logits(batch["img"])
+    logits = trainer.logits(batch["features"])
     loss = cross_entropy(logits, batch["label"])
     (grad,) = torch.autograd.grad(loss, trainer.prompt_learner.ctx)
     trainer.prompt_learner.ctx.grad = torch.ones_like(grad)  # left from the step before
@@ -298,8 +299,7 @@ def test_a_term_that_is_not_finite_is_named(build, bad):
 def test_gradients_of_several_runs_reach_their_own_parameters(build):
     pair = [build("CoOp", *BATCHES, seed=seed) for seed in (1, 2)]
     batches = [trainer.parse_batch_train(next(iter(trainer.train_loader_x))) for trainer in pair]
-    steps = type(pair[0]).losses(pair, batches)
-    FeatureTrainer.backward(pair, steps)
+    backward(pair, losses(pair, batches))
     for trainer, batch in zip(pair, batches, strict=True):
         loss = cross_entropy(trainer.logits(batch[0]), batch[1])
         (alone,) = torch.autograd.grad(loss, trainer.prompt_learner.ctx)
@@ -309,12 +309,12 @@ def test_gradients_of_several_runs_reach_their_own_parameters(build):
 def test_the_losses_of_several_adapters_are_each_ones_own(build):
     pair = [build("CLIPAdapter", *BATCHES, seed=seed) for seed in (1, 2)]
     batches = [trainer.parse_batch_train(next(iter(trainer.train_loader_x))) for trainer in pair]
-    for trainer, batch, (logits, terms) in zip(pair, batches, type(pair[0]).losses(pair, batches), strict=True):
-        expected = trainer.loss(*batch)
+    for trainer, batch, (logits, terms) in zip(pair, batches, losses(pair, batches), strict=True):
+        expected = trainer.loss(*batch, batch[0][:0])
         assert torch.equal(logits, expected[0])
         assert all(torch.equal(term, expected[1][name]) for name, term in terms.items())
     with pytest.raises(ValueError, match="zip"):
-        type(pair[0]).losses(pair, batches[:1])
+        losses(pair, batches[:1])
 
 
 def test_epochs_are_refused_by_a_method_that_learns_nothing_in_them(build):
@@ -381,14 +381,14 @@ def test_one_epoch_is_always_there_in_full(build, monkeypatch):
     trainer = build("vMFCoOp")
     folder = Path(trainer.output_dir)
     trainer.save_model(0, str(folder))
-    real = feature_trainer.checkpoints.save
+    real = checkpoints.save
 
     def full_disk(state, path, quiet=False):
         if path.name == "anchor_offsets":
             raise OSError("the disk is full")
         real(state, path, quiet)
 
-    monkeypatch.setattr(feature_trainer.checkpoints, "save", full_disk)
+    monkeypatch.setattr(checkpoints, "save", full_disk)
     with pytest.raises(OSError, match="full"):
         trainer.save_model(1, str(folder))
     assert trainer.resume_model_if_exist(str(folder)) == 1

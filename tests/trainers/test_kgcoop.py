@@ -22,7 +22,7 @@ def test_the_step_goes_down_both_terms(build, setting, w):
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
     batch = next(iter(trainer.train_loader_x))
-    features, labels = batch["img"], batch["label"]
+    features, labels = batch["features"], batch["label"]
     ctx = trainer.prompt_learner.ctx
     with torch.no_grad():
         ctx += 0.1 * torch.randn(ctx.shape, generator=torch.Generator().manual_seed(0))

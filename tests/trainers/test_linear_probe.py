@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import cross_entropy, linear
 
 from datasets.base import BiomedDataset
+from trainers.base.validation import score
 from trainers.linear_probe import logistic_regression, search
-from trainers.validation import score
 
 
 def drawn(classes: int, n: int = 30, d: int = 6) -> tuple[torch.Tensor, torch.Tensor]:

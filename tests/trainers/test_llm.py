@@ -3,7 +3,7 @@
 import torch
 from torch.nn.functional import normalize
 
-from trainers.llm import ensemble, selective_ensemble, typical
+from trainers.base.text_features import ensemble, selective_ensemble, typical
 
 
 def test_ensemble_is_the_mean_direction():

@@ -11,8 +11,8 @@ from dassl.config import get_cfg_default
 from dassl.errors import UserError
 from tests.tiny_backbone import TinyBackbone
 from trainers import extend_cfg
-from trainers.llm import check_lengths, llm_features
-from trainers.results import INCIDENTAL
+from trainers.base.digests import INCIDENTAL
+from trainers.base.text_features import check_lengths, llm_features
 
 MOST = TinyBackbone.context_length
 

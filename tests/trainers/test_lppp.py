@@ -5,8 +5,8 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
+from trainers.base.validation import score
 from trainers.lppp import blended_logits, descend, start, step_sizes
-from trainers.validation import score
 
 
 def drawn(seed: int, n: int = 24, d: int = 5, classes: int = 3):

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 import train
-from tests.runs import learned, record, run_folder
-from trainers.fitted_trainer import FittedTrainer
+from tests.run_folders import learned, record, run_folder
+from trainers.base.fitted_trainer import FittedTrainer
 
 MODULE = {"LinearProbe": "linear_probe", "LPpp": "blended_probe"}
 KEPT = {"LinearProbe": {"weight", "bias"}, "LPpp": {"w", "alpha"}}

@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from trainers.prograd import ProGrad, knowledge_loss, projected
+from trainers.base.gradients import projected
+from trainers.base.step import backward, losses
+from trainers.prograd import knowledge_loss
 
 
 @pytest.mark.parametrize(
@@ -37,7 +39,8 @@ def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
         batch["label"] = (labels + shift) % 4
         gradient, guide = gradients(trainer, batch)
         assert guide.norm() < 1e-5 * gradient.norm()
-        ProGrad.backward([trainer], ProGrad.losses([trainer], [trainer.parse_batch_train(batch)]))
+        trainer.model_zero_grad()
+        backward([trainer], losses([trainer], [trainer.parse_batch_train(batch)]))
         assert (trainer.prompt_learner.ctx.grad - gradient).norm() < 1e-4 * gradient.norm()
 
 
@@ -62,7 +65,7 @@ def moved(build, *opts, seed: int = 1, **kwargs):
 
 def gradients(trainer, batch) -> tuple[torch.Tensor, torch.Tensor]:
     """Of the cross-entropy and of the divergence, by the context."""
-    features, labels, ctx = batch["img"], batch["label"], trainer.prompt_learner.ctx
+    features, labels, ctx = batch["features"], batch["label"], trainer.prompt_learner.ctx
     scale, names = trainer.backbone.logit_scale, trainer.dm.dataset.classnames
     zero_shot = scale * features @ trainer.backbone.encode_text([f"a photo of a {name}." for name in names]).T
     logits = scale * features @ trainer.prompt_features().T
@@ -104,8 +107,7 @@ def test_several_seeds_take_two_passes_back_through_the_text_tower(build, monkey
 
     expected = [projected(*gradients(*pair), 1.0) for pair in pairs]
     monkeypatch.setattr(trainers[0].backbone, "pool_tokens", counted)
-    steps = ProGrad.losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs])
-    ProGrad.backward(trainers, steps)
+    backward(trainers, losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs]))
     assert len(passes) == 2
     for trainer, gradient in zip(trainers, expected, strict=True):
         assert torch.allclose(trainer.prompt_learner.ctx.grad, gradient, atol=1e-5)

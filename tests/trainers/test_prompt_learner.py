@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from trainers.prompt_learner import PromptLearner
+from trainers.base.prompt_learner import PromptLearner
 
 NAMES = ["glioma tumor", "normal brain", "pituitary_tumor"]
 

@@ -3,7 +3,7 @@
 import pytest
 
 import train
-from tests.runs import alike, record, run_folder
+from tests.run_folders import alike, record, run_folder
 
 pytestmark = pytest.mark.parametrize("trainer", ["CoCoOp", "KgCoOp", "ProGrad"])
 

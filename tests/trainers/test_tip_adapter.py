@@ -9,9 +9,9 @@ from torch.nn.functional import cross_entropy, normalize
 
 import train
 from datasets.base import BiomedDataset
-from tests.runs import learned, record, run_folder
+from tests.run_folders import learned, record, run_folder
+from trainers.base.validation import first_best, right_answers
 from trainers.tip_adapter import ADAM_EPS, Cache
-from trainers.validation import first_best, right_answers
 
 
 def test_cache_golden():
@@ -78,7 +78,7 @@ def test_keys_take_a_step_of_adamw(build):
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
     batch = next(iter(trainer.train_loader_x))
-    features, labels, start = batch["img"], batch["label"], cache.keys.detach().clone()
+    features, labels, start = batch["features"], batch["label"], cache.keys.detach().clone()
     keys = start.clone().requires_grad_()
     logits = trainer.backbone.logit_scale * features @ trainer.directions.T
     logits = logits + torch.exp(features @ keys.T - 1) @ cache.values

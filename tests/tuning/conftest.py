@@ -2,11 +2,9 @@
 
 import pytest
 
-from tests.trainers.conftest import data_root, own_store  # noqa: F401
-
 
 @pytest.fixture
-def flags(data_root, tmp_path):  # noqa: F811
+def flags(data_root, tmp_path):
     """`flags(trainer, flag, ..., opts=(KEY, value, ...))`: a study of two seeds and two epochs."""
 
     def make(trainer: str, *more, root=data_root, opts=()) -> list[str]:

@@ -7,8 +7,9 @@ import pytest
 import yaml
 
 import train
+from runs.config import configure
 from tests.report.test_report_base2new import calls  # noqa: F401
-from tests.runs import record, run_folder
+from tests.run_folders import record, run_folder
 from tuning import __main__ as tuning
 from tuning import objective
 from tuning.objective import Score, evaluate
@@ -43,7 +44,7 @@ def test_tuning_reads_no_test_image_and_its_settings_are_ones_that_train_reads(
     path = tmp_path / "configs" / trainer / "tuned" / "PhantomCLIP" / "btmri.yaml"
     settings = yaml.safe_load(path.read_text())["TRAINER"][trainer.upper()]
     args = train.parse([*train_words(without_test_images, tmp_path), "--trainer", trainer, "--config-file", str(path)])
-    node = train.setup_cfg(args, 1).TRAINER[trainer.upper()]
+    node = configure(args, 1).TRAINER[trainer.upper()]
     assert {name: node[name] for name in SPACE[trainer]} == settings
 
     folder = tmp_path / "studies" / f"{trainer}_PhantomCLIP"
@@ -75,7 +76,7 @@ def test_a_trial_of_the_default_scores_what_a_run_scores_on_its_validation_draw(
     assert train.main([*words, "TEST.SPLIT", "val"]) == 0
     runs = [record(run_folder(tmp_path / "output", "vMFCoOp", seed=seed)) for seed in (101, 102)]
     args = train.parse(words)
-    score = evaluate([train.setup_cfg(args, seed) for seed in args.seed], whole=False)
+    score = evaluate([configure(spec, seed) for seed in spec.seeds], whole=False)
     assert (score.images, [run["total"] for run in runs]) == (8, [8, 8])
     assert score.accuracy == pytest.approx(sum(run["metrics"]["accuracy"] for run in runs) / 2)
     assert not [name for name in tmp_path.iterdir() if name.name != "output"]  # a trial leaves nothing
@@ -116,7 +117,7 @@ def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp
     assert sorted(path.stem for path in (tmp_path / "configs").rglob("*.yaml")) == ["btmri", "chmnist"]
 
 
-@pytest.mark.parametrize("dataset", sorted(path.stem for path in (train.CONFIGS / "datasets").glob("*.yaml")))
+@pytest.mark.parametrize("dataset", sorted(path.stem for path in (CONFIGS / "datasets").glob("*.yaml")))
 @pytest.mark.parametrize("trainer", SPACE)
 def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
     settings = default_settings(tuning.parse(flags(trainer)), dataset)

@@ -151,6 +151,11 @@ class TrainerX(SimpleTrainer):
             self.data_time.update(time.time() - self.step_end)
             self.end_step(self.forward_backward(batch))
 
+    @property
+    def print_freq(self) -> int:
+        """Number of batches from one line of the log to the next."""
+        return self.cfg.TRAIN.PRINT_FREQ
+
     def begin_steps(self) -> None:
         """Called before the first batch of an epoch: training mode, and meters at zero."""
         self.set_model_mode("train")
@@ -162,8 +167,7 @@ class TrainerX(SimpleTrainer):
         """Called after each batch: its figures go into the meters, the log and the curves."""
         self.batch_time.update(time.time() - self.step_end)
         self.loss_meters.update(loss_summary)
-        often = self.cfg.TRAIN.PRINT_FREQ
-        if (self.batch_idx + 1) % often == 0 or self.num_batches < often:
+        if (self.batch_idx + 1) % self.print_freq == 0 or self.num_batches < self.print_freq:
             left = (self.max_epoch - self.epoch) * self.num_batches - self.batch_idx - 1
             print(
                 f"epoch [{self.epoch + 1}/{self.max_epoch}] "

@@ -1,0 +1,274 @@
+"""Why a vMFCoOp run did what it did: its anchors, offsets, loss terms and their gradients, before and after training.
+
+    python -m reproduce.diagnose output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed1
+
+Of the run's config.yaml what decides its numbers is taken. Where models and data lie is for you to say, not for a
+folder that may have come from elsewhere: give --root and --backbone, unless it was made with phantoms or a short name
+such as BiomedCLIP.
+
+"before" is the first step with what a run starts from, "after" the last one with what it learned. Losses and gradients
+are those of the whole support set under that epoch's view, so that no choice of mini-batch is in them.
+"""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Collection, Mapping, Sequence
+from functools import reduce
+from operator import getitem
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torch.nn.functional import cosine_similarity, cross_entropy
+from yacs.config import CfgNode
+
+from clip.build import NAMES
+from dassl.console import printable
+from dassl.errors import UserError, command
+from dassl.names import file_name
+from datasets.base import PHANTOMS
+from report.ablation import METHOD
+from report.tables import FORMATS, GAP, render
+from trainers import vmf
+from trainers.base.text_features import llm_features
+from trainers.losses import anchor_loss, reverse_cross_entropy
+
+# What decides a run's numbers. Its other settings name places, or say how much of a machine is used.
+TAKEN = ("SEED", "DETERMINISTIC", "INPUT", "OPTIM", "TRAIN", "TRAINER.NAME", f"TRAINER.{METHOD.upper()}", "PROMPTS.LLM")
+TAKEN += ("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES", "FEATURES.VIEWS", "TEST.SPLIT")
+TAKEN += ("DATALOADER.TRAIN_X", "DATALOADER.TEST")
+# Of own images: which of them there are, but for a file, a pattern and links, which may lead anywhere or take for ever.
+TAKEN += ("DATASET.NESTED", *(f"DATASET.TABLE.{key}" for key in ("PATH", "LABEL", "SPLIT", "GROUP", "TEST_FOLD")))
+
+
+class Moment(NamedTuple):
+    """A run at one step.
+
+    Attributes:
+        prompts: features [C, D] of its prompts.
+        terms: its loss terms by name, each with its weight; symmetric cross-entropy as its two parts.
+        gradients: of each term, with respect to the context, flat.
+        accuracy: of the prompts on the support set, in percent.
+        alpha, shift: of the offsets, and the mean norm of alpha delta.
+        kept, bare: L_anc without its weight as it is, and as it would be without the offsets.
+    """
+
+    prompts: Tensor
+    terms: dict[str, float]
+    gradients: dict[str, Tensor]
+    accuracy: float
+    alpha: float | None = None
+    shift: float | None = None
+    kept: float | None = None
+    bare: float | None = None
+
+
+def load(folder: Path, backbone: str = "", root: str = ""):
+    """The trainer of a run, as it was before the first step.
+
+    Args:
+        folder: of the run.
+        backbone: name of the backbone; that of the run by default, where it is one of ours.
+        root: folder of the data sets; "phantoms" by default, where the run was made with them.
+
+    Raises:
+        UserError: no run lies in `folder`; it is one of another method; or `backbone` or `root` has to be given.
+    """
+    from dassl.config import get_cfg_default
+    from dassl.engine import build_trainer
+    from trainers import extend_cfg
+    from trainers.base.digests import config_digest
+
+    found = recorded(folder)
+    if found.TRAINER.NAME != METHOD:
+        raise UserError(
+            f"Expected a run of {METHOD}, but {folder} is one of {found.TRAINER.NAME}: name another folder."
+        )
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    for key in TAKEN:
+        *nodes, name = key.split(".")
+        reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
+    cfg.MODEL.BACKBONE.NAME = backbone or ours(found.MODEL.BACKBONE.NAME, NAMES, "--backbone", folder)
+    cfg.DATASET.ROOT = root or ours(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
+    cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
+    cfg.OUTPUT_DIR = str(folder)
+    cfg.freeze()
+    trainer = build_trainer(cfg)
+    trainer.hashes["config"] = config_digest(found)  # the backbone may have another name here; its files are compared
+    return trainer
+
+
+def recorded(folder: Path) -> CfgNode:
+    """All settings of a run, as its config.yaml has them.
+
+    Raises:
+        UserError: there is no config.yaml; or it holds what is no setting of this program.
+    """
+    from dassl.config import get_cfg_default, merge_file
+    from trainers import extend_cfg
+
+    path = folder / "config.yaml"
+    if not path.is_file():
+        raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    merge_file(cfg, path, links=False)
+    if file_name(cfg.PROMPTS.LLM) != cfg.PROMPTS.LLM:
+        raise UserError(f"Expected PROMPTS.LLM in {path} to be a folder of datasets/prompts/, but it is a path.")
+    return cfg
+
+
+def ours(value: str, known: Collection[str], flag: str, folder: Path) -> str:
+    """Return `value`, read from a run, if it is one of the names that mean the same wherever a run was made.
+
+    Raises:
+        UserError: it is not; asks for `flag`.
+    """
+    if value in known:
+        return value
+    raise UserError(
+        f'Expected {flag}, because {folder} was made with "{printable(value)}", which need not be what lies there on '
+        f"this machine: give {flag} and the one that you trust."
+    )
+
+
+def moment(trainer, epoch: int, step: int) -> Moment:
+    """What a trainer is like at a step of an epoch, both counted from 0."""
+    trainer.epoch, trainer.batch_idx = epoch, step
+    features = trainer.train_features(epoch).to(trainer.device)
+    labels = torch.tensor([item.label for item in trainer.train_items], device=trainer.device)
+    prompts, s = trainer.prompt_features(), trainer.settings
+    logits, terms = trainer.loss(features, labels, prompts)
+    if "sce" in terms:
+        parts = {"ce": cross_entropy(logits, labels), "reverse": reverse_cross_entropy(logits, labels, s.SCE_EPS)}
+        terms = parts | {name: term for name, term in terms.items() if name != "sce"}
+    ctx = trainer.prompt_learner.ctx
+    gradients = {name: torch.autograd.grad(t, ctx, retain_graph=True)[0].flatten() for name, t in terms.items()}
+    accuracy = (logits.argmax(dim=1) == labels).double().mean().item() * 100
+    found = Moment(prompts.detach(), {name: t.item() for name, t in terms.items()}, gradients, accuracy)
+    if not s.LAMBDA_ANC:
+        return found
+    with torch.no_grad():
+        delta, alpha = trainer.offsets.delta, trainer.offsets.alpha
+        kept, bare = (anchor_loss(prompts, trainer.anchors, each, alpha).item() for each in (delta, 0 * delta))
+        shift = (alpha * delta).norm(dim=-1).mean().item()
+    return found._replace(alpha=alpha.item(), shift=shift, kept=kept, bare=bare)
+
+
+# ------------------------------------------------------------------------------------------------------------ tables
+
+
+Table = tuple[list[str], list[list[str]]]  # headers and rows
+
+
+def directions(means: Tensor, anchors: Tensor, before: Tensor, after: Tensor) -> Table:
+    """How far apart the classes are in each set of directions [C, D]."""
+    names = ["LLM means", "anchors u", "prompts before", "prompts after"]
+    rows = []
+    for name, u in zip(names, (means, anchors, before, after), strict=True):
+        cosines = (u @ u.T)[~torch.eye(len(u), dtype=torch.bool, device=u.device)]
+        own = (u * anchors).sum(dim=-1).mean().item()
+        rows.append([name, *(f"{x:.3f}" for x in (cosines.mean(), cosines.min(), cosines.max(), own))])
+    return ["cosines between classes", "mean", "min", "max", "to own anchor"], rows
+
+
+def offsets(before: Moment, after: Moment) -> Table:
+    """How much of the anchor loss the learned offsets take away."""
+    rows = []
+    for name, m in (("before", before), ("after", after)):
+        taken = GAP if not m.bare else f"{100 * (1 - m.kept / m.bare):.1f} %"
+        rows.append([name, f"{m.alpha:.4f}", f"{m.shift:.2e}", f"{m.kept:.4f}", f"{m.bare:.4f}", taken])
+    return ["offsets", "alpha", "|alpha delta|", "L_anc", "L_anc without", "taken by offsets"], rows
+
+
+def terms(before: Moment, after: Moment) -> Table:
+    """Each term with its weight, its gradient's norm, and the cosine of that gradient with cross-entropy's."""
+    rows = []
+    for name in before.terms:
+        cells = []
+        for m in (before, after):
+            gradient, guide = m.gradients[name], m.gradients["ce"]
+            along = cosine_similarity(gradient, guide, dim=0).item()
+            cells.append([f"{m.terms[name]:.4f}", f"{gradient.norm():.2e}", f"{along:+.2f}"])
+        rows.append([name, *(cell for pair in zip(*cells, strict=True) for cell in pair)])
+    heads = ("size", "gradient", "cosine with ce's")
+    return ["loss term", *(f"{head} {when}" for head in heads for when in ("before", "after"))], rows
+
+
+def scalars(trainer, field: vmf.VMF, prototypes: vmf.VMF, before: Moment, after: Moment) -> Table:
+    """Concentrations, logit scale, weights, accuracies on the support set, share of the reverse term."""
+    s, kappa = trainer.settings, prototypes.kappa
+    anchors = trainer.anchor_accuracy(
+        trainer.plain_features(trainer.train_items), torch.tensor([item.label for item in trainer.train_items])
+    )
+    rows = [
+        ["kappa_C", f"{field.kappa:.1f}"],
+        ["kappa_L", f"{kappa.min():.1f} to {kappa.max():.1f}"],
+        ["logit scale", f"{float(trainer.backbone.logit_scale):.2f}"],
+        ["LAMBDA_ANC, LAMBDA_SC, SCE_EPS", f"{s.LAMBDA_ANC:g}, {s.LAMBDA_SC:g}, {s.SCE_EPS:g}"],
+        ["anchors on the support set", f"{anchors:.2f} %"],
+        ["prompts on the support set", f"{before.accuracy:.2f} % before, {after.accuracy:.2f} % after"],
+    ]
+    if "reverse" in before.terms:
+        size = [_share(m.terms) for m in (before, after)]
+        gradient = [_share({name: g.norm().item() for name, g in m.gradients.items()}) for m in (before, after)]
+        rows.append(["reverse term's share of L_SCE", "{:.1f} % before, {:.1f} % after".format(*size)])
+        rows.append(["... of the norms of its gradients", "{:.1f} % before, {:.1f} % after".format(*gradient)])
+    return ["", f"{METHOD} on {trainer.cfg.DATASET.NAME}, {trainer.backbone.name}"], rows
+
+
+def _share(values: Mapping[str, float]) -> float:
+    """Percentage of the reverse term in what it and cross-entropy sum to."""
+    total = values["ce"] + values["reverse"]
+    return 100 * values["reverse"] / total if total else 0.0
+
+
+def tables(folder: Path, backbone: str = "", root: str = "") -> list[Table]:
+    """All tables of the run in `folder`; the arguments are those of `load`.
+
+    Raises:
+        UserError: it is of another method, or not finished.
+    """
+    with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):
+        trainer = load(folder, backbone, root)
+        s = trainer.settings
+        field, prototypes = vmf.fit(trainer.vocabulary(), s.KAPPA), vmf.fit(llm_features(trainer, s.N_PROMPTS), s.KAPPA)
+        before = moment(trainer, 0, 0)
+        found = trainer.resume_model_if_exist(str(folder))
+        if found != trainer.max_epoch:
+            raise UserError(
+                f"Expected a finished run in {folder}, but it is at epoch {found} of {trainer.max_epoch}: resume it."
+            )
+        after = moment(trainer, trainer.max_epoch - 1, len(trainer.train_loader_x) - 1)
+    means = prototypes.mu.to(trainer.anchors)
+    found = [
+        scalars(trainer, field, prototypes, before, after),
+        directions(means, trainer.anchors, before.prompts, after.prompts),
+        terms(before, after),
+    ]
+    return [*found, offsets(before, after)] if s.LAMBDA_ANC else found
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    p = argparse.ArgumentParser(
+        prog="python -m reproduce.diagnose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("runs", nargs="+", type=Path, help="folders of finished runs of vMFCoOp")
+    p.add_argument("--backbone", default="", help="what the runs were made with, unless it is one of ours")
+    p.add_argument("--root", default="", help="folder of the data sets that they were made with, unless phantoms")
+    p.add_argument("--format", default="text", choices=FORMATS, help="of the tables")
+    args = p.parse_args(argv)
+    for folder in args.runs:
+        print(f"{folder}\n")
+        for headers, rows in tables(folder, args.backbone, args.root):
+            print(render(headers, rows, args.format), end="\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,147 @@
+"""The configuration of a run: which yaml files, in which order, and what overrides them."""
+
+from pathlib import Path
+
+from yacs.config import CfgNode
+
+from dassl.config import get_cfg_default, merge_file, merge_pairs
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
+from dassl.names import file_name
+from dassl.utils import check_availability
+from runs.layout import data_name, protocol_folder, seeds_folder
+from runs.spec import RunSpec, default_backbone
+from trainers import extend_cfg
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def config_files(spec: RunSpec) -> list[Path]:
+    """Return the yaml files of a run that exist, in the order of merging.
+
+    Common; of the trainer and the setting; of the data set; of the trainer on the data set; then those that are named,
+    which must exist.
+    """
+    files = [CONFIGS / "common.yaml"]
+    method = CONFIGS / "trainers" / spec.trainer / spec.setting
+    if not method.with_suffix(".yaml").is_file():  # a method with one yaml has it for both settings
+        method = method.with_name("few_shot")
+    if spec.trainer:
+        files.append(method.with_suffix(".yaml"))
+    if spec.checkout:
+        files += checkout_of(spec).config_files(spec.trainer, spec.setting, spec.dataset)
+    if spec.dataset:
+        files += [CONFIGS / "datasets" / f"{spec.dataset}.yaml", method / f"{spec.dataset}.yaml"]
+    if spec.shots is not None:
+        files.append(CONFIGS / "shots" / f"{spec.shots}.yaml")
+    named = [Path(file) for file in (spec.dataset_config_file, spec.config_file) if file]
+    return [path for path in files if path.is_file()] + named
+
+
+def checkout_of(spec: RunSpec):
+    """Return the checkout that a specification names, whose trainers are then registered; None without one."""
+    if not spec.checkout:
+        return None
+    from checkouts.checkout import checkout_at
+
+    return checkout_at(spec.checkout)
+
+
+def defaults(spec: RunSpec) -> CfgNode:
+    """Return the configuration before any file or option is merged."""
+    import datasets  # noqa: F401, registers the data sets
+
+    cfg = get_cfg_default()
+    extend_cfg(cfg)
+    if checkout := checkout_of(spec):
+        checkout.extend_cfg(cfg, spec.trainer)
+    return cfg
+
+
+def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
+    """Return the frozen configuration of one seed's run.
+
+    Args:
+        spec: the run.
+        seed: its seed; a negative one leaves the run unseeded.
+        complete: set what the trainer's backbone decides too (size and pixel statistics), which loads the backbone.
+
+    Raises:
+        UserError: a yaml file or an option that cannot be merged, or a run that is not told in full.
+    """
+    cfg = defaults(spec)
+    for file in config_files(spec):
+        merge_file(cfg, file)
+    cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
+    cfg.DATASET.NAME = cfg.DATASET.NAME or registered_name(spec.dataset)
+    cfg.TRAINER.NAME = spec.trainer or cfg.TRAINER.NAME
+    cfg.MODEL.BACKBONE.NAME = spec.backbone or cfg.MODEL.BACKBONE.NAME
+    cfg.DATASET.SUBSAMPLE_CLASSES = spec.subsample or cfg.DATASET.SUBSAMPLE_CLASSES
+    cfg.DATASET.NUM_SHOTS = cfg.DATASET.NUM_SHOTS if spec.shots is None else spec.shots
+    cfg.RESUME = spec.resume or cfg.RESUME
+    if seed >= 0:
+        cfg.SEED = seed
+    merge_pairs(cfg, spec.words)
+    check_complete(cfg)
+    cfg.MODEL.BACKBONE.NAME = cfg.MODEL.BACKBONE.NAME or default_backbone(cfg.DATASET.ROOT)
+    cfg.OUTPUT_DIR = spec.output_dir or str(run_folder(spec, cfg, cfg.DATASET.SUBSAMPLE_CLASSES))
+    trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
+    if complete and hasattr(trainer, "complete_cfg"):
+        trainer.complete_cfg(cfg)
+    cfg.freeze()
+    return cfg
+
+
+def registered_name(key: str) -> str:
+    """Return the name in Dassl's registry of the data set with this key, "" for no key.
+
+    Raises:
+        UserError: there is no such data set.
+    """
+    names = {cls.__module__.rsplit(".", 1)[-1]: name for name, cls in registered_datasets().items()}
+    if key and key not in names:
+        raise UserError(f'Expected one of the data sets {", ".join(sorted(names))}, but got "{key}".')
+    return names.get(key, "")
+
+
+def registered_datasets() -> dict[str, type]:
+    """Return the classes of all data sets by their name in Dassl's registry."""
+    return {name: DATASET_REGISTRY.get(name) for name in DATASET_REGISTRY.registered_names()}
+
+
+def check_complete(cfg: CfgNode) -> None:
+    """Raise a UserError unless the configuration names a trainer and a data set that exist, and where images lie."""
+    told = {"--trainer": cfg.TRAINER.NAME, "--dataset": cfg.DATASET.NAME, "--root": cfg.DATASET.ROOT}
+    if missing := [flag for flag, value in told.items() if not value]:
+        raise UserError(
+            f"Expected {', '.join(told)} (or a config file that says them), but got no {', no '.join(missing)}: "
+            "see train.py --help."
+        )
+    check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names(), what="dataset")
+
+
+def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
+    """Return the folder of one seed's run; that on the classes `subsample`, in base to novel."""
+    method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
+    context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
+    output = Path(spec.output)
+    if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
+        output = output / file_name(checkout)
+    if spec.setting == "base2new":
+        output = protocol_folder(output, "new" if subsample == "new" else "base")
+    folder = seeds_folder(
+        output,
+        data_key(spec, cfg),
+        cfg.DATASET.NUM_SHOTS,
+        cfg.TRAINER.NAME,
+        cfg.MODEL.BACKBONE.NAME,
+        "nctx{}_csc{}_ctp{}".format(*context),
+    )
+    return folder / f"seed{cfg.SEED}"
+
+
+def data_key(spec: RunSpec, cfg: CfgNode) -> str:
+    """Return the name under which runs of the data set are kept, such as "btmri" or "folder-chest"."""
+    return file_name(data_name(spec.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.ROOT))

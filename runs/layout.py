@@ -1,0 +1,95 @@
+"""Where a run lies, and back from a folder to what it is.
+
+    <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
+    <output>/base2new/{train_base,test_new}/<data set>/...
+
+as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from dassl.names import check_name, file_name
+from runs.methods import trainer_name
+from runs.record import whole
+
+SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
+OWN = ("folder", "table")  # the data sets of a user's own images: those of datasets/ whose class says `own`
+ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a term lie below it
+PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
+SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
+FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
+
+
+class Place(NamedTuple):
+    """What the path of a run's folder says of it; "" and None for what it does not say.
+
+    Attributes:
+        dataset: key of the data set; `folder-<name>` or `table-<name>` for a user's own images.
+        trainer: registered name of the method.
+        backbone: the backbone as part of a folder's name.
+        shots: training images per class.
+        seed: seed of draw and training.
+        subsample: the classes it was tested on: "all", "base" or "new".
+    """
+
+    dataset: str = ""
+    trainer: str = ""
+    backbone: str = ""
+    shots: int | None = None
+    seed: int | None = None
+    subsample: str = "all"
+
+
+def data_name(dataset: str, root: str | Path) -> str:
+    """Return the name under which runs of a data set are kept: that of own images ends in their folder's name."""
+    return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in OWN else dataset)
+
+
+def protocol_folder(output: str | Path, subsample: str) -> Path:
+    """Return the part of `output` that holds base-to-novel runs tested on the "base" or the "new" classes.
+
+    >>> protocol_folder("output", "new").as_posix()
+    'output/base2new/test_new'
+    """
+    return Path(output) / "base2new" / PARTS[subsample]
+
+
+def seeds_folder(
+    output: str | Path, dataset: str, shots: int, method: str, backbone: str, setting: str = SETTING
+) -> Path:
+    """Return the folder that holds seed1/, seed2/, ... of one method.
+
+    A trainer's name that already ends in the backbone, such as CoOp_BiomedCLIP, is kept as it is.
+
+    >>> seeds_folder("output", "btmri", 16, "vmfcoop", "BiomedCLIP").as_posix()
+    'output/btmri/shots_16/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend'
+    """
+    name, suffix = file_name(trainer_name(method)), "_" + file_name(backbone)
+    parts = file_name(dataset), f"shots_{shots}", file_name(name.removesuffix(suffix) + suffix), file_name(setting)
+    return Path(output).joinpath(*parts)
+
+
+def place_of(folder: Path) -> Place:
+    """Return what the path of a run's folder says of it; links are not followed.
+
+    Raises:
+        UserError: a part of the path is no name, or a number beyond all bounds.
+    """
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
+    text = path.as_posix()
+    found = match.groupdict(default="") if (match := FOLDERS.search(text)) else {}
+    for key in ("dataset", "trainer", "backbone"):
+        if found.get(key):
+            check_name(found[key], key, f"the path {folder}")
+    seed = SEED.search(path.name)
+    return Place(
+        dataset=found.get("dataset", ""),
+        trainer=found.get("trainer", ""),
+        backbone=found.get("backbone", ""),
+        shots=whole(int(found["shots"]), "shots", str(folder)) if found else None,
+        seed=whole(int(seed[1]), "the seed", str(folder)) if seed else None,
+        subsample=next((part for part, name in PARTS.items() if f"/{name}/" in text), "all"),
+    )

@@ -1,0 +1,82 @@
+"""Several runs side by side, a step of each at a time: the text tower is called once for all of them."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
+
+from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.step import backward, losses
+
+
+class Member(Protocol):
+    """A run whose `logged()` sends what is printed to its log, and keeps an error of the run in `failed`."""
+
+    trainer: FeatureTrainer
+
+    @property
+    def failed(self) -> bool: ...
+
+    def logged(self) -> AbstractContextManager: ...
+
+
+def train(runs: Sequence[Member]) -> None:
+    """Train and test every run as `trainer.train()` would alone: with the same random numbers, and sums that differ
+    by their rounding.
+
+    A run whose loss is not finite, or that cannot be resumed, drops out; the others go on.
+    """
+    for run in runs:
+        run.trainer.together, run.trainer.random_state = len(runs), run.trainer.built_state
+        with _turn(run):
+            run.trainer.before_train()
+    last = max(run.trainer.max_epoch for run in runs)
+    for epoch in range(last):
+        _epoch([run for run in runs if not run.failed and run.trainer.start_epoch <= epoch], epoch)
+    for run in runs:
+        if not run.failed:
+            with _turn(run):
+                run.trainer.after_train()
+
+
+@contextmanager
+def _turn(run: Member) -> Iterator[None]:
+    """Between two steps: print to the run's log, and draw its own random numbers."""
+    with run.logged(), run.trainer.drawing():
+        yield
+
+
+def _epoch(runs: list[Member], epoch: int) -> None:
+    for run in runs:
+        with _turn(run):
+            run.trainer.epoch = epoch
+            run.trainer.seed_epoch()
+            run.trainer.before_epoch()
+            run.trainer.begin_steps()
+    for index, batches in enumerate(zip(*(run.trainer.train_loader_x for run in runs), strict=True)):
+        step([(run, batch) for run, batch in zip(runs, batches, strict=True) if not run.failed], index)
+    for run in runs:
+        if not run.failed:
+            with _turn(run):
+                run.trainer.after_epoch()
+
+
+def step(members: list[tuple[Member, dict]], index: int) -> None:
+    """Take step `index` of an epoch with every run, each on its own batch."""
+    if not members:
+        return
+    trainers = [run.trainer for run, _ in members]
+    batches = [trainer.parse_batch_train(batch) for trainer, (_, batch) in zip(trainers, members, strict=True)]
+    for trainer in trainers:
+        trainer.batch_idx = index
+        trainer.model_zero_grad()
+    finite, summaries = [], []
+    for (run, _), found, (_, labels) in zip(members, losses(trainers, batches), batches, strict=True):
+        with run.logged():
+            summaries.append(run.trainer.summary(found, labels))
+            finite.append((run, found))
+    if finite:
+        backward([run.trainer for run, _ in finite], [found for _, found in finite])
+    for (run, _), summary in zip(finite, summaries, strict=True):
+        with run.logged():
+            run.trainer.update()
+            run.trainer.end_step(summary)

@@ -1,0 +1,172 @@
+"""A run's metrics.json: written here, and read here whoever wrote it.
+
+A reader trusts nothing in the file: its size is limited, and each field is checked for its type and letters.
+"""
+
+import json
+import math
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from dassl.errors import UserError
+from dassl.names import check_name, shared_name
+from dassl.reading import MB, read_text
+from dassl.writing import write_json
+
+LIMIT = 16 * MB
+LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
+MOST_SENTENCES = 10**6  # of a class
+SUBSAMPLES = ("all", "base", "new")
+KINDS = {dict: "names and values", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
+REMEDY = "delete it and run its script again"
+
+
+class Record(NamedTuple):
+    """The content of a metrics.json.
+
+    Attributes:
+        names: what it has of key, dataset, setting, trainer, backbone, shots, seed and subsample. A backbone that lay
+            in a folder is called by that folder's last part.
+        metrics: figures in percent; those of classes as `per_class/<class>`.
+        method: the method's settings, None where an earlier version left none.
+        phantom_images: the images were rendered.
+        phantom_backbone: the backbone was trained on rendered images; None where it does not say.
+        seconds: of all parts of the run together.
+        hashes: digests of what the figures follow from.
+        versions: of packages.
+        sentences_per_class: number of LLM sentences that were read.
+        loaded: it tested what an earlier run had learned.
+    """
+
+    names: dict[str, Any]
+    metrics: dict[str, float]
+    method: dict[str, Any] | None
+    phantom_images: bool
+    phantom_backbone: bool | None
+    seconds: float | None
+    hashes: dict[str, str | None]
+    versions: dict[str, str | None]
+    sentences_per_class: int
+    loaded: bool
+
+
+def write_record(record: dict[str, Any], folder: Path) -> None:
+    """Write a run's metrics.json, atomically: it marks the run as finished."""
+    write_json(record, str(folder / "metrics.json"))
+
+
+def read_record(path: Path) -> Record:
+    """Return what a run's metrics.json says.
+
+    Raises:
+        UserError: it cannot be read, is half-written, or has a field of another type; names it.
+    """
+    text = read_text(path, LIMIT, links=False)
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path} is half-written or no JSON: {REMEDY}.") from error
+    where = str(path)
+    document = _mapping(document, "a run's result", where)
+    if "metrics" not in document:
+        raise UserError(f"{path} is half-written or no result of a run: {REMEDY}.")
+    seconds = _mapping(document.get("seconds", {}), "seconds", where).values()
+    return Record(
+        names=_names(document, where),
+        metrics=_metrics(document["metrics"], where),
+        method=_method(document, where),
+        phantom_images=bool(_flag(document, "phantom", where)),
+        phantom_backbone=_flag(document, "phantom_backbone", where),
+        seconds=sum(number(value, "seconds", where) for value in seconds) or None,
+        hashes=_words(document.get("hashes", {}), "hashes", where),
+        versions=_words(document.get("versions", {}), "versions", where),
+        sentences_per_class=_sentences(document, where),
+        loaded=bool(_flag(document, "loaded", where)),
+    )
+
+
+def _names(document: dict, where: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key in ("key", "dataset", "setting", "trainer", "backbone", "subsample"):
+        if (value := document.get(key)) is not None:
+            found[key] = check_name(shared_name(value) if isinstance(value, str) else value, key, where)
+    for key in ("shots", "seed"):
+        if document.get(key) is not None:
+            found[key] = whole(document[key], key, where)
+    if found.get("subsample", "all") not in SUBSAMPLES:
+        raise _unlike(f"subsample to be one of {', '.join(SUBSAMPLES)}", found["subsample"], where)
+    return found
+
+
+def _method(document: dict, where: str) -> dict[str, Any] | None:
+    """Return the method's settings by name: whatever JSON holds, to be compared and shown."""
+    found = document.get("method")
+    if found is None:
+        return None
+    return {check_name(key, "setting", where): value for key, value in _mapping(found, "method", where).items()}
+
+
+def _sentences(document: dict, where: str) -> int:
+    count = whole(document.get("sentences_per_class", 0), "sentences_per_class", where)
+    if 0 <= count < MOST_SENTENCES:
+        return count
+    raise _unlike(f"sentences_per_class to be less than {MOST_SENTENCES:,}", count, where)
+
+
+def _metrics(found: Any, where: str) -> dict[str, float]:
+    """Figures by name, those of classes as `per_class/<class>`; what is undefined or not finite is left out."""
+    pairs = []
+    for name, value in _mapping(found, "metrics", where).items():
+        check_name(name, "metric", where)
+        if isinstance(value, dict):
+            pairs += [(f"{name}/{check_name(key, 'class', where)}", each) for key, each in value.items()]
+        else:
+            pairs.append((name, value))
+    return {name: number(value, name, where) for name, value in pairs if not _undefined(value)}
+
+
+def _undefined(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and not math.isfinite(value))
+
+
+def number(value: Any, what: str, where: str) -> float:
+    """Return `value` if it is a number of a size that can be added up.
+
+    Raises:
+        UserError: it is none; says `what` it should be, and `where` it was read.
+    """
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= LARGEST:
+        return float(value)
+    raise _unlike(f"{what} to be a number", value, where)
+
+
+def whole(value: Any, what: str, where: str) -> int:
+    """Return `value` if it is a whole number such as a seed; raises as `number`."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) <= LARGEST:
+        return value
+    raise _unlike(f"{what} to be a whole number", value, where)
+
+
+def _flag(document: dict, key: str, where: str) -> bool | None:
+    value = document.get(key)
+    if value is None or isinstance(value, bool):
+        return value
+    raise _unlike(f"{key} to be true or false", value, where)
+
+
+def _words(found: Any, what: str, where: str) -> dict[str, str | None]:
+    return {
+        check_name(key, f"key of {what}", where): value if value is None else check_name(value, key, where)
+        for key, value in _mapping(found, what, where).items()
+    }
+
+
+def _mapping(value: Any, what: str, where: str) -> dict:
+    if isinstance(value, dict):
+        return value
+    raise _unlike(f"{what} to be names and values", value, where)
+
+
+def _unlike(expected: str, value: Any, where: str) -> UserError:
+    kind = KINDS.get(type(value)) or (f"{value!r}" if abs(value) <= LARGEST else "a number beyond 10^15")
+    return UserError(f"Expected {expected} in {where}, but it is half-written or holds {kind}: {REMEDY}.")

@@ -1,0 +1,185 @@
+"""Trainers of another checkout: unchanged code, our data, draws, log and results; and nothing of ours is disturbed."""
+
+import csv
+import functools
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+import train
+from datasets import phantoms
+from datasets.phantoms.folder import Counts
+from runs.config import configure
+from tests.checkouts import small_checkout
+from tests.run_folders import learned, record
+
+TINY = "Tiny_PhantomCLIP"
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory) -> Path:
+    return small_checkout.write(tmp_path_factory.mktemp("other") / "Small")
+
+
+@pytest.fixture
+def foreign_flags(flags, checkout):
+    """`flags` of a run with the small checkout."""
+    return lambda trainer, *opts, more=(), **kwargs: flags(trainer, *opts, more=("--with", checkout, *more), **kwargs)
+
+
+def folder_of(output: Path, seed: int = 1, shots: int = 2, setting: str = "nctx4_cscFalse_ctpend") -> Path:
+    return output / "Small" / "btmri" / f"shots_{shots}" / TINY / setting / f"seed{seed}"
+
+
+def surroundings() -> tuple:
+    roots = ("trainers", "clip", "open_clip", "datasets", "utils", "train")
+    ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in roots}
+    return ours, list(sys.path), Path.cwd(), sys.dont_write_bytecode, list(sys.meta_path)
+
+
+def test_a_run_on_phantoms_leaves_what_ours_leave_and_disturbs_nothing(
+    foreign_flags, checkout, backbone, tmp_path, monkeypatch
+):
+    few = Counts(train=4, val=1, test_total=12)
+    monkeypatch.setattr(phantoms, "prepare", functools.partial(phantoms.prepare, counts=few, progress=False))
+    monkeypatch.setattr("datasets.base.PHANTOM_ROOT", tmp_path / "phantoms")
+    assert train.main(foreign_flags(TINY, root="phantoms", output=tmp_path / "warm-up")) == 0  # imports are done
+    before, files = surroundings(), small_checkout.contents(checkout)
+    assert train.main(foreign_flags(TINY, root="phantoms")) == 0
+    assert surroundings() == before and small_checkout.contents(checkout) == files
+    assert not any(str(checkout) in str(getattr(module, "__file__", "")) for module in before[0].values())
+
+    folder = folder_of(tmp_path)
+    found, log = record(folder), (folder / "log.txt").read_text()
+    rows = list(csv.DictReader((folder / "predictions.csv").open()))
+    right = sum(row["label"] == row["predicted"] for row in rows)
+    assert (found["total"], found["correct"]) == (len(rows), right) == (12, right)
+    assert found["metrics"]["accuracy"] == pytest.approx(right / 12 * 100)
+    assert {"auroc", "ece", "macro_f1", "balanced_accuracy", "per_class"} < found["metrics"].keys()
+    expected = {"dataset": "BTMRI", "trainer": TINY, "backbone": "PhantomCLIP", "shots": 2, "seed": 1, "phantom": True}
+    assert expected.items() <= found.items() and found["seconds"].keys() == {"start", "train", "test"}
+    assert f"* accuracy: {found['metrics']['accuracy']:.2f}%" in log and "Finish training" in log
+    assert f"code of {checkout}, as --with asks; its trainers: {TINY}, Silent_PhantomCLIP; ours stay for CoOp, " in log
+    assert "PHANTOMS" in log and "epoch [3/3]" in log and "clip is theirs" in log
+    assert f"logit scale {backbone.logit_scale:.3f}, offset 0.5" in log  # our weights, where it asks the hub
+
+
+def test_it_sees_our_data_sets_and_our_draws(build, checkout, capsys):
+    ours, theirs = build("CoOp"), build(TINY, more=("--with", checkout))
+    assert type(theirs.dm.dataset) is type(ours.dm.dataset)
+    assert [item.impath for item in theirs.dm.dataset.train_x] == [item.impath for item in ours.train_items]
+
+
+def test_of_two_trainers_of_one_name_ours_stays(foreign_flags, build, checkout, tmp_path):
+    from trainers.coop import CoOp
+
+    ours = build("CoOp", more=("--with", checkout))
+    assert type(ours) is CoOp and "THEIRS" not in ours.settings and "CHECKOUT" not in ours.cfg
+    assert train.main(foreign_flags("CoOp")) == 0
+    (log,) = (tmp_path / "btmri").rglob("log.txt")
+    assert "ours stay for CoOp" in log.read_text()
+
+
+def test_seeds_run_one_after_the_other_as_alone(foreign_flags, tmp_path, capsys):
+    assert train.main(foreign_flags(TINY, output=tmp_path / "several", more=("--seed", 1, 2))) == 0
+    assert train.main(foreign_flags(TINY, output=tmp_path / "alone", seed=2)) == 0
+    first, second = (folder_of(tmp_path / "several", seed) for seed in (1, 2))
+    alone = folder_of(tmp_path / "alone", 2)
+    assert torch.equal(learned(second, "pixels")["head.weight"], learned(alone, "pixels")["head.weight"])
+    assert record(second)["metrics"] == record(alone)["metrics"]
+    assert not torch.equal(learned(first, "pixels")["head.weight"], learned(alone, "pixels")["head.weight"])
+    assert (first / "metrics.json").stat().st_mtime_ns < (second / "config.yaml").stat().st_mtime_ns
+
+
+def test_its_defaults_and_its_yaml_files_are_read(foreign_flags, tmp_path):
+    cfg = configure(train.parse(foreign_flags(TINY)), 1)
+    assert (cfg.OPTIM.LR, cfg.TRAINER.TINY, cfg.TRAINER.COOP.THEIRS) == (0.0625, {"N_CTX": 4, "SIDE": 3}, True)
+    assert "VMFCOOP" not in cfg.TRAINER and cfg.CHECKOUT.startswith("Small@")
+    base = configure(train.parse(foreign_flags(TINY, more=("--setting", "base2new"))), 1)
+    assert (base.OPTIM.LR, base.TRAINER.TINY.SIDE) == (0.125, 2)
+    named = configure(train.parse(foreign_flags(TINY, "TRAINER.TINY.N_CTX", 8)), 1)
+    assert Path(named.OUTPUT_DIR) == folder_of(tmp_path, setting="nctx8_cscFalse_ctpend")
+
+
+def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(foreign_flags, tmp_path, capsys):
+    assert train.main(foreign_flags(TINY)) == 0
+    assert train.main(foreign_flags(TINY)) == 0
+    assert "Finished already" in capsys.readouterr().out
+    for other in (("TRAINER.TINY.SIDE", 1), ("TRAINER.COOP.N_CTX", 2), ("OPTIM.LR", 0.5)):
+        assert train.main(foreign_flags(TINY, *other)) == 1
+        assert "its run had other settings" in capsys.readouterr().err
+
+
+def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tmp_path, capsys):
+    line = functools.partial(foreign_flags, TINY, "TRAIN.CHECKPOINT_FREQ", 1)
+    assert train.main(line()) == 0
+    folder = folder_of(tmp_path)
+    whole = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]
+    results = record(folder)["metrics"]
+    for name in ("metrics.json", "pixels/model.pth.tar-2", "pixels/model.pth.tar-3"):
+        (folder / name).unlink()
+    (folder / "pixels" / "checkpoint").write_text("model.pth.tar-1\n")
+    assert train.main(foreign_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5)) == 1
+    assert "but it has other settings" in capsys.readouterr().err
+    assert train.main(line()) == 0
+    again = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]
+    assert torch.equal(again["head.weight"], whole["head.weight"]) and record(folder)["metrics"] == results
+    assert (folder / "log.txt").read_text().count("epoch [1/3]") == 1
+
+
+def test_a_pickled_checkpoint_is_not_loaded(foreign_flags, tmp_path, capsys):
+    folder = folder_of(tmp_path) / "pixels"
+    folder.mkdir(parents=True)
+    torch.save({"state_dict": Path, "epoch": 1}, folder / "model.pth.tar-1")
+    (folder / "checkpoint").write_text("model.pth.tar-1\n")
+    assert train.main(foreign_flags(TINY)) == 1
+    assert "holds pickled objects" in capsys.readouterr().err
+
+
+def test_base_to_novel(foreign_flags, tmp_path):
+    protocol = ("--setting", "base2new", "--subsample")
+    assert train.main(foreign_flags(TINY, more=(*protocol, "base"))) == 0
+    assert train.main(foreign_flags(TINY, more=(*protocol, "new", "--eval-only"))) == 0
+    found = {record(path.parent)["subsample"]: path.parent for path in tmp_path.rglob("metrics.json")}
+    assert list(record(found["base"])["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
+    assert list(record(found["new"])["metrics"]["per_class"]) == ["pituitary tumor", "normal brain"]
+    log = (found["new"] / "log.txt").read_text()
+    assert f"Load {found['base']}/pixels/model.pth.tar-3" in log and "epoch [" not in log
+
+
+def test_a_trainer_that_hides_its_scores_leaves_no_results(foreign_flags, tmp_path, capsys):
+    assert train.main(foreign_flags("Silent_PhantomCLIP")) == 1
+    assert "to give its evaluator the 20 images of the split in their order, but it gave 0" in capsys.readouterr().err
+    assert not list(tmp_path.rglob("metrics.json"))
+
+
+@pytest.mark.parametrize(
+    ("changed", "sentence"),
+    [
+        (
+            {"train": None},
+            r"Expected a CoOp-style checkout with trainers/ and train\.py in .*, but there is no train\.",
+        ),
+        (
+            {"train": "import no_such_package\n"},
+            r"ModuleNotFoundError: No module named 'no_such_package'; install",
+        ),
+        ({"train": "import trainers.Tiny.tiny\n"}, r"but AttributeError: module 'train' has no attribute 'extend_cfg'"),
+        ({"utils": "raise SystemExit('stop')\n"}, r"but SystemExit: stop"),
+    ],
+)
+def test_a_checkout_of_another_shape_is_named(tmp_path, capsys, changed, sentence):
+    before = surroundings()
+    folder = small_checkout.write(tmp_path / "Broken", **changed)
+    assert train.main(["--with", str(folder), "--trainer", TINY]) == 1
+    error = capsys.readouterr().err
+    assert re.search(sentence, error) and len(error.splitlines()) == 1
+    assert surroundings() == before
+
+
+def test_without_a_folder_there_is_no_checkout(tmp_path, capsys):
+    assert train.main(["--with", str(tmp_path / "nowhere"), "--trainer", TINY]) == 1
+    assert "but there is no trainers: give --with the folder that holds both" in capsys.readouterr().err

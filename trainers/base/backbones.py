@@ -1,0 +1,49 @@
+"""The frozen backbone of a run, and the settings that it decides."""
+
+from functools import lru_cache
+
+from yacs.config import CfgNode
+
+from clip import Backbone, FeatureStore, build_backbone
+from clip.revisions import note_revision
+from dassl.images import Reading, reading_of
+from dassl.utils import choose_device
+from trainers.base.digests import method_settings
+
+
+def shared_backbone(cfg: CfgNode) -> tuple[Backbone, FeatureStore]:
+    """Return backbone and feature store of a configuration; runs of one process share them."""
+    return load_backbone(
+        cfg.MODEL.BACKBONE.NAME,
+        str(choose_device(cfg.USE_CUDA)),
+        method_settings(cfg).PREC,
+        cfg.FEATURES.ROOT,
+        cfg.DATALOADER.NUM_WORKERS,
+        reading_of(cfg),
+    )
+
+
+@lru_cache(maxsize=1)
+def load_backbone(
+    name: str, device: str, precision: str, root: str, workers: int, reading: Reading
+) -> tuple[Backbone, FeatureStore]:
+    """Return a backbone and its store; the last ones are kept."""
+    backbone = build_backbone(name, device, precision)
+    note_revision(backbone, root or None)
+    return backbone, FeatureStore(backbone, root or None, workers=workers, reading=reading)
+
+
+def set_input(cfg: CfgNode, backbone: Backbone) -> None:
+    """Set the size, pixel statistics and interpolation of images to those of the backbone."""
+    cfg.INPUT.SIZE = (backbone.image_size, backbone.image_size)
+    cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(backbone.mean), list(backbone.std)
+    cfg.INPUT.INTERPOLATION = backbone.interpolation
+
+
+def with_input(cfg: CfgNode, backbone: Backbone) -> CfgNode:
+    """Return `cfg` with the input settings of the backbone: itself where it has them, else a frozen copy."""
+    copy = cfg.clone()
+    copy.defrost()
+    set_input(copy, backbone)
+    copy.freeze()
+    return cfg if copy == cfg else copy

@@ -1,0 +1,110 @@
+"""The part of a trainer that keeps what was learned, resumes it, and loads it to be tested."""
+
+from pathlib import Path
+
+from dassl.engine import TrainerX
+from dassl.errors import UserError
+from dassl.names import check_name, shared_name
+from trainers.base import checkpoints
+from trainers.base.digests import differing
+
+
+class CheckpointedTrainer(TrainerX):
+    """Keeps one small checkpoint per learned module, that of the newest epoch."""
+
+    hashes: dict[str, str | None]  # digests of what the run's numbers follow from
+    learned: str | None = None  # digest of the checkpoint that is tested
+    loaded = False  # whether it is that of an earlier run
+    loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed; what it was learned from
+
+    @property
+    def class_bound(self) -> bool:
+        """Whether what is learned belongs to these classes and cannot be used for others."""
+        return False
+
+    def save_model(self, epoch: int, directory: str, is_best=False, val_result=None, model_name="") -> None:
+        """Keep the learned tensors of this epoch, with the optimizer's state while there are epochs to come."""
+        unfinished = epoch + 1 < self.max_epoch
+        for name in self.get_model_names():
+            state = {
+                "state_dict": self._models[name].state_dict(),
+                "epoch": epoch + 1,
+                "classnames": self.dm.dataset.classnames,
+                "backbone": shared_name(self.backbone.name),
+                "hashes": self.hashes,
+            }
+            if unfinished:
+                state["optimizer"] = self._optims[name].state_dict()
+                state["scheduler"] = self._scheds[name].state_dict()
+            checkpoints.save(state, Path(directory) / name, quiet=unfinished)
+        for name in self.get_model_names():  # only now, so that one epoch is always there in full
+            checkpoints.keep_only(Path(directory) / name, epoch + 1)
+
+    def resume_model_if_exist(self, directory: str) -> int:
+        """Load the state of the newest epoch in `directory`.
+
+        Returns:
+            The number of epochs that are done, 0 where there is no checkpoint.
+
+        Raises:
+            UserError: it is a run of other settings, images, sentences or weights.
+        """
+        names = self.get_model_names()
+        epoch = checkpoints.last_common_epoch([Path(directory) / name for name in names])
+        if not epoch:
+            return 0
+        for name in names:
+            state = checkpoints.load(Path(directory) / name, epoch)
+            if different := differing(state.get("hashes", {}), self.hashes):
+                raise UserError(
+                    f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
+                    "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
+                )
+            with checkpoints.fitting(Path(directory) / name):
+                self._models[name].load_state_dict(state["state_dict"])
+                if "optimizer" in state:
+                    self._optims[name].load_state_dict(state["optimizer"])
+                    self._scheds[name].load_state_dict(state["scheduler"])
+        print(f"Resuming from epoch {epoch} of {self.max_epoch} in {directory}")
+        return epoch
+
+    def load_model(self, directory: str, epoch: int | None = None) -> None:
+        """Load what a run in `directory` learned (its last epoch by default) to test it, maybe on other classes.
+
+        Raises:
+            UserError: there is no such checkpoint; or it was learned with another backbone, or with one context per
+                class for other classes.
+        """
+        for name in self.get_model_names()[:1]:  # the others serve training only
+            folder = Path(directory) / name
+            epoch = epoch or checkpoints.last_common_epoch([folder])
+            state = checkpoints.load(folder, epoch)
+            self.loaded, self.learned = True, checkpoints.digest(checkpoints.newest(folder, epoch))
+            self.loaded_hashes = state.get("hashes", {})
+            self._check_backbone(state, folder)
+            expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}
+            found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}
+            other = self.class_bound and state["classnames"] != self.dm.dataset.classnames
+            if other or expected != found:
+                raise UserError(
+                    f"Expected tensors {expected}, but {folder} holds {found}, learned for the classes "
+                    f"{state['classnames']}: test with the same settings (CSC True cannot meet other classes)."
+                )
+            self._models[name].load_state_dict(state["state_dict"])
+            print(f"Loaded {name} of epoch {state['epoch']} from {directory}")
+
+    def _check_backbone(self, state: dict, folder: Path) -> None:
+        """Raise a UserError if a checkpoint was learned with another backbone than this one."""
+        found, mine = state.get("backbone"), shared_name(self.backbone.name)
+        found = check_name(shared_name(found) if isinstance(found, str) else found, "backbone", str(folder))
+        if found != mine:
+            raise UserError(
+                f"Expected a checkpoint learned with {mine}, but {folder} was learned with {found}: give that one by "
+                "--backbone."
+            )
+        backbone = {key: value for key, value in self.hashes.items() if key == "backbone_files"}
+        if different := differing(self.loaded_hashes, backbone):
+            raise UserError(
+                f"Expected a checkpoint learned with this {mine}, but {folder} was learned with other {different}: "
+                "train again."
+            )
