@@ -220,10 +220,10 @@ def main() -> None:
         parser().error(f"--original is measured at {ORIGINAL_CLASSES} classes, but --classes has {args.classes}.")
     import torch
 
-    from tests.random_biomedclip import write_folder
+    from clip.testing import write_biomedclip
 
     if not (args.out / "BiomedCLIP/open_clip_model.safetensors").is_file():
-        write_folder(args.out / "BiomedCLIP")
+        write_biomedclip(args.out / "BiomedCLIP")
     shutil.rmtree(args.out / "store", ignore_errors=True)  # cold means cold
     machine = torch.cuda.get_device_name() if args.device == "cuda" else f"{os.cpu_count()} CPU cores"
     results = {

@@ -62,10 +62,10 @@ def main() -> None:
     if args.one:
         print(step(args.methods[0], args.classes, args.out / "BiomedCLIP", args.device))
         return
-    from tests.random_biomedclip import write_folder
+    from clip.testing import write_biomedclip
 
     if not (args.out / "BiomedCLIP/open_clip_model.safetensors").is_file():
-        write_folder(args.out / "BiomedCLIP")
+        write_biomedclip(args.out / "BiomedCLIP")
     for method in args.methods:
         line = [sys.executable, __file__, "--one", "--methods", method, "--classes", str(args.classes)]
         subprocess.run([*line, "--device", args.device, "--out", str(args.out)], check=True, cwd=ROOT)

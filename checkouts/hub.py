@@ -11,8 +11,8 @@ import torch
 
 from clip.build import NAMES, is_ours, source_of
 from clip.files import WEIGHTS, Folder, locate
-from clip.open_clip_family import check_tensors
-from clip.received import write_files
+from clip.sanitize import write_files
+from clip.weights import check_tensors
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:").partition("@")[0]
 REVISION = "0" * 40

@@ -1,6 +1,6 @@
-"""Frozen vision-language backbones, and the store of their features."""
+"""Frozen vision-language backbones and the store of their features."""
 
-import toolbox  # noqa: F401, its dassl comes first
+import toolbox  # noqa: F401, puts our dassl first on the path
 from clip.backbone import Backbone, Tokens
 from clip.build import build_backbone
 from clip.features import FeatureStore

@@ -1,4 +1,4 @@
-"""Backbones by name."""
+"""Build backbones by name."""
 
 from pathlib import Path
 
@@ -6,21 +6,25 @@ from clip.backbone import PRECISIONS, Backbone
 from clip.files import TOKENIZER, WEIGHTS, HubRepo, locate, weights_folder
 from dassl.errors import UserError
 
-# Short names and where their files are. A further family adds its own names and its own `build(name, source)`.
+# Short names and the places of their files. A new family adds its own names and its own `build(name, source)`.
 NAMES = {
     "BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
     "CLIP": "hf-hub:timm/vit_base_patch16_clip_224.openai",
     "PhantomCLIP": f"local-dir:{Path(__file__).parent / 'phantomclip'}",
 }
 SCHEMES = ("hf-hub:", "local-dir:")
-PHANTOM_MARK = "phantom.json"  # in the folder of weights that were trained on phantoms
+PHANTOM_MARK = "phantom.json"  # file beside weights that were trained on phantoms
 
 
 def source_of(name: str) -> str:
-    """Where the backbone called `name` comes from, as `hf-hub:org/model[@revision]` or `local-dir:/path`.
+    """Return the place of a backbone's files, as `hf-hub:org/model[@revision]` or `local-dir:/path`.
 
     Raises:
-        UserError: an unknown name; lists what exists.
+        UserError: the name is unknown; lists the known ones.
+
+    Example:
+        >>> source_of("hf-hub:org/model@v1")
+        'hf-hub:org/model@v1'
     """
     if not is_ours(name):
         raise UserError(
@@ -31,14 +35,19 @@ def source_of(name: str) -> str:
 
 
 def is_ours(name: str) -> bool:
-    """Whether `build_backbone` knows the name; another checkout may have names of its own, such as ViT-B/16."""
+    """Return whether `build_backbone` knows the name; other checkouts have names of their own, such as ViT-B/16.
+
+    Example:
+        >>> is_ours("BiomedCLIP"), is_ours("local-dir:/data/model"), is_ours("ViT-B/16")
+        (True, True, False)
+    """
     return name in NAMES or name.startswith(SCHEMES)
 
 
 def files_of(name: str) -> list[Path]:
-    """The files on this machine that make the backbone called `name`, as far as that is known.
+    """Return the files of a backbone that are on this machine: weights, configuration and, in a folder, the tokenizer.
 
-    Weights and configuration; of a folder the tokenizer too. (The hub's cache may get further files later.)
+    A tokenizer of the hub is left out, because its files may be downloaded later. An unknown name has no files.
     """
     if not is_ours(name):
         return []
@@ -50,33 +59,36 @@ def files_of(name: str) -> list[Path]:
 
 
 def is_phantom(name: str) -> bool:
-    """Whether the weights of the backbone called `name` bear the phantoms' mark: they never saw a real image."""
+    """Return whether a backbone was trained on phantoms alone, which a mark beside its weights says."""
     return is_ours(name) and locate(source_of(name)).find_here([PHANTOM_MARK]) is not None
 
 
 def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> Backbone:
-    """The frozen backbone called `name`.
+    """Build the frozen backbone called `name`.
 
     Args:
-        name: a short name (BiomedCLIP, CLIP = OpenAI's ViT-B/16, PhantomCLIP), `hf-hub:org/model`, with
-            `@revision` behind it for a commit, tag or branch, or `local-dir:/path`. For a short name the folder
-            `$VMFCOOP_WEIGHTS/<name>` is taken first, if there is one.
-        device: where to put it.
-        precision: "fp32"; "bf16": matrix products in bfloat16, about twice as fast where the processor has them; or
+        name: a short name (BiomedCLIP; CLIP, which is OpenAI's ViT-B/16; PhantomCLIP), `hf-hub:org/model`, optionally
+            followed by `@revision` for a commit, tag or branch, or `local-dir:/path`. For a short name the folder
+            `$VMFCOOP_WEIGHTS/<name>` is used if it exists.
+        device: of the weights.
+        precision: "fp32"; "bf16": matrix products in bfloat16, about twice as fast where the processor supports them;
             "tf32": products and convolutions of NVIDIA's tensor cores, which keep 10 bits of each factor.
 
     Raises:
-        UserError: an unknown name or precision; lists what exists.
-        UserError: a file is missing; says which, and how to bring it.
+        UserError: the name or precision is unknown; lists the known ones.
+        UserError: a file is missing or does not fit; names it and says what to do.
     """
     if precision not in PRECISIONS:
-        raise UserError(f'Expected PREC to be one of {", ".join(PRECISIONS)}, but got "{precision}".')
+        raise UserError(
+            f'Expected precision to be one of {", ".join(PRECISIONS)}, but got "{precision}": choose one of these (in '
+            "a run by TRAINER.<METHOD>.PREC)."
+        )
     source = source_of(name)
-    from clip import open_clip_family  # heavy: only now
-    from clip.few_rows import few_rows
+    from clip import open_clip_family  # it imports open_clip, timm and transformers, which takes seconds
+    from clip.speed.transposed_linear import use_transposed_linear
 
     backbone = open_clip_family.build(name, source).to(device)
     backbone.precision = precision
     if precision != "bf16":
-        few_rows(backbone)
+        use_transposed_linear(backbone)
     return backbone

@@ -1,7 +1,6 @@
-"""The digests by which contents are known, and a memo of them, so that a file is read once and not at every run."""
+"""Digests of contents and files, and a memo of them, so that a file that has not changed is read only once."""
 
 import os
-import re
 import time
 from collections.abc import Iterable
 from hashlib import blake2b
@@ -11,22 +10,26 @@ from typing import ClassVar
 
 from platformdirs import user_cache_dir
 
+from clip.memo import Memo, Pair
 from dassl.errors import UserError
-from dassl.writing import atomic_write, open_to_append, writing
 
 FRESH = 2 * 10**9  # nanoseconds; no file system's clock is coarser
-LINES_AT_ONCE = 1000  # a killed run loses no more
+LINES_AT_ONCE = 1000  # lines of the memo between two writes: a killed run loses no more
 BLOCK = 1024 * 1024  # bytes that are read at once
-LINE = re.compile(rb"([0-9a-f]{32})\t([0-9a-f]{32})")
 
 
 def content_digest(content: bytes) -> bytes:
-    """Return the 16 bytes by which a content is known."""
+    """Return the digest of `content`: 16 bytes of BLAKE2b.
+
+    Example:
+        >>> content_digest(b"a picture").hex()
+        '6d6f532c386533c4a121faffda65f7e1'
+    """
     return blake2b(content, digest_size=16).digest()
 
 
 def file_digest(path: str) -> bytes:
-    """Return `content_digest` of a file, which is not held in memory as a whole."""
+    """Return the `content_digest` of a file without holding the whole file in memory."""
     found = blake2b(digest_size=16)
     with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - a name that is not UTF-8 too
         while block := file.read(BLOCK):
@@ -35,32 +38,32 @@ def file_digest(path: str) -> bytes:
 
 
 def store_root(root: str | Path | None = None) -> Path:
-    """Return the folder of everything that is computed once: `root`, else `$VMFCOOP_CACHE`, else the user's cache."""
+    """Return the folder of the feature store: `root`, else `$VMFCOOP_CACHE`, else the user's cache folder."""
     return Path(root or os.environ.get("VMFCOOP_CACHE") or user_cache_dir("vmfcoop")).expanduser()
 
 
 class Digests:
-    """Content digests of files; a file that has not changed since is not read again.
+    """Digests of the contents of files; a file that has not changed is not read again.
 
-    A file is taken for unchanged if its path, size, times of change of content and of state, and inode are the same:
-    programs can set back the first time, not the second. As in git, a file that changed less than two seconds ago is
-    not remembered, because it could change once more without another time.
+    A file counts as unchanged if its path, size, times of change of content and of state, and inode are the same:
+    programs can set back the first time, but not the second. As in git, a file that changed less than two seconds ago
+    is not remembered, because it could change again within the same tick of the clock.
 
-    The memo is a text file that only grows, a line per file: several processes may append to it at once. It tells no
-    name of a file, since a line is two digests of 32 hex digits: of the content, and of path, size, times and inode.
-    Who may write to it decides which features a file is taken to have, so a store is for people who trust each other.
+    The memo `digests.tsv` has one line per file: the digest of the content, and the digest of path, size, times and
+    inode. It contains no name of a file. Whoever may write to it decides which features a file is taken to have, so
+    share a store only with people whom you trust.
 
     Args:
-        root: folder of the memo, as `store_root` has it.
+        root: folder of the memo; see `store_root`.
     """
 
-    known: ClassVar[dict[Path, dict[bytes, bytes]]] = {}  # per memo, shared by all that ask within a process
+    known: ClassVar[dict[Path, dict[bytes, bytes]]] = {}  # by memo: content by state, shared within a process
 
     def __init__(self, root: str | Path | None = None):
-        self.path = store_root(root) / "digests.tsv"
-        if self.path not in self.known:
-            self.known[self.path] = self._read()
-        self.memo = self.known[self.path]
+        self.memo = Memo(store_root(root) / "digests.tsv")
+        if self.memo.path not in self.known:
+            self.known[self.memo.path] = {state: content for content, state in self.memo.read()}
+        self.contents = self.known[self.memo.path]
 
     def of(self, path: str | Path) -> bytes:
         """Return the digest of a file's content; raises as `of_all`."""
@@ -71,25 +74,25 @@ class Digests:
 
         Args:
             paths: the files.
-            limit: the most bytes that one may hold; None for any number.
+            limit: largest allowed size of a file in bytes; None for no limit.
 
         Raises:
-            UserError: a file that is not there, cannot be read or holds more; names it.
+            UserError: a file is missing, unreadable or larger; names it.
         """
         names = [os.fspath(path) for path in paths]
         found: dict[str, bytes] = dict.fromkeys(names, b"")
-        lines: list[bytes] = []
+        new: list[Pair] = []
         try:
             for name in found:
-                found[name] = self._one(name, lines, limit)
-                if len(lines) == LINES_AT_ONCE:
-                    self._append(lines)
+                found[name] = self._one(name, new, limit)
+                if len(new) == LINES_AT_ONCE:
+                    self._remember(new)
         finally:
-            self._append(lines)
+            self._remember(new)
         return [found[name] for name in names]
 
-    def _one(self, name: str, lines: list[bytes], limit: int | None) -> bytes:
-        """The digest of a file; if it had to be read and can be remembered, also a line of the memo in `lines`."""
+    def _one(self, name: str, new: list[Pair], limit: int | None) -> bytes:
+        """Return the digest of a file; add a pair to `new` if the file was read and can be remembered."""
         now = time.time_ns()
         try:
             stat = os.stat(name)  # noqa: PTH116 - several times as fast as a Path's, for many files
@@ -97,33 +100,22 @@ class Digests:
                 raise UserError(
                     f"Expected a file of at most {limit >> 20} MB at {name}, but it is none: check the data folder."
                 )
-            key = b"%d %d %d %d " % (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
-            key += os.fsencode(os.path.abspath(name))  # noqa: PTH100 - bytes, since not every name is UTF-8
-            key = content_digest(key)
-            if key in self.memo:
-                return self.memo[key]
-            digest = file_digest(name)
+            state = b"%d %d %d %d " % (stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino)
+            state += os.fsencode(os.path.abspath(name))  # noqa: PTH100 - bytes, since not every name is UTF-8
+            state = content_digest(state)
+            if state in self.contents:
+                return self.contents[state]
+            content = file_digest(name)
         except OSError as error:
             raise UserError(
                 f"Expected a readable file at {name}, but got: {error.strerror or error}: check the data folder."
             ) from error
         if now - stat.st_ctime_ns > FRESH:
-            self.memo[key] = digest
-            lines.append(f"{digest.hex()}\t{key.hex()}\n".encode())
-        return digest
+            self.contents[state] = content
+            new.append((content, state))
+        return content
 
-    def _read(self) -> dict[bytes, bytes]:
-        lines = self.path.read_bytes().split(b"\n") if self.path.is_file() else []
-        # Others are left out: of two processes that wrote at once where appending is not atomic, or of older memos.
-        whole = list(filter(None, map(LINE.fullmatch, lines)))
-        if any(b"/" in line or b"\\" in line for line in lines):  # an older memo, which tells names of files
-            with atomic_write(self.path, "wb", private=True) as file:
-                file.writelines(line[0] + b"\n" for line in whole)
-        return {bytes.fromhex(line[2].decode()): bytes.fromhex(line[1].decode()) for line in whole}
-
-    def _append(self, lines: list[bytes]) -> None:
-        """Write and forget `lines`: at the end, in one piece, whoever else writes."""
-        if lines:
-            with open_to_append(self.path, private=True) as file, writing(self.path):
-                file.write(b"".join(lines))
-            lines.clear()
+    def _remember(self, new: list[Pair]) -> None:
+        """Write the pairs to the memo and empty the list."""
+        self.memo.append(new)
+        new.clear()

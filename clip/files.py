@@ -1,4 +1,4 @@
-"""Where a model's files come from: a folder, the Hugging Face hub's cache, and only then the hub itself."""
+"""Find the files of a model: in a folder, in the cache of the Hugging Face hub, and only then on the hub itself."""
 
 import contextlib
 import os
@@ -18,7 +18,10 @@ class Folder:
     """A folder in the layout of a hub repository.
 
     Attributes:
-        revision: the commit of the hub's repository that files were taken from; None for a folder.
+        revision: commit of the hub repository that files were taken from; None for a folder.
+
+    Raises:
+        UserError: there is no such folder.
     """
 
     revision: str | None = None
@@ -32,14 +35,14 @@ class Folder:
             )
 
     def find(self, names: Iterable[str]) -> Path | None:
-        """The first of `names` that the folder holds."""
+        """Return the path of the first of `names` that exists; None if there is none."""
         return next((self.path / name for name in names if (self.path / name).is_file()), None)
 
     def need(self, *names: str) -> Path:
-        """The first of `names` that is there.
+        """Return the path of the first of `names` that exists.
 
         Raises:
-            UserError: names the file looked for and how to bring it.
+            UserError: none exists; says how to bring one.
         """
         found = self.find(names)
         if found is None:
@@ -51,16 +54,19 @@ class Folder:
         return found
 
     def find_here(self, names: Iterable[str]) -> Path | None:
-        """As `find`, and the network is never asked."""
+        """Return the path of the first of `names` that is on this machine, without use of the network."""
         return self.find(names)
 
 
 class HubRepo(Folder):
-    """A repository of the Hugging Face hub: its local cache first, the network only for what is missing.
+    """A repository of the Hugging Face hub; files that are not in the local cache are downloaded.
 
     Args:
-        repo: `org/model`, or `org/model@revision` of a commit, a tag or a branch. Once a file was found the others are
-            taken from the same commit.
+        repo: `org/model`, or `org/model@revision` for a commit, a tag or a branch. After the first file, all others
+            are taken from the same commit.
+
+    Raises:
+        UserError: the revision is none.
     """
 
     def __init__(self, repo: str):
@@ -70,6 +76,7 @@ class HubRepo(Folder):
             raise UserError(f'Expected a commit, tag or branch after the @ of a backbone, but got "{asked[:60]}".')
 
     def _fetch(self, name: str, **options: Any) -> Path:
+        """Return the path of a file in the cache, and note its commit."""
         from huggingface_hub import hf_hub_download
 
         path = Path(hf_hub_download(self.repo, name, revision=self.revision, **options))
@@ -77,23 +84,30 @@ class HubRepo(Folder):
         return path
 
     def find(self, names: Iterable[str]) -> Path | None:
+        """Return the path of the first of `names` in the cache, else on the hub; None if there is none."""
         names = list(names)
         if (found := self.find_here(names)) is not None:
             return found
         for name in names:
             try:
                 return self._fetch(name)
-            except Exception as error:  # absent, offline, no such repository: all mean "not found"
+            except Exception as error:  # no such file, offline, no such repository: all mean "not found"
                 self.reason = error
         return None
 
     def find_here(self, names: Iterable[str]) -> Path | None:
+        """Return the path of the first of `names` in the cache; None if there is none."""
         for name in names:
             with contextlib.suppress(Exception):
                 return self._fetch(name, local_files_only=True)
         return None
 
     def need(self, *names: str) -> Path:
+        """Return the path of the first of `names` in the cache or on the hub.
+
+        Raises:
+            UserError: it cannot be had; says how to bring it.
+        """
         from huggingface_hub import constants
 
         found = self.find(names)
@@ -110,13 +124,13 @@ class HubRepo(Folder):
 
 
 def locate(name: str) -> Folder:
-    """The place that a backbone's name stands for: `local-dir:/path` or `hf-hub:org/model[@revision]`."""
+    """Return the place of a model's files, given as `local-dir:/path` or `hf-hub:org/model[@revision]`."""
     scheme, _, rest = name.partition(":")
     return Folder(rest) if scheme == "local-dir" else HubRepo(rest)
 
 
 def weights_folder(short_name: str) -> str | None:
-    """`local-dir:` name of `$VMFCOOP_WEIGHTS/<short_name>` if there is such a folder."""
+    """Return `local-dir:` and the path of the folder `$VMFCOOP_WEIGHTS/<short_name>`; None if there is none."""
     root = os.environ.get("VMFCOOP_WEIGHTS")
     path = Path(root).expanduser() / short_name if root else None
     return f"local-dir:{path}" if path and path.is_dir() else None

@@ -1,6 +1,6 @@
-"""The keys by which a model is described, and what each may hold: open_clip's own, a text tower's, a tokenizer's.
+"""Known keys in the configurations of models, text towers and tokenizers, and the kind of value that each may have.
 
-What is not listed has not been looked at: it may name code, a path or an address.
+A key that is not listed has not been examined: it may name code, a path or an address.
 """
 
 import re
@@ -11,33 +11,39 @@ REPO = re.compile(r"(?!.*(\.\.|--))(\w[\w.-]*/)?\w[\w.-]{0,95}", re.ASCII)
 
 
 class Kind(NamedTuple):
-    """What the value of a key has to be, in words and as a test."""
+    """A kind of value: its description and a test."""
 
     words: str
     fits: Callable[[Any], bool]
 
 
 def _is_whole(value: Any, most: int) -> bool:
+    """Return whether a value is a whole number from 0 to `most`."""
     return type(value) is int and 0 <= value <= most
 
 
 def _is_number(value: Any) -> bool:
-    return type(value) in (int, float) and -1e12 <= value <= 1e12  # neither is true of what is no number
+    """Return whether a value is a finite number; NaN fails both comparisons."""
+    return type(value) in (int, float) and -1e12 <= value <= 1e12
 
 
 def _words(text: str) -> frozenset[str]:
+    """Return the words of a text."""
     return frozenset(text.split())
 
 
 def _whole(most: int) -> Kind:
+    """Return the kind of whole numbers from 0 to `most`."""
     return Kind(f"a whole number of at most {most:,}", lambda value: _is_whole(value, most))
 
 
 def _one_of(*words: str) -> Kind:
+    """Return the kind of the given words."""
     return Kind(f"one of {', '.join(words)}", lambda value: isinstance(value, str) and value in words)
 
 
 def _dictionary(**kinds: Kind) -> Kind:
+    """Return the kind of dictionaries with these keys, each with a value of its kind."""
     return Kind(
         f"a dictionary of {', '.join(kinds)}",
         lambda value: isinstance(value, dict) and all(k in kinds and kinds[k].fits(v) for k, v in value.items()),
@@ -65,7 +71,7 @@ TIMM = Kind(
     "the name of a model that timm builds", lambda v: isinstance(v, str) and bool(re.fullmatch(r"\w+(\.\w+)?", v))
 )
 
-# What open_clip's models are described by. Its further options are left out on purpose: each is looked at first.
+# Options of open_clip's models. Its further options are left out on purpose, until each has been examined.
 BLOCKS = dict.fromkeys(("qk_norm", "scaled_cosine_attn", "scale_heads", "scale_attn_inner", "scale_attn"), YES_NO)
 BLOCKS |= {"scale_fc": YES_NO, "block_type": _one_of("default", "custom"), "ls_init_value": NUMBER}
 BLOCKS |= {"act_kwargs": _dictionary(approximate=_one_of("none", "tanh")), "norm_kwargs": _dictionary(eps=NUMBER)}
@@ -135,17 +141,17 @@ PREPROCESSING = {
     "resize_mode": _one_of("shortest"),
     "fill_color": NUMBER,
 }
-# Names that open_clip's configurations had before; some copies still have them.
+# Older names of keys in open_clip's configurations, which some copies still have.
 OLD_NAMES = {"proj": "hf_proj_type", "pooler_type": "hf_pooler_type", "hf_tokenizer_kwargs": "tokenizer_kwargs"}
 
 
 def of_text_tower(key: str) -> Kind:
-    """What a value of a text tower's config.json has to be; building layers without number would have no end."""
+    """Return the kind of a value in a text tower's config.json; numbers of layers are limited, so building ends."""
     return LAYERS if key.endswith("_layers") else PLAIN
 
 
-TEXT_TOWERS = ("roberta", "xlm-roberta", "mt5", "bert", "m2m_100")  # of transformers', that open_clip builds
-# Keys of a text tower's config.json that its shape and its numbers follow from, for the towers that open_clip reads.
+TEXT_TOWERS = ("roberta", "xlm-roberta", "mt5", "bert", "m2m_100")  # kinds in transformers that open_clip builds
+# Keys of a config.json that determine shape and numbers of these text towers.
 TEXT_TOWER = _words(
     "model_type vocab_size hidden_size num_hidden_layers num_attention_heads intermediate_size hidden_act "
     "hidden_dropout_prob attention_probs_dropout_prob max_position_embeddings type_vocab_size initializer_range "
@@ -162,7 +168,7 @@ SPECIAL_TOKENS = _words(
     "bos_token eos_token unk_token sep_token pad_token cls_token mask_token additional_special_tokens "
     "extra_special_tokens"
 )
-# Keys of a tokenizer_config.json that tokens follow from.
+# Keys of a tokenizer_config.json that determine the tokens.
 TOKENIZER_CONFIG = SPECIAL_TOKENS | _words(
     "tokenizer_class do_lower_case "
     "do_basic_tokenize never_split strip_accents tokenize_chinese_chars model_max_length add_prefix_space "
@@ -171,12 +177,12 @@ TOKENIZER_CONFIG = SPECIAL_TOKENS | _words(
     "keep_accents remove_space do_lowercase add_bos_token add_eos_token extra_ids split_special_tokens legacy "
     "backend"
 )
-# What tells where files came from or how they were saved, and is left out without a word.
+# Keys about the origin of files or how they were saved; they are left out without a message.
 ABOUT_FILES = _words(
     "architectures transformers_version _name_or_path name_or_path torch_dtype dtype id2label label2id "
     "chat_template special_tokens_map_file tokenizer_file processor_class gradient_checkpointing is_local"
 )
-# A class of transformers' that reads a vocabulary, with or without "Fast" behind it.
+# Classes in transformers that read a vocabulary and run no code of the model's.
 TOKENIZER_CLASS = re.compile(
     "((Albert|Bart|Bert|CLIP|Camembert|Deberta|DebertaV2|DistilBert|Electra|GPT2|Gemma|Llama|M2M100|MBart|MPNet|MT5|Nllb|"
     "Roberta|T5|XLMRoberta|PreTrained)Tokenizer(Fast)?|TokenizersBackend)"

@@ -1,4 +1,4 @@
-"""Which commit of a repository of the hub was loaded first: who owns it can change what stands behind a name."""
+"""Remember the commit of a hub repository at its first use, because its owner can change the files under its name."""
 
 from pathlib import Path
 
@@ -9,18 +9,18 @@ from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import write_json
 
-FILE = "revisions.json"  # in the store: {"hf-hub:org/model": commit at its first use}
+FILE = "revisions.json"  # in the store: {"hf-hub:org/model": commit at the first use}
 
 
 def note_revision(backbone: Backbone, root: str | Path | None = None) -> None:
-    """Keep the commit that `backbone` was loaded from, or print one line if it was another one the first time.
+    """Remember the commit of `backbone`, or print one line if it differs from the one at the first use.
 
     Args:
-        backbone: from the hub; of folders, and where the name itself says which revision, nothing is kept.
-        root: folder of the store, as `store_root` has it.
+        backbone: nothing is remembered of one from a folder, or one whose name contains a revision.
+        root: folder of the store; see `store_root`.
 
     Raises:
-        UserError: what was kept is no JSON of names and commits; names the file.
+        UserError: the file of commits holds something else; names it.
     """
     source = source_of(backbone.name)
     if backbone.revision is None or "@" in source:

@@ -1,4 +1,4 @@
-"""TF32: float32 products that NVIDIA GPUs from Ampere on round to 10 bits of mantissa before they multiply."""
+"""TF32: NVIDIA GPUs since Ampere can round the factors of float32 products to 10 bits of mantissa."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,16 +8,14 @@ import torch
 
 @contextmanager
 def tf32_products(allowed: bool) -> Iterator[None]:
-    """Allow or forbid TF32 in matrix products and convolutions; PyTorch's own default has it in convolutions alone.
+    """Allow or forbid TF32 in matrix products and convolutions; by default PyTorch allows it in convolutions alone.
 
-    Features that are kept in one store are to be the same, but for rounding, whichever device made them.
+    Features in one store have to be the same, but for rounding, whichever device computed them.
     """
-    switches = (torch.backends.cudnn, torch.backends.cuda.matmul)
-    before = [switch.allow_tf32 for switch in switches]
+    cudnn, matmul = torch.backends.cudnn, torch.backends.cuda.matmul
+    before = cudnn.allow_tf32, matmul.allow_tf32
     try:
-        for switch in switches:
-            switch.allow_tf32 = allowed
+        cudnn.allow_tf32 = matmul.allow_tf32 = allowed
         yield
     finally:
-        for switch, value in zip(switches, before, strict=True):
-            switch.allow_tf32 = value
+        cudnn.allow_tf32, matmul.allow_tf32 = before

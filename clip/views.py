@@ -1,8 +1,8 @@
-"""Views of image files: pictures under a random transform whose randomness follows from content and view number."""
+"""Views of image files: pictures under a random transform whose random numbers follow from content and view number."""
 
 import inspect
 import random
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
@@ -15,104 +15,103 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from clip.digests import content_digest
-from clip.pixels import Reading, notes_of, read_image
 from dassl.errors import UserError
+from dassl.images import Reading, notes_of, read_image
 
-SHARED_BYTES = 48 * 10**6  # pixels under way between processes: Docker gives a container 64 MB of shared memory
-MOST_VIEWS = 32  # in one item: more do not travel faster
+SHARED_BYTES = 48 * 10**6  # pixels on their way between processes: Docker gives a container 64 MB of shared memory
+MOST_VIEWS = 32  # in one item: larger items do not travel faster
 PATIENCE = 600  # seconds for an item, after which the workers are taken for dead
-# What PyTorch says when shared memory has run out, which may also end a worker by a bus error, or a worker was killed.
+# In PyTorch's errors if shared memory has run out, which may also end a worker by a bus error, or a worker was killed.
 WORKERS_FAIL = ("shared memory", "No space left on device", "signal: Killed", "DataLoader timed out", "exited unexpect")
 
+Keyed = tuple[list[bytes], Tensor]  # n keys of views, and their pixels [n, 3, H, W] or features [n, D]
+Notes = dict[bytes, tuple[str, ...]]  # by digest of a file's content: what the reader notes about it
 
-class File(NamedTuple):
-    """A file of which views are wanted."""
+
+class WantedFile(NamedTuple):
+    """A file, and the views of it that are wanted."""
 
     path: str
     digest: bytes  # of its content
-    views: Sequence[tuple[bytes, int | None]]  # name and number of each view; None is the transform as it is
-
-
-Notes = dict[bytes, tuple[str, ...]]
+    views: Mapping[bytes, int | None]  # number by key of each view; None stands for the transform without chance
 
 
 class ImageViews(IterableDataset):
-    """Yields the names of some views and their pixels [n, 3, H, W], decoding each file once.
+    """Yield keys of views, their pixels [n, 3, H, W] and notes about their files; each file is decoded once.
 
-    In worker processes each takes every so-manieth file, so that the order of the views depends on their number.
+    Of k worker processes each takes every k-th file, so the order of the views depends on the number of processes.
 
     Args:
-        files: what is wanted.
+        files: the wanted files.
         transform: from a PIL image to pixels [3, H, W].
         views_per_item: n; the last item of each process may have fewer.
-        reading: how the files are read.
-
-    With each item goes what a user should be told about its files: the notes of the reader, by a file's digest.
+        reading: how the files are decoded.
     """
 
-    def __init__(self, files: Sequence[File], transform: Callable, views_per_item: int, reading: Reading):
+    def __init__(self, files: Sequence[WantedFile], transform: Callable, views_per_item: int, reading: Reading):
         self.files, self.transform, self.views_per_item = files, transform, views_per_item
         self.reading = reading
 
     def __iter__(self) -> Iterator[tuple[list[bytes], Tensor, Notes]]:
+        """Yield the items of this process."""
         worker = get_worker_info()
-        names: list[bytes] = []
+        keys: list[bytes] = []
         notes: Notes = {}
-        pixels = None
+        pixels = torch.empty(0)
         for path, digest, views in self.files[worker.id :: worker.num_workers] if worker else self.files:
             image = read_image(path, self.reading)
             if found := notes_of(image):
                 notes[digest] = found
-            for name, view in views:
-                drawn = _view(image, self.transform, digest, view)
-                if pixels is None:
+            for key, number in views.items():
+                drawn = _view(image, self.transform, digest, number)
+                if not keys:
                     pixels = drawn.new_empty(self.views_per_item, *drawn.shape)
-                pixels[len(names)] = drawn  # filled one by one: a list and its stack take twice the memory
-                names.append(name)
-                if len(names) == self.views_per_item:
-                    ready = [(names, self._sent(pixels, worker), notes)]
-                    names, pixels, notes = [], None, {}
-                    yield ready.pop()  # nothing here holds what is under way
-        if names:
-            yield names, self._sent(pixels[: len(names)], worker), notes
+                pixels[len(keys)] = drawn  # filled one by one: a list and its stack take twice the memory
+                keys.append(key)
+                if len(keys) == self.views_per_item:
+                    ready = [(keys, self._sent(pixels, worker), notes)]
+                    keys, pixels, notes = [], torch.empty(0), {}
+                    yield ready.pop()  # so that this process holds no second reference to pixels that are sent
+        if keys:
+            yield keys, self._sent(pixels[: len(keys)], worker), notes
 
     def _sent(self, pixels: Tensor, worker: object) -> Tensor:
-        """Put pixels where the other process sees them: here, where failing is an error that reaches it.
+        """Move pixels to shared memory in a worker process, where a failure is an error that reaches the receiver.
 
-        Left to the thread that sends them, an error would be printed and the item lost, and the receiver would wait.
+        PyTorch would move them in a thread, which prints the error and loses the item, and the receiver would wait.
         """
         if worker:
-            with workers_fail_in_words():
+            with explain_worker_failures():
                 return pixels.clone().share_memory_() if len(pixels) < self.views_per_item else pixels.share_memory_()
         return pixels
 
 
-def load(
-    files: Sequence[File],
+def load_views(
+    files: Sequence[WantedFile],
     transform: Callable,
     workers: int,
     size: int,
     batch: int,
     reading: Reading = Reading(),  # noqa: B008 - it cannot be changed
     notes: Notes | None = None,
-) -> Generator[tuple[list[bytes], Tensor], None, None]:
-    """Yield names and pixels of the items of `ImageViews`, made by worker processes if `workers` is not 0.
+) -> Generator[Keyed, None, None]:
+    """Yield keys and pixels of the items of `ImageViews`, made by worker processes unless `workers` is 0.
 
     Args:
-        files: what is wanted.
+        files: the wanted files.
         transform: from a PIL image to pixels [3, size, size].
-        workers: the most processes that decode.
-        size: of an image, in pixels.
-        batch: views in an item if there are no workers.
-        reading: how the files are read.
-        notes: what a user should be told about files is put there.
+        workers: largest number of processes that decode.
+        size: side of the images in pixels.
+        batch: views in an item if there are no worker processes.
+        reading: how the files are decoded.
+        notes: a dictionary that receives the reader's notes.
 
     Raises:
-        UserError: shared memory has run out all the same, or a worker was killed.
+        UserError: shared memory has run out, or a worker was killed.
     """
-    plan = under_way(workers, 3 * size * size * 4)
+    plan = plan_decoding(workers, 3 * size * size * 4)
 
-    def without_notes(item: tuple[list[bytes], Tensor, Notes]) -> tuple[list[bytes], Tensor]:
+    def without_notes(item: tuple[list[bytes], Tensor, Notes]) -> Keyed:
         if notes is not None:
             notes.update(item[2])
         return item[:2]
@@ -120,23 +119,33 @@ def load(
     items = ImageViews(files, transform, plan.views if plan.workers else batch, reading)
     settings: dict = {"num_workers": plan.workers, "prefetch_factor": plan.ahead, "timeout": PATIENCE}
     own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
-    with workers_fail_in_words():
+    with explain_worker_failures():
         loader = DataLoader(items, batch_size=None, generator=own, **(settings if plan.workers else {}))
         yield from map(without_notes, loader)
 
 
 class Plan(NamedTuple):
-    """How images are decoded."""
+    """Numbers of processes, items and views for decoding."""
 
-    workers: int  # processes; 0 is the caller's own
-    ahead: int  # items that each makes before they are asked for
+    workers: int  # processes; with 0 the caller's own process decodes
+    ahead: int  # items that each process makes before they are asked for
     views: int  # in an item
 
 
-def under_way(workers: int, view_bytes: int) -> Plan:
-    """Return how at most `workers` processes can decode so that all pixels under way fit into `SHARED_BYTES`.
+def plan_decoding(workers: int, view_bytes: int) -> Plan:
+    """Return a plan for at most `workers` processes by which all pixels on their way fit into `SHARED_BYTES`.
 
-    Under way is what is made ahead, an item that has arrived, and the next one while that is let go.
+    On their way are the items made ahead, one item that has arrived, and the next one while that is released.
+
+    Args:
+        workers: largest number of processes.
+        view_bytes: size of the pixels of a view in bytes.
+
+    Example:
+        >>> plan_decoding(workers=8, view_bytes=3 * 224 * 224 * 4)
+        Plan(workers=8, ahead=2, views=4)
+        >>> plan_decoding(workers=8, view_bytes=3 * 4000 * 4000 * 4)  # too large to be sent
+        Plan(workers=0, ahead=1, views=0)
     """
     room = SHARED_BYTES // view_bytes  # views
     workers = max(0, min(workers, room - 2))
@@ -145,8 +154,8 @@ def under_way(workers: int, view_bytes: int) -> Plan:
 
 
 @contextmanager
-def workers_fail_in_words() -> Iterator[None]:
-    """Turn what PyTorch raises when worker processes have no shared memory, or die, into a UserError."""
+def explain_worker_failures() -> Iterator[None]:
+    """Raise a UserError in place of PyTorch's errors about worker processes that die or have no shared memory."""
     try:
         yield
     except (RuntimeError, OSError) as error:
@@ -154,25 +163,25 @@ def workers_fail_in_words() -> Iterator[None]:
             raise
         words = str(error).splitlines()[0].rstrip(".")
         raise UserError(
-            f"Expected shared memory for the processes that decode images, but got: {words}: "
-            "give the container more (docker run --shm-size 1g), or set DATALOADER.NUM_WORKERS 0."
+            f"Expected shared memory for the processes that decode images, but got: {words}: give the container more "
+            "(docker run --shm-size 1g), or decode without processes (workers=0; DATALOADER.NUM_WORKERS 0 in a run)."
         ) from error
 
 
-def drawn_by() -> bytes:
-    """Return a digest of the code that decides which pixels a view of a file has: the reader's package, and `_view`."""
+def decoding_digest() -> bytes:
+    """Return a digest of the code on which the pixels of a view depend: the reader's package, and `_view`."""
     return content_digest(_source(read_image))
 
 
-@lru_cache  # what runs is what was read first, even if the file is edited meanwhile
+@lru_cache  # the code that runs is the code at the first call, even if a file is edited meanwhile
 def _source(reader: Callable) -> bytes:
+    """Return the source of the reader's package and of `_view`; line endings are \\n, whatever the files have."""
     try:
-        # Line endings are \n here, whatever they are in the files.
         file = Path(inspect.getfile(reader))
         files = sorted(file.parent.glob("*.py")) if reader.__globals__.get("__package__") else [file]
         modules = [path.read_text(encoding="utf-8") for path in files]
         return "\0".join([*modules, inspect.getsource(reader), inspect.getsource(_view)]).encode()
-    except (OSError, TypeError):  # a program without its source, or an object that is called: known while it lives
+    except (OSError, TypeError):  # a program without its source, or a callable object: tell apart within the process
         return repr((reader, _view)).encode()
 
 

@@ -31,7 +31,8 @@ from mutants import Mutant, mutants
 
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("mutation_equivalent.json")
-TESTS = {"clip/features.py": ["tests/clip/test_features.py", "tests/clip/test_feature_store.py"]}
+STORE = ["tests/clip/test_features.py", "tests/clip/test_feature_store.py", "tests/clip/test_reading.py"]
+TESTS = {"clip/features.py": [*STORE, "tests/clip/test_preprocess.py"]}
 # imported before the fork
 LARGE = ["torch", "torchvision.transforms", "open_clip", "transformers", "scipy.special", "scipy.stats", "mpmath"]
 LARGE += ["sklearn.metrics", "sklearn.linear_model", "hypothesis", "pytest", "tqdm", "yacs.config", "safetensors.torch"]

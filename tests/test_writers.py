@@ -36,8 +36,11 @@ FRESH = {
     ("checkouts/hub.py", "symlink_to"),
     ("checkouts/hub.py", "save"),
     ("checkouts/hub.py", "copytree"),
-    ("clip/received.py", "write_text"),
-    ("clip/received.py", "write_bytes"),
+    ("clip/sanitize.py", "write_text"),
+    ("clip/sanitize.py", "write_bytes"),
+    ("clip/testing.py", "write_text"),
+    ("clip/testing.py", "save"),
+    ("clip/testing.py", "save_file"),
     ("datasets/download/__main__.py", "copy"),
     ("datasets/ukb/pseudonym.py", "fdopen"),  # opened so that it fails if anything is there
     ("datasets/phantoms/folder.py", "save"),

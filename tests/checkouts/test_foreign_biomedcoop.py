@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from torch import Tensor, nn
 
+from clip import testing
 from datasets import prompts
 from datasets.prompts.import_biomedcoop import import_banks
-from tests import random_biomedclip
 
 CHECKOUT = os.environ.get("BIOMEDCOOP_CHECKOUT", "")
 OPTS = ("TRAINER.BIOMEDCOOP.N_PROMPTS", 8, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "OPTIM.WARMUP_EPOCH", -1)
@@ -26,7 +26,7 @@ def trainers(build, tmp_path, monkeypatch):
     """Ours and theirs on one folder of random weights, with their sentences, and without dropout in their tower."""
     import_banks(Path(CHECKOUT), tmp_path / "banks" / "gpt4")
     monkeypatch.setattr(prompts, "FOLDER", tmp_path / "banks")
-    same = {"backbone": f"local-dir:{random_biomedclip.write_folder(tmp_path / 'weights')}"}
+    same = {"backbone": f"local-dir:{testing.write_biomedclip(tmp_path / 'weights')}"}
     ours = build("BiomedCoOp", *OPTS, "PROMPTS.LLM", "gpt4", **same)
     theirs = build("BiomedCoOp_BiomedCLIP", *OPTS, more=("--with", CHECKOUT), **same)
     for module in theirs.model.modules():

@@ -1,4 +1,4 @@
-"""What every family gets from `Backbone`: chunked prompts and the towers' precision."""
+"""Chunked prompts and the precision of the towers, which every subclass of `Backbone` inherits."""
 
 import pytest
 import torch
@@ -49,13 +49,13 @@ def test_bf16_features_are_close_float32_and_stored_apart(backbone):
 
 
 def test_an_unknown_precision_is_answered_with_those_that_exist():
-    with pytest.raises(ValueError, match=r"one of fp32, tf32, bf16, but got \"fp16\""):
+    with pytest.raises(ValueError, match=r"precision to be one of fp32, tf32, bf16, but got \"fp16\""):
         build_backbone("PhantomCLIP", precision="fp16")
 
 
 @pytest.mark.parametrize(("precision", "convolutions", "products"), [("fp32", False, False), ("tf32", True, True)])
 def test_tf32_is_used_where_it_is_asked_for_alone(precision, convolutions, products, monkeypatch):
-    """PyTorch's own default, TF32 in convolutions but not in products, comes back afterwards."""
+    """PyTorch's default, TF32 in convolutions but not in products, is restored afterwards."""
     towers, seen = build_backbone("PhantomCLIP", precision=precision), []
 
     def switches() -> tuple[bool, bool]:

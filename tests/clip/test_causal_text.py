@@ -1,41 +1,19 @@
-"""open_clip's own text tower (as in OpenAI's CLIP), tiny and random."""
-
-import json
+"""A small random model with open_clip's own text tower, as in OpenAI's CLIP."""
 
 import pytest
 import torch
-from safetensors.torch import save_file
 from torch.nn.functional import normalize
 
 from clip import build_backbone
 from dassl.errors import UserError
+from tests.clip.small_clip import CONFIG, write_clip
 
-CONFIG = {
-    "embed_dim": 16,
-    "vision_cfg": {"image_size": 32, "layers": 1, "width": 16, "patch_size": 16, "head_width": 8},
-    "text_cfg": {"context_length": 77, "vocab_size": 49408, "width": 16, "heads": 2, "layers": 2},
-}
 TEXTS = ["a photo of a cat.", "a much longer photo of a very small glioma", "x"]
-
-
-def write(folder, seed=0, **changes):
-    from open_clip.model import CLIP
-
-    torch.manual_seed(seed)
-    config = {**CONFIG, **changes}
-    folder.mkdir(exist_ok=True)
-    model = CLIP(**json.loads(json.dumps(config)))
-    for parameter in model.parameters():  # its initial values are so small that all texts look alike
-        if parameter.ndim > 1:
-            torch.nn.init.normal_(parameter, std=0.3)
-    save_file({k: v.contiguous() for k, v in model.state_dict().items()}, folder / "open_clip_model.safetensors")
-    (folder / "open_clip_config.json").write_text(json.dumps({"model_cfg": config}))
-    return f"local-dir:{folder}"
 
 
 @pytest.fixture(scope="module")
 def backbone(tmp_path_factory):
-    return build_backbone(write(tmp_path_factory.mktemp("tiny") / "clip"))
+    return build_backbone(write_clip(tmp_path_factory.mktemp("tiny") / "clip"))
 
 
 def test_trimmed_texts_give_the_features_of_padded_ones(backbone):
@@ -65,15 +43,15 @@ def test_vocabulary(backbone):
 
 
 def test_the_fingerprint_follows_the_weights(backbone, tmp_path):
-    same = build_backbone(write(tmp_path / "same"))
-    other = build_backbone(write(tmp_path / "other", seed=1))
+    same = build_backbone(write_clip(tmp_path / "same"))
+    other = build_backbone(write_clip(tmp_path / "other", seed=1))
     assert same.fingerprint() == backbone.fingerprint() != other.fingerprint()
 
 
 def test_a_text_tower_that_is_read_out_elsewhere_is_refused(tmp_path):
     text = {**CONFIG["text_cfg"], "pool_type": "last"}
     with pytest.raises(ValueError, match=r'causal text tower.*pools by "last"'):
-        build_backbone(write(tmp_path / "last", text_cfg=text))
+        build_backbone(write_clip(tmp_path / "last", text_cfg=text))
 
 
 def test_shapes_are_checked(backbone):

@@ -1,4 +1,4 @@
-"""A model's folder in which something lies that is no model: one sentence names the file and says what to do."""
+"""A model's folder with a damaged or foreign file: one sentence names the file and says what to do."""
 
 import argparse
 import shutil

@@ -1,4 +1,4 @@
-"""Digests of files: remembered, and never those of what a file held before."""
+"""Digests of files are remembered, and a file that has changed gets a new one."""
 
 import os
 import re
@@ -8,14 +8,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from clip import digests
+from clip import digests, memo
 from clip.digests import Digests, content_digest, store_root
 from dassl.errors import UserError
 
 
 @pytest.fixture
 def reads(monkeypatch) -> list[Path]:
-    """The files that were read to be digested, in order."""
+    """Paths of the files that were read, in order."""
     found, real = [], digests.file_digest
 
     def file_digest(path: str) -> bytes:
@@ -28,13 +28,13 @@ def reads(monkeypatch) -> list[Path]:
 
 @pytest.fixture
 def later(monkeypatch) -> None:
-    """All files that are written now look ten seconds old."""
+    """Files that are written now look ten seconds old."""
     now = time.time_ns
     monkeypatch.setattr(time, "time_ns", lambda: now() + 10 * 10**9)
 
 
 def stat_by(monkeypatch, function) -> None:
-    """Let the memo alone ask `function` for the state of a file."""
+    """Let `Digests`, and nothing else, ask `function` for the state of a file."""
     system = SimpleNamespace(stat=function, fspath=os.fspath, fsencode=os.fsencode, path=os.path)
     monkeypatch.setattr(digests, "os", system)
 
@@ -128,7 +128,7 @@ def test_any_name_of_a_file_will_do(tmp_path, reads, later, name):
 
 
 def test_a_name_forges_no_line_and_is_not_told(tmp_path, later):
-    """A folder called "class, line break, digest, tab, state and path of another file" gave that file its digest."""
+    """A folder's name with line break, digest, tab and state of another file adds no line for that file."""
     victim = tmp_path / "victim.png"
     victim.write_bytes(b"picture")
     root, stat = tmp_path / "store", victim.stat()
@@ -147,7 +147,7 @@ def test_a_name_forges_no_line_and_is_not_told(tmp_path, later):
 
 
 def stat_of(path: Path) -> int:
-    """The rights to a file."""
+    """Return the permissions of a file."""
     return path.stat().st_mode & 0o777
 
 
@@ -168,7 +168,7 @@ def test_lines_that_are_none_are_passed_over(tmp_path, reads, later):
 def test_a_memo_without_room_is_named(tmp_path, later, monkeypatch):
     (tmp_path / "a.png").write_bytes(b"picture")
     full = open("/dev/full", "ab", buffering=0)  # noqa: PTH123, SIM115
-    monkeypatch.setattr(digests, "open_to_append", lambda *_, **__: full)
+    monkeypatch.setattr(memo, "open_to_append", lambda *_, **__: full)
     with pytest.raises(UserError, match=r"Expected to write .*digests\.tsv, but got: No space left on device"):
         Digests(tmp_path).of(tmp_path / "a.png")
 

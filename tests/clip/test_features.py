@@ -1,4 +1,4 @@
-"""What the feature store computes, in which portions, and what it never computes again."""
+"""The feature store computes each feature once, in full batches, and writes them in blocks."""
 
 import re
 from pathlib import Path
@@ -9,28 +9,13 @@ import pytest
 import torch
 from PIL import Image
 
-from clip import FeatureStore, features
+from clip import FeatureStore, encoding, features
+from tests.clip.counting import CountingBackbone
 from tests.tiny_backbone import TinyBackbone
 
 
-class Counting(TinyBackbone):
-    """Notes how many images, and which texts, each call encodes."""
-
-    def __init__(self):
-        super().__init__()
-        self.images, self.texts = [], []
-
-    def pool_image(self, images):
-        self.images.append(len(images))
-        return super().pool_image(images)
-
-    def encode_text(self, texts):
-        self.texts.append(list(texts))
-        return super().encode_text(texts)
-
-
 class Pixels:
-    """Without chance where there is no view; else with a little of it."""
+    """The pixels of an image plus one random number of at most `noise`."""
 
     def __init__(self, noise: float = 0.0):
         self.noise = noise
@@ -43,23 +28,8 @@ class Pixels:
         return pixels + self.noise * torch.rand(1)
 
 
-@pytest.fixture
-def files(tmp_path) -> list[str]:
-    rng = np.random.default_rng(0)
-    paths = [tmp_path / "images" / f"{i}.png" for i in range(9)]
-    paths[0].parent.mkdir()
-    for path in paths:
-        Image.fromarray(rng.integers(0, 255, (8, 8, 3), dtype=np.uint8)).save(path)
-    return list(map(str, paths))
-
-
-@pytest.fixture
-def store(tmp_path) -> FeatureStore:
-    return FeatureStore(Counting(), tmp_path / "store", batch_size=4)
-
-
 def test_a_cpu_encodes_few_images_at_once_and_a_gpu_many(tmp_path):
-    store = FeatureStore(Counting(), tmp_path)
+    store = FeatureStore(CountingBackbone(), tmp_path)
     assert (store.batch_size, store.workers, store.root) == (4, 0, tmp_path)
     gpu = SimpleNamespace(device=torch.device("cuda"), fingerprint=lambda: "0123")
     assert FeatureStore(gpu, tmp_path).batch_size == 64
@@ -70,9 +40,9 @@ def test_a_cpu_encodes_few_images_at_once_and_a_gpu_many(tmp_path):
 
 def test_the_folder_is_the_one_named_or_the_environments(tmp_path, monkeypatch):
     monkeypatch.setenv("VMFCOOP_CACHE", str(tmp_path / "cache"))
-    assert FeatureStore(Counting()).root == tmp_path / "cache"
+    assert FeatureStore(CountingBackbone()).root == tmp_path / "cache"
     monkeypatch.setenv("HOME", str(tmp_path))
-    assert FeatureStore(Counting(), "~/mine").root == tmp_path / "mine"
+    assert FeatureStore(CountingBackbone(), "~/mine").root == tmp_path / "mine"
 
 
 def test_features_are_float32_rows_in_the_order_of_the_paths(store, files):
@@ -80,7 +50,7 @@ def test_features_are_float32_rows_in_the_order_of_the_paths(store, files):
     pixels = torch.stack([Pixels()(Image.open(path)) for path in (files[3], files[1], files[3])])
     assert found.shape == (3, 16) and found.dtype == torch.float32 and found.device.type == "cpu"
     assert torch.allclose(found, TinyBackbone().encode_image(pixels), atol=1e-6)
-    assert sum(store.backbone.images) == 2  # one of them came twice
+    assert store.backbone.images_seen == 2  # one of them came twice
 
 
 def test_images_are_encoded_in_full_batches_and_equal_contents_once(store, files):
@@ -96,11 +66,11 @@ def test_views_are_told_apart_from_each_other_and_from_none(store, files):
     crop = Pixels(noise=0.5)
     keys = [None, 0, 1, 2, 255, 256, 257, 65536, 16777216]
     each = {view: store.images(files[:1], crop, view) for view in keys if view is not None}
-    assert sum(store.backbone.images) == 8 == len({tuple(row[0].tolist()) for row in each.values()})
+    assert store.backbone.images_seen == 8 == len({tuple(row[0].tolist()) for row in each.values()})
     store.images(files[:1], crop)
-    assert sum(store.backbone.images) == 9
+    assert store.backbone.images_seen == 9
     again = store.images(files[:1] * 8, crop, list(each))
-    assert sum(store.backbone.images) == 9 and torch.equal(again, torch.cat(list(each.values())))
+    assert store.backbone.images_seen == 9 and torch.equal(again, torch.cat(list(each.values())))
 
 
 def test_one_view_for_all_or_one_for_each(store, files):
@@ -109,7 +79,7 @@ def test_one_view_for_all_or_one_for_each(store, files):
     assert torch.equal(store.images(files[:2], crop, (3, 3)), same)
     mixed = store.images([files[0], files[1], files[0]], crop, [3, 4, 5])
     assert torch.equal(mixed[0], same[0]) and not torch.allclose(mixed[1], same[1], atol=1e-4)
-    assert sum(store.backbone.images) == 4
+    assert store.backbone.images_seen == 4
     with pytest.raises(ValueError, match="zip"):
         store.images(files[:2], crop, [1])
     with pytest.raises(ValueError, match="zip"):
@@ -127,7 +97,7 @@ def test_what_was_encoded_before_a_failure_is_kept(store, files, monkeypatch):
     real = store.backbone.encode_image
 
     def fails(images):
-        if sum(store.backbone.images) >= 8:
+        if store.backbone.images_seen >= 8:
             raise RuntimeError("out of memory")
         return real(images)
 
@@ -137,7 +107,7 @@ def test_what_was_encoded_before_a_failure_is_kept(store, files, monkeypatch):
     monkeypatch.undo()
     found = FeatureStore(store.backbone, store.root, batch_size=4).images(files, Pixels())
     assert store.backbone.images == [4, 4, 1]
-    assert torch.allclose(found, FeatureStore(Counting(), store.root / "b").images(files, Pixels()), atol=1e-6)
+    assert torch.allclose(found, FeatureStore(CountingBackbone(), store.root / "b").images(files, Pixels()), atol=1e-6)
 
 
 @pytest.mark.parametrize(("keep", "writes"), [(4, [4, 4, 1]), (5, [8, 1]), (8, [8, 1]), (512, [9])])
@@ -172,7 +142,7 @@ def test_what_a_worker_decodes_is_encoded_in_full_batches(store, files, monkeypa
     store.workers = 1
     found = store.images(files, Pixels())
     assert store.backbone.images == [4, 4, 1]
-    assert torch.allclose(found, FeatureStore(Counting(), store.root / "b").images(files, Pixels()), atol=1e-6)
+    assert torch.allclose(found, FeatureStore(CountingBackbone(), store.root / "b").images(files, Pixels()), atol=1e-6)
 
 
 @pytest.mark.parametrize(("worth", "seconds", "told"), [(5, 4.0, False), (5, 6.0, True), (9, 9.0, False)])
@@ -186,7 +156,7 @@ def test_long_encoding_is_worth_a_line(store, files, monkeypatch, capsys, worth,
 
     monkeypatch.setattr(features, "WORTH_A_LINE", worth)
     monkeypatch.setattr(store.backbone, "encode_image", slow)
-    monkeypatch.setattr(features.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(encoding.time, "monotonic", lambda: clock[0])
     store.images(files, Pixels())
     line = "Encoded 9 images of 9 files in 6 s, 0% waiting\n" if told else ""
     assert capsys.readouterr().out == line

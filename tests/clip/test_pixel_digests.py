@@ -1,4 +1,4 @@
-"""Digests of pictures: the same for the same pixels, made once."""
+"""Equal pixels have equal digests, and each file is decoded once."""
 
 import numpy as np
 import pytest
@@ -6,15 +6,15 @@ from PIL import Image
 
 from clip import pixel_digests
 from clip.pixel_digests import PixelDigests
-from clip.pixels import Reading
 from dassl.errors import UserError
+from dassl.images import Reading
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (20, 30, 3), np.uint8)
 
 
 @pytest.fixture
 def decoded(monkeypatch) -> list[str]:
-    """The files that were decoded."""
+    """Paths of the files that were decoded."""
     found, real = [], pixel_digests.picture_digest
     monkeypatch.setattr(
         pixel_digests, "picture_digest", lambda path, reading: (found.append(path), real(path, reading))[1]

@@ -1,4 +1,4 @@
-"""How images are read is a setting that reaches the feature store, its key, and the loaders of other trainers."""
+"""The settings of reading reach the feature store, its keys, and the loaders of other trainers."""
 
 import importlib
 import inspect
@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from clip import FeatureStore, views
-from clip.pixels import NOTES, Reading
 from dassl.config import get_cfg_default
 from dassl.data import DatasetWrapper
 from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import Datum
-from tests.clip.test_feature_store import Plain, Tiny
+from dassl.images import NOTES, Reading
+from tests.clip.counting import CountingBackbone, Plain
 from tests.toolbox.pictures import stretched
 
 DEEP = np.random.default_rng(0).integers(200, 3000, (8, 8)).astype(np.uint16)
@@ -45,14 +45,7 @@ def stacks(tmp_path) -> list[str]:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_the_store_reads_as_it_is_told_and_keeps_each_way_apart(deep, tmp_path, monkeypatch, workers):
     monkeypatch.setattr("clip.features.FEW", 0)
-    seen = []
-
-    class Recording(Tiny):
-        def pool_image(self, images):
-            seen.append(images)
-            return super().pool_image(images)
-
-    backbone = Recording()
+    backbone = CountingBackbone()
     ways = [Reading(), Reading(grey_range="type"), Reading(grey_range="500:900")]
     found = [
         FeatureStore(backbone, tmp_path / "store", workers=workers, reading=way).images(deep, Plain()) for way in ways
@@ -71,13 +64,13 @@ def line(name: str) -> str:
 @pytest.mark.parametrize("workers", [0, 2])
 def test_several_pages_are_told_once_by_every_run(stacks, deep, tmp_path, monkeypatch, capfd, workers):
     monkeypatch.setattr("clip.features.FEW", 0)
-    store = FeatureStore(Tiny(), tmp_path / "store", workers=workers)
+    store = FeatureStore(CountingBackbone(), tmp_path / "store", workers=workers)
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks[:4], Plain())
     store.images(stacks, Plain())
     assert capfd.readouterr().out.count(line("frames")) == 1
-    store = FeatureStore(Tiny(), tmp_path / "store")  # another run decodes nothing, and tells all the same
+    store = FeatureStore(CountingBackbone(), tmp_path / "store")  # another run decodes nothing, and tells all the same
     store.images(deep, Plain())
     assert "pages" not in capfd.readouterr().out
     store.images(stacks, Plain())
@@ -88,7 +81,7 @@ def test_values_that_are_not_finite_are_told(tmp_path, capsys):
     values = DEEP.astype(np.float32)
     values[3, 4] = np.nan
     Image.fromarray(values).save(tmp_path / "f.tif")
-    FeatureStore(Tiny(), tmp_path / "store").images([str(tmp_path / "f.tif")], Plain())
+    FeatureStore(CountingBackbone(), tmp_path / "store").images([str(tmp_path / "f.tif")], Plain())
     assert capsys.readouterr().out == line("holes")
 
 
@@ -145,7 +138,7 @@ def test_the_key_covers_every_module_of_the_reader(tmp_path, monkeypatch):
         (folder / "depth.py").write_text(f"DEPTH = {value}\n")
         monkeypatch.syspath_prepend(tmp_path)
         monkeypatch.setattr(views, "read_image", importlib.import_module(f"{name}.reader").read)
-        keys.append(views.drawn_by())
+        keys.append(views.decoding_digest())
     assert keys[0] == keys[1] != keys[2]
     monkeypatch.undo()
     assert all(name in _modules(views.read_image) for name in ("read", "tiff", "dicom", "values", "pillow", "netpbm"))

@@ -1,7 +1,6 @@
-"""Which commit of a repository of the hub a backbone comes from: chosen, recorded, and told when it has changed."""
+"""The commit of a backbone from the hub can be chosen, is recorded, and a change of it is told."""
 
 import shutil
-from pathlib import Path
 
 import pytest
 
@@ -11,6 +10,7 @@ from clip.build import NAMES
 from clip.files import locate
 from clip.revisions import note_revision
 from dassl.errors import UserError
+from datasets.phantoms.folder import Counts, prepare
 from tests.run_folders import record
 
 PHANTOMCLIP = NAMES["PhantomCLIP"].removeprefix("local-dir:")
@@ -20,7 +20,7 @@ NAME = "hf-hub:org/model"
 
 @pytest.fixture
 def hub(tmp_path, monkeypatch):
-    """`hub(commit)` puts the main branch of org/model there, in a cache of the hub that has two commits of it."""
+    """A cache of the hub with two commits of org/model; `hub(commit)` moves its main branch."""
     from huggingface_hub import constants
 
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -76,16 +76,26 @@ def test_a_change_since_the_first_use_is_one_line(hub, tmp_path, capsys):
     assert capsys.readouterr().out == ""
 
 
-def of_run(output: Path) -> dict:
-    (path,) = output.rglob("metrics.json")
-    return record(path.parent)
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """`run(backbone)` returns the record of a zero-shot run on four phantoms."""
+    prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
+    monkeypatch.setenv("VMFCOOP_CACHE", str(tmp_path / "store"))
+
+    def run(backbone: str) -> dict:
+        output = tmp_path / backbone.replace("/", "-")
+        given = {"root": tmp_path / "data", "dataset": "btmri", "shots": 1, "seed": 1, "trainer": "ZeroshotCLIP"}
+        given |= {"backbone": backbone, "output": output}
+        words = [str(word) for name, value in given.items() for word in (f"--{name}", value)]
+        assert train.main([*words, "OPTIM.MAX_EPOCH", "0", "DATALOADER.NUM_WORKERS", "0"]) == 0
+        (path,) = output.rglob("metrics.json")
+        return record(path.parent)
+
+    return run
 
 
-def test_a_run_records_what_it_used(hub, flags, tmp_path):
-    more = ("OPTIM.MAX_EPOCH", 0, "FEATURES.ROOT", tmp_path / "store")
-    assert train.main(flags("ZeroshotCLIP", *more, backbone=f"{NAME}@{NEW}", output=tmp_path / "hub-run")) == 0
-    assert of_run(tmp_path / "hub-run")["backbone_revision"] == NEW
+def test_a_run_records_what_it_used(hub, run, tmp_path):
+    assert run(f"{NAME}@{NEW}")["backbone_revision"] == NEW
     assert not (tmp_path / "store/revisions.json").exists()
-    assert train.main(flags("ZeroshotCLIP", *more, backbone=NAME, output=tmp_path / "main-run")) == 0
-    assert of_run(tmp_path / "main-run")["backbone_revision"] == OLD
+    assert run(NAME)["backbone_revision"] == OLD
     assert OLD in (tmp_path / "store/revisions.json").read_text()

@@ -1,4 +1,4 @@
-"""Views: the same pixels whoever draws them, within the memory there is, and never a receiver that waits for ever."""
+"""Views have the same pixels in every process, fit into shared memory, and failures of processes become errors."""
 
 import importlib.util
 import os
@@ -13,36 +13,29 @@ from PIL import Image
 
 from clip import views
 from clip.digests import content_digest
-from clip.views import SHARED_BYTES, File, load, under_way
+from clip.views import SHARED_BYTES, WantedFile, load_views, plan_decoding
 from dassl.errors import UserError
+from tests.clip.counting import Noise
 
 SIZE = 8
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # more workers than processors
 
 
-class Noise:
-    """A random transform that uses every generator there is."""
-
-    def __call__(self, image):
-        pixels = torch.tensor(np.asarray(image), dtype=torch.float32).permute(2, 0, 1) / 255
-        return pixels * torch.rand(1) + random.random() + np.random.rand()
-
-
 @pytest.fixture
-def files(tmp_path) -> list[File]:
+def files(tmp_path) -> list[WantedFile]:
     """Seven files of one to seven views each."""
     rng = np.random.default_rng(0)
     made = []
     for i in range(7):
         path = tmp_path / f"{i}.png"
         Image.fromarray(rng.integers(0, 255, (SIZE, SIZE, 3), dtype=np.uint8)).save(path)
-        wanted = [(b"%d %d" % (i, view), view) for view in range(i + 1)]
-        made.append(File(str(path), content_digest(path.read_bytes()), wanted))
+        wanted = {b"%d %d" % (i, view): view for view in range(i + 1)}
+        made.append(WantedFile(str(path), content_digest(path.read_bytes()), wanted))
     return made
 
 
-def drawn(files: list[File], workers: int, transform=None, batch: int = 5) -> list[tuple[bytes, torch.Tensor]]:
-    items = list(load(files, transform or Noise(), workers, SIZE, batch))
+def drawn(files: list[WantedFile], workers: int, transform=None, batch: int = 5) -> list[tuple[bytes, torch.Tensor]]:
+    items = list(load_views(files, transform or Noise(), workers, SIZE, batch))
     assert all(len(names) == len(pixels) for names, pixels in items)
     return [(name, row) for names, pixels in items for name, row in zip(names, pixels.clone(), strict=True)]
 
@@ -51,7 +44,7 @@ def drawn(files: list[File], workers: int, transform=None, batch: int = 5) -> li
 @pytest.mark.parametrize("workers", [1, 2, 4, 8, 16, 64, 200])
 def test_what_is_under_way_fits_into_the_shared_memory_of_a_container(size, workers):
     view = 3 * size * size * 4
-    plan = under_way(workers, view)
+    plan = plan_decoding(workers, view)
     assert plan.workers * plan.ahead * plan.views * view < SHARED_BYTES == 48e6
     assert plan.workers * plan.ahead * plan.views * view + 2 * plan.views * view <= SHARED_BYTES  # that have arrived
     assert 1 <= plan.workers <= workers and plan.views >= 1
@@ -59,13 +52,13 @@ def test_what_is_under_way_fits_into_the_shared_memory_of_a_container(size, work
 
 def test_common_settings_keep_their_workers_and_items_that_are_worth_sending():
     for workers in (1, 2, 4, 8, 16):
-        assert under_way(workers, 3 * 224 * 224 * 4).workers == workers
-    assert under_way(2, 3 * 224 * 224 * 4).views >= 8 and under_way(2, 3 * 96 * 96 * 4).views == 32
+        assert plan_decoding(workers, 3 * 224 * 224 * 4).workers == workers
+    assert plan_decoding(2, 3 * 224 * 224 * 4).views >= 8 and plan_decoding(2, 3 * 96 * 96 * 4).views == 32
 
 
 def test_images_too_large_for_shared_memory_are_decoded_without_workers():
-    assert under_way(2, 3 * 4000 * 4000 * 4).workers == 0
-    assert under_way(0, 3 * 224 * 224 * 4).workers == 0
+    assert plan_decoding(2, 3 * 4000 * 4000 * 4).workers == 0
+    assert plan_decoding(0, 3 * 224 * 224 * 4).workers == 0
 
 
 def test_the_loader_keeps_to_the_plan(files, monkeypatch):
@@ -78,7 +71,7 @@ def test_the_loader_keeps_to_the_plan(files, monkeypatch):
 
     monkeypatch.setattr(views, "DataLoader", recording)
     monkeypatch.setattr(views, "SHARED_BYTES", 20 * 3 * SIZE * SIZE * 4)
-    items = [names for names, _ in load(files, Noise(), 3, SIZE, 1000)]
+    items = [names for names, _ in load_views(files, Noise(), 3, SIZE, 1000)]
     assert (given["num_workers"], given["prefetch_factor"], given["views"]) == (3, 1, 4)
     assert given["timeout"] > 0
     assert max(map(len, items)) == 4 and sum(map(len, items)) == 28
@@ -113,7 +106,7 @@ def test_an_unreadable_image_is_one_sentence(files, workers):
     assert "\n" not in str(caught.value)
 
 
-ADVICE = r"^Expected shared memory .* --shm-size .* DATALOADER\.NUM_WORKERS 0\.$"
+ADVICE = r"^Expected shared memory .* --shm-size .*workers=0; DATALOADER\.NUM_WORKERS 0 in a run\)\.$"
 
 
 def test_shared_memory_that_runs_out_is_an_error_and_no_hang(files, monkeypatch):
@@ -191,12 +184,12 @@ def test_the_key_covers_the_code_that_draws_and_not_its_line_endings(tmp_path, m
     keys = {}
     for name, text in texts.items():
         monkeypatch.setattr(views, "read_image", reader_from(tmp_path / f"{name}.py", text))
-        keys[name] = views.drawn_by()
+        keys[name] = views.decoding_digest()
     assert keys["unix"] == keys["windows"] != keys["edited"]
     views._source.cache_clear()
-    assert views.drawn_by() == keys["edited"]
+    assert views.decoding_digest() == keys["edited"]
     monkeypatch.setattr(views, "_view", lambda *_: None)
     views._source.cache_clear()
-    assert views.drawn_by() != keys["edited"]
+    assert views.decoding_digest() != keys["edited"]
     monkeypatch.undo()
     views._source.cache_clear()

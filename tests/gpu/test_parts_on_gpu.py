@@ -8,7 +8,7 @@ import torch
 import train
 from clip import FeatureStore, backbone, build_backbone
 from runs.config import configure
-from tests.clip.test_causal_text import write
+from tests.clip.small_clip import write_clip
 from tests.gpu.sides import CPU, GPU, check_alike, options
 from tests.pretended_gpu import GpuTensor, pretended_gpu
 from tests.run_folders import run_folder
@@ -38,7 +38,7 @@ def test_a_store_that_a_gpu_fills_holds_what_a_cpu_puts_there(data_root, tmp_pat
 
 @pytest.mark.parametrize("method", ["CoOp", "BiomedCoOp"])
 def test_a_causal_text_tower(method, flags, tmp_path):
-    name = write(tmp_path / "tower")
+    name = write_clip(tmp_path / "tower")
     for side, device in (("cpu", CPU), ("gpu", GPU)):
         with pretended_gpu():
             line = flags(method, "OPTIM.MAX_EPOCH", 1, *device, backbone=name, more=("--output-dir", tmp_path / side))

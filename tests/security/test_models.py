@@ -15,7 +15,7 @@ from checkouts.hub import BIOMEDCLIP, standing_in
 from clip import build_backbone
 from clip.files import WEIGHTS, Folder
 from clip.known_keys import SPECIAL_TOKENS, TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
-from clip.received import VOCABULARIES, write_text_files
+from clip.sanitize import VOCABULARIES, write_text_files
 from dassl.errors import UserError
 from reproduce import diagnose
 from runs.config import configure
@@ -212,8 +212,7 @@ def test_a_text_tower_of_layers_without_number_is_not_begun(key, tmp_path):
 
 def test_what_the_libraries_are_given(hostile, monkeypatch):
     """Each guard for itself, although the others would still hold."""
-    import open_clip.model
-    import open_clip.tokenizer
+    from clip import open_clip_family
 
     calls, broken = [], []  # `build_backbone` turns what is raised there into a sentence of its own
 
@@ -243,12 +242,8 @@ def test_what_the_libraries_are_given(hostile, monkeypatch):
 
         return call
 
-    for module, name, check in (
-        (open_clip.tokenizer, "HFTokenizer", tokenizer),
-        (open_clip.model, "CustomTextCLIP", model),
-        (open_clip.model, "CLIP", model),
-    ):
-        monkeypatch.setattr(module, name, watched(getattr(module, name), check))
+    for name, check in (("HFTokenizer", tokenizer), ("CustomTextCLIP", model), ("CLIP", model)):
+        monkeypatch.setattr(open_clip_family, name, watched(getattr(open_clip_family, name), check))
     build_backbone("PhantomCLIP")
     assert len(calls) == 2
     with contextlib.suppress(UserError):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import clip.pixels
+import clip.views
 import dassl.images
 import dassl.utils
 from dassl.config import get_cfg_default
@@ -20,7 +20,7 @@ GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
 
 
 def test_there_is_one_reader():
-    assert clip.pixels.read_image is dassl.utils.read_image is dassl.utils.images.read_image is dassl.images.read_image
+    assert clip.views.read_image is dassl.utils.read_image is dassl.utils.images.read_image is dassl.images.read_image
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])

@@ -5,9 +5,8 @@ from functools import lru_cache
 from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore, build_backbone
-from clip.pixels import Reading
 from clip.revisions import note_revision
-from dassl.images import reading_of
+from dassl.images import Reading, reading_of
 from dassl.utils import choose_device
 from trainers.base.digests import method_settings
 

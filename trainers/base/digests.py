@@ -12,8 +12,7 @@ from yacs.config import CfgNode
 from clip.build import files_of
 from clip.digests import Digests
 from clip.pixel_digests import PixelDigests
-from clip.pixels import FILE_BYTES
-from dassl.images import reading_of
+from dassl.images import FILE_BYTES, reading_of
 from datasets import leaks
 from datasets.prompts import load_prompts
 from datasets.settings import DEFAULTS, settings_of

@@ -1,7 +1,7 @@
 """The one reader of image files: whatever the format and depth, what a model sees is 8-bit RGB.
 
 DATASETS.md has the table of what each kind becomes. What decides about pixels lies in this package and nowhere else: a
-store of features tells by its source whether it still holds (`clip.views.drawn_by`).
+store of features tells by its source whether it still holds (`clip.views.decoding_digest`).
 """
 
 from dassl.images.dicom import is_dicom

@@ -1,25 +1,29 @@
-"""BiomedCLIP's exact architecture, or a small one of its kind, with random weights, laid out as on the hub.
+"""Write BiomedCLIP's exact architecture, or a small one of its kind, with random weights, for tests and benchmarks.
 
-python tests/random_biomedclip.py FOLDER          # a folder for `local-dir:FOLDER`
-python tests/random_biomedclip.py --cache HF_HOME # a hub cache for `HF_HOME=... HF_HUB_OFFLINE=1`
+python -m clip.testing FOLDER           # a folder for `local-dir:FOLDER`
+python -m clip.testing --cache HF_HOME  # a hub cache for `HF_HOME=... HF_HUB_OFFLINE=1`
 """
 
 import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
+from clip.sanitize import BUNDLED
+from clip.speed.skip_init import SkipInit
+
 HUB = "microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
-PARAMETERS = 195_900_000  # as published, to four digits
-SMALL = {"vision": "vit_tiny_patch16_224", "layers": 1}  # BERT's width stays, and with it the size of a checkpoint
+PARAMETERS = 195_900_000  # of BiomedCLIP as published, to four digits
+SMALL = {"vision": "vit_tiny_patch16_224", "layers": 1}  # BERT keeps its width, and checkpoints keep their size
 WORDS = (
     "a photo of the an image showing glioma meningioma pituitary tumor normal brain lung lungs kidney mass bright dark"
 )
-CONFIG = {
+CONFIG: dict[str, Any] = {
     "model_cfg": {
         "embed_dim": 512,
         "vision_cfg": {
@@ -41,19 +45,19 @@ CONFIG = {
 }
 
 
-def bert_config() -> dict:
-    """BERT-base with BiomedBERT's vocabulary size, as the hub's config.json has it."""
-    path = Path(__file__).parent.parent / "clip/text_configs" / BERT.rsplit("/", 1)[-1] / "config.json"
-    return json.loads(path.read_text())
+def bert_config() -> dict[str, Any]:
+    """Return BiomedBERT's config.json: BERT-base with a vocabulary of its own."""
+    return json.loads((BUNDLED / BERT.rsplit("/", 1)[-1] / "config.json").read_text())
 
 
-def write_config(folder: Path, config: dict = CONFIG) -> None:
+def write_config(folder: Path, config: dict[str, Any] = CONFIG) -> None:
+    """Write an open_clip_config.json, by default BiomedCLIP's."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "open_clip_config.json").write_text(json.dumps(config))
 
 
 def write_tokenizer(folder: Path) -> None:
-    """A WordPiece vocabulary of 30,522 entries that has single characters and some words."""
+    """Write a WordPiece vocabulary of 30,522 entries, of which single characters and some words can occur in texts."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789.,;:-()/%"
     words = ["[PAD]", "[unused1]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
     words += [w for w in dict.fromkeys(WORDS.split()) if w not in words]
@@ -65,14 +69,17 @@ def write_tokenizer(folder: Path) -> None:
     )
 
 
-def random_weights(config: dict, bert: dict) -> dict[str, torch.Tensor]:
-    """Seeded random weights under the names that open_clip gives them."""
+def random_weights(config: dict[str, Any], bert: dict[str, Any]) -> dict[str, torch.Tensor]:
+    """Return random weights of seed 0 under the names of open_clip.
+
+    Args:
+        config: the open_clip_config.json.
+        bert: the config.json of the text tower.
+    """
     from open_clip.model import CustomTextCLIP
 
-    from clip.unwritten import Unwritten
-
     cfg = json.loads(json.dumps(config["model_cfg"]))
-    with tempfile.TemporaryDirectory() as text, Unwritten():  # its own initial values take seconds to draw
+    with tempfile.TemporaryDirectory() as text, SkipInit():  # open_clip's own initial values take seconds
         (Path(text) / "config.json").write_text(json.dumps(bert))
         cfg["text_cfg"] |= {"hf_model_name": text, "hf_model_pretrained": False}
         model = CustomTextCLIP(**cfg)
@@ -87,8 +94,13 @@ def random_weights(config: dict, bert: dict) -> dict[str, torch.Tensor]:
     return {name: tensor.contiguous() for name, tensor in model.state_dict().items()}
 
 
-def write_folder(folder: str | Path, small: bool = False) -> Path:
-    """What `hf download` makes of the repository: weights, config and tokenizer, but no config.json of BERT's."""
+def write_biomedclip(folder: str | Path, small: bool = False) -> Path:
+    """Write a folder as `hf download` does: weights, configuration and tokenizer, but no config.json of BERT.
+
+    Args:
+        folder: is returned, as a path.
+        small: a vision tower of 6 million parameters and a text tower of one layer, which needs a config.json.
+    """
     from safetensors.torch import save_file
 
     folder, config, bert = Path(folder), json.loads(json.dumps(CONFIG)), bert_config()
@@ -104,7 +116,12 @@ def write_folder(folder: str | Path, small: bool = False) -> Path:
 
 
 def write_hub_cache(hf_home: str | Path, weights: dict[str, torch.Tensor] | None = None) -> Path:
-    """`<HF_HOME>/hub` as huggingface_hub keeps it: both repositories, weights (random unless given) in a .bin file."""
+    """Write `<HF_HOME>/hub` as huggingface_hub does, with the repositories of BiomedCLIP and its tokenizer.
+
+    Args:
+        hf_home: is returned, as a path.
+        weights: for the .bin file; random by default.
+    """
     snapshots = {}
     for repo in (HUB, BERT):
         root = Path(hf_home) / "hub" / f"models--{repo.replace('/', '--')}"
@@ -123,4 +140,4 @@ if __name__ == "__main__":
     if sys.argv[1:2] == ["--cache"]:
         print(f"HF_HOME={write_hub_cache(sys.argv[2])}")
     else:
-        print(f"local-dir:{write_folder(sys.argv[1])}")
+        print(f"local-dir:{write_biomedclip(sys.argv[1])}")

@@ -1,4 +1,4 @@
-"""Building a model whose parameters are loaded right after: filling them with random numbers would be for nothing."""
+"""Build a model without initial values, because its weights are loaded right afterwards."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -7,16 +7,16 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 
-class Unwritten(TorchFunctionMode):
-    """Within it what would be written in place into a parameter is not: it keeps the memory that it was given, which
-    the system does not even set aside before something is written.
+class SkipInit(TorchFunctionMode):
+    """Skip in-place writes to `nn.Parameter`s, so that initial values cost neither time nor memory.
 
-    Buffers are filled as ever. Only for a model of which every parameter is then loaded.
+    Use it only if every parameter is loaded afterwards; buffers are initialised as usual.
     """
 
     def __torch_function__(
         self, func: Callable, types: Sequence[type], args: tuple = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
+        """Call `func`, unless it would write into a parameter; then return the parameter as it is."""
         kwargs = kwargs or {}
         name, target = getattr(func, "__name__", ""), args[0] if args else kwargs.get("tensor")
         in_place = name.endswith("_") and not name.endswith("__") and name != "requires_grad_"

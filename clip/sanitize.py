@@ -1,7 +1,7 @@
-"""The files that describe a model, reduced to what describes it: nothing in them can name code, a path or an address.
+"""Reduce the files that describe a model to known keys and values, so that they cannot name code, paths or addresses.
 
-Weights come with configurations that the libraries obey: they import the Python file that one names, fetch what another
-names, or ask on the terminal. What reaches the libraries is therefore written anew from keys that are known here.
+Libraries obey the configurations that come with weights: they import a Python file that is named there, download what
+is named there, or ask on the terminal. Therefore they are given files that are written anew from known keys.
 """
 
 import json
@@ -31,19 +31,19 @@ from dassl.errors import UserError
 from dassl.reading import MB, read_bytes, read_json
 from dassl.utils.tensor_files import is_lfs_pointer, unreadable
 
-# Text configurations that belong to well-known models, for folders that were copied without them.
+# Configurations of text towers of well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
-VOCABULARY_LIMIT = 512 * MB  # of a file of a tokenizer; those of many languages hold a million words
-# Files of a tokenizer beside its configuration; what else lies there stays there.
-VOCABULARIES = (*TOKENIZER, "merges.txt", "special_tokens_map.json", "added_tokens.json")
+VOCABULARY_LIMIT = 512 * MB  # for a file of a tokenizer; those of many languages hold a million words
+# Files of a tokenizer beside its configuration; no others are copied.
+VOCABULARIES: tuple[str, ...] = (*TOKENIZER, "merges.txt", "special_tokens_map.json", "added_tokens.json")
 VOCABULARIES += ("sentencepiece.bpe.model", "spiece.model", "tokenizer.model")
 
 
-def model_config(path: Path) -> tuple[dict, dict]:
-    """Return the model's and the preprocessing's part of an open_clip_config.json, of known keys and kinds alone.
+def read_model_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return model_cfg and preprocess_cfg of an open_clip_config.json, after a check of all keys and values.
 
     Raises:
-        UserError: it lacks a part, or has something else in it; names file, key and value.
+        UserError: a part is missing, a key is unknown or a value is of another kind; names file, key and value.
     """
     config = read_json(path)
     try:
@@ -75,7 +75,14 @@ def model_config(path: Path) -> tuple[dict, dict]:
 
 
 def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
-    """Raise a UserError for the first key that is not known, or whose value is of another kind."""
+    """Raise a UserError for the first key that is unknown or has a value of another kind; None is always allowed.
+
+    Args:
+        values: a part of a configuration.
+        kinds: the allowed kinds of value, by key.
+        path: of the configuration.
+        where: name of the part.
+    """
     for key, value in values.items():
         if key not in kinds:
             raise UserError(
@@ -90,6 +97,7 @@ def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, whe
 
 
 def _check_timm(name: str, path: Path) -> None:
+    """Raise a UserError if timm builds no model of this name."""
     import timm
 
     if not timm.is_model(name):
@@ -100,13 +108,14 @@ def _check_timm(name: str, path: Path) -> None:
 
 
 def _known(values: Mapping[str, Any], known: Collection[str], path: Path) -> dict:
-    """Keep the known keys; one line names the others, unless they only tell about the files."""
+    """Return the known keys with their values; print one line about the others, except for those in `ABOUT_FILES`."""
     if others := [key for key in values if key not in known and key not in ABOUT_FILES]:
         print(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
     return {key: value for key, value in values.items() if key in known}
 
 
 def _short(value: Any) -> str:
+    """Return a value as at most 60 printable characters in quotation marks."""
     text = printable(value if isinstance(value, str) else repr(value))
     return f'"{text[:60]}..."' if len(text) > 60 else f'"{text}"'
 
@@ -115,15 +124,19 @@ def _short(value: Any) -> str:
 
 
 def _text_config(place: Folder, hf_name: str) -> dict:
-    """Return a text tower's config.json of known keys alone: from its place, or bundled with us for known models.
+    """Return the known keys of a text tower's config.json; of well-known models we have a copy, in case it is missing.
+
+    Args:
+        place: of the tower's files.
+        hf_name: name of the tower's repository.
 
     Raises:
-        UserError: there is none; or it is of a kind that open_clip does not build.
+        UserError: there is no config.json, or it is of a kind that open_clip does not build.
     """
     bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
     path = place.find(["config.json"])
     config = read_json(path) if path else None
-    if not (isinstance(config, dict) and "model_type" in config):
+    if path is None or not (isinstance(config, dict) and "model_type" in config):
         path = bundled if bundled.is_file() else place.need("config.json")
         config = read_json(path)
     found = config.get("model_type") if isinstance(config, dict) else None
@@ -139,7 +152,7 @@ def _text_config(place: Folder, hf_name: str) -> dict:
 
 
 def _check_class(config: Mapping[str, Any], path: Path) -> None:
-    """Raise a UserError if a tokenizer of another kind than those known here is asked for."""
+    """Raise a UserError if a configuration asks for an unknown class of tokenizer."""
     name = config.get("tokenizer_class")
     if name is not None and not TOKENIZER_CLASS.fullmatch(str(name)):
         raise UserError(
@@ -149,7 +162,7 @@ def _check_class(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
-    """Where a tokenizer lies: in a folder beside the weights, on the hub in its own repository or beside them too."""
+    """Return the place of a tokenizer: its own repository of the hub, if there is one, else beside the weights."""
     if isinstance(place, HubRepo):
         for key in ("hf_tokenizer_name", "hf_model_name"):
             if text_cfg.get(key) and (repo := HubRepo(text_cfg[key])).find(TOKENIZER):
@@ -158,10 +171,10 @@ def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
 
 
 def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write the files of a model's tokenizer into `folder`, and return where they came from, the vocabulary first.
+    """Write the files of a model's tokenizer into `folder`; return the paths of the originals, the vocabulary first.
 
     Raises:
-        UserError: there is none, it names code of its own, or a file is damaged; names it.
+        UserError: there is no tokenizer, it is of an unknown class, or a file is damaged; names it.
     """
     there = _tokenizer_place(place, text_cfg)
     vocabulary = there.need(*TOKENIZER)
@@ -174,7 +187,7 @@ def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
     for path in files:
         if path.name == "tokenizer_config.json":
             (folder / path.name).write_text(json.dumps(_tokenizer_config(path)), encoding="utf-8")
-        elif path.name == "special_tokens_map.json":  # transformers takes any option from it, such as a path
+        elif path.name == "special_tokens_map.json":  # transformers takes any option from it, paths too
             (folder / path.name).write_text(json.dumps(_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
         else:
             (folder / path.name).write_bytes(read_bytes(path, VOCABULARY_LIMIT))
@@ -182,12 +195,14 @@ def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
 
 
 def _tokenizer_config(path: Path) -> dict:
+    """Return the known keys of a tokenizer_config.json."""
     kept = _known(_dictionary(path), TOKENIZER_CONFIG, path)
     _check_class(kept, path)
     return kept
 
 
 def _dictionary(path: Path) -> dict:
+    """Read a JSON file; raise a UserError unless it holds a dictionary."""
     config = read_json(path)
     if not isinstance(config, dict):
         raise UserError(f"Expected a dictionary in {path}, but got {_short(config)}: copy it from the hub.")
@@ -195,9 +210,10 @@ def _dictionary(path: Path) -> dict:
 
 
 def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
-    """Write what a text tower is built from into `folder`: its config.json, and the files of its tokenizer.
+    """Write the files from which a text tower is built into `folder`: its config.json and its tokenizer.
 
-    Returns where the tokenizer's files came from, the vocabulary first; none for the tokenizer of OpenAI's CLIP.
+    Returns:
+        Paths of the tokenizer's original files, the vocabulary first; none for the tokenizer of OpenAI's CLIP.
     """
     name = text_cfg.get("hf_model_name")
     if name:
@@ -207,10 +223,12 @@ def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
 
 
 def write_files(place: Folder, folder: Path) -> dict:
-    """Write all that describes the model at `place` into `folder`, as a repository of the hub has it, and return its
-    text_cfg; its weights are not written.
+    """Write all files of the model at `place` but its weights into `folder`, laid out as on the hub.
+
+    Returns:
+        The text_cfg of its open_clip_config.json.
     """
-    model, preprocess = model_config(place.need("open_clip_config.json"))
+    model, preprocess = read_model_config(place.need("open_clip_config.json"))
     config = {"model_cfg": model, "preprocess_cfg": preprocess}
     (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
     write_text_files(place, model["text_cfg"], folder)

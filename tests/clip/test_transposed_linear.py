@@ -1,4 +1,4 @@
-"""Linear layers on few rows: the same as `nn.Linear`, whatever the shape."""
+"""`TransposedLinear` equals `nn.Linear` for inputs of any shape."""
 
 import pytest
 import torch
@@ -6,15 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from clip.few_rows import MOST_ROWS, FewRowsLinear, few_rows
+from clip.speed.transposed_linear import MOST_ROWS, TransposedLinear, use_transposed_linear
 
 
 def pair(inputs: int, outputs: int, bias: bool = True) -> tuple[nn.Linear, nn.Module]:
-    """A layer, and one with the same weights that takes few rows the other way."""
+    """Return a layer, and a module with the same weights that uses `TransposedLinear`."""
     plain = nn.Linear(inputs, outputs, bias, dtype=torch.float64)
     other = nn.Sequential(nn.Linear(inputs, outputs, bias, dtype=torch.float64))
     other[0].load_state_dict(plain.state_dict())
-    few_rows(other)
+    use_transposed_linear(other)
     return plain.requires_grad_(False), other.requires_grad_(False)
 
 
@@ -35,7 +35,7 @@ def test_values_and_gradients(shape: list[int], inputs: int, outputs: int) -> No
 
 @pytest.mark.parametrize("rows, same", [(MOST_ROWS, False), (MOST_ROWS + 1, True)])
 def test_many_rows_go_the_usual_way(rows: int, same: bool) -> None:
-    """Seen by the layout of what comes out: transposed, or not."""
+    """The layout of the output tells which order was used."""
     _, other = pair(3, 5)
     assert other(torch.randn(rows, 3, dtype=torch.float64)).is_contiguous() is same
 
@@ -48,6 +48,6 @@ def test_transposed_inputs_no_bias_and_other_layers() -> None:
     torch.testing.assert_close(plain(x), other(x))
     module = nn.Sequential(nn.Linear(2, 2), nn.LayerNorm(2))
     names = list(module.state_dict())
-    few_rows(module)
-    assert [type(layer) for layer in module] == [FewRowsLinear, nn.LayerNorm]
+    use_transposed_linear(module)
+    assert [type(layer) for layer in module] == [TransposedLinear, nn.LayerNorm]
     assert list(module.state_dict()) == names

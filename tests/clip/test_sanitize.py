@@ -1,4 +1,4 @@
-"""Configurations that come with weights: what open_clip builds from is kept, all else is refused or named."""
+"""Known keys of a configuration are kept; other keys are refused, or named and left out."""
 
 import json
 import re
@@ -17,12 +17,11 @@ from torch.nn.functional import normalize
 from transformers import AutoConfig
 
 from checkouts.hub import BIOMEDCLIP, standing_in
-from clip import build_backbone
+from clip import build_backbone, testing
 from clip.build import NAMES
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
-from clip.received import model_config
+from clip.sanitize import read_model_config
 from dassl.errors import UserError
-from tests import random_biomedclip
 
 PHANTOMCLIP = Path(NAMES["PhantomCLIP"].removeprefix("local-dir:"))
 PUBLISHED = sorted((Path(open_clip.__file__).parent / "model_configs").glob("*.json"))
@@ -33,7 +32,7 @@ OWN = TEXT_CFG | {"vocab_size": 5000, "hf_tokenizer_name": "org/words", "pool_ty
 
 
 def write(folder: Path, text: dict, vision: dict, tower: dict | None = None, **model) -> str:
-    """A model of random weights that open_clip builds from such a configuration, with PhantomCLIP's tokenizer."""
+    """Write a model of random weights with PhantomCLIP's tokenizer; return its name for `build_backbone`."""
     folder.mkdir()
     config = {"embed_dim": 32, "vision_cfg": vision, "text_cfg": text, **model}
     for name in ("tokenizer.json", "tokenizer_config.json"):
@@ -145,10 +144,10 @@ def test_published_architectures_are_read_as_they_are_or_refused(path, tmp_path)
     there = write_config(tmp_path, published)
     if "multimodal_cfg" in published:
         with pytest.raises(UserError, match="CoCa") as caught:
-            model_config(there)
+            read_model_config(there)
         assert str(there) in str(caught.value)
         return
-    found, _ = model_config(there)
+    found, _ = read_model_config(there)
     assert found["text_cfg"].pop("hf_model_pretrained") is False
     published["text_cfg"].pop("hf_model_pretrained", None)
     assert found == published
@@ -225,7 +224,7 @@ def test_any_value_is_kept_or_refused_in_one_sentence(key, value, tmp_path):
     parts = {"vision_cfg": dict(VISION_CFG), "text_cfg": dict(TEXT_CFG)}
     parts[key[0]][key[1]] = value
     try:
-        model_config(write_config(tmp_path, {"embed_dim": 32, **parts}))
+        read_model_config(write_config(tmp_path, {"embed_dim": 32, **parts}))
     except UserError as error:
         assert key[1] in str(error) and len(str(error).splitlines()) == 1
 
@@ -255,8 +254,8 @@ def test_what_is_left_out_is_told_in_one_line(tmp_path, capsys):
 
 
 def test_what_stands_in_for_the_hub_is_the_model_itself(tmp_path):
-    """open_clip, asked for BiomedCLIP's address, gets the features that we get."""
-    folder = random_biomedclip.write_folder(tmp_path / "model", small=True)
+    """open_clip, asked for BiomedCLIP on the hub, returns our features."""
+    folder = testing.write_biomedclip(tmp_path / "model", small=True)
     expected = build_backbone(f"local-dir:{folder}")
     with standing_in(f"local-dir:{folder}"), torch.no_grad():
         theirs = open_clip.create_model(f"hf-hub:{BIOMEDCLIP}").eval()
