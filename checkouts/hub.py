@@ -9,7 +9,8 @@ from unittest.mock import patch
 
 import torch
 
-from clip.build import NAMES, is_ours, source_of
+from clip.build import is_ours, source_of
+from clip.families.open_clip_models import NAMES
 from clip.files import WEIGHTS, Folder, locate
 from clip.sanitize import write_files
 from clip.weights import check_tensors

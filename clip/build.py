@@ -3,15 +3,10 @@
 from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
+from clip.families import find_family, known_names
 from clip.files import TOKENIZER, WEIGHTS, HubRepo, locate, weights_folder
 from dassl.errors import UserError
 
-# Short names and the places of their files. A new family adds its own names and its own `build(name, source)`.
-NAMES = {
-    "BiomedCLIP": "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224",
-    "CLIP": "hf-hub:timm/vit_base_patch16_clip_224.openai",
-    "PhantomCLIP": f"local-dir:{Path(__file__).parent / 'phantomclip'}",
-}
 SCHEMES = ("hf-hub:", "local-dir:")
 PHANTOM_MARK = "phantom.json"  # file beside weights that were trained on phantoms
 
@@ -28,10 +23,10 @@ def source_of(name: str) -> str:
     """
     if not is_ours(name):
         raise UserError(
-            f"Expected a backbone of {', '.join(NAMES)}, hf-hub:org/model[@revision] or local-dir:/path, but got "
-            f'"{name}".'
+            f"Expected a backbone of {', '.join(known_names())}, hf-hub:org/model[@revision] or local-dir:/path, but "
+            f'got "{name}".'
         )
-    return weights_folder(name) or NAMES[name] if name in NAMES else name
+    return weights_folder(name) or known_names()[name] if name in known_names() else name
 
 
 def is_ours(name: str) -> bool:
@@ -41,7 +36,7 @@ def is_ours(name: str) -> bool:
         >>> is_ours("BiomedCLIP"), is_ours("local-dir:/data/model"), is_ours("ViT-B/16")
         (True, True, False)
     """
-    return name in NAMES or name.startswith(SCHEMES)
+    return name in known_names() or name.startswith(SCHEMES)
 
 
 def files_of(name: str) -> list[Path]:
@@ -84,10 +79,9 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
             "a run by TRAINER.<METHOD>.PREC)."
         )
     source = source_of(name)
-    from clip import open_clip_family  # it imports open_clip, timm and transformers, which takes seconds
     from clip.speed.transposed_linear import use_transposed_linear
 
-    backbone = open_clip_family.build(name, source).to(device)
+    backbone: Backbone = find_family(name, source).build(name, source).to(device)
     backbone.precision = precision
     if precision != "bf16":
         use_transposed_linear(backbone)

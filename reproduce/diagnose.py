@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from yacs.config import CfgNode
 
-from clip.build import NAMES
+from clip.families.open_clip_models import NAMES
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import file_name

@@ -6,7 +6,7 @@ import pytest
 
 import train
 from clip import build_backbone
-from clip.build import NAMES
+from clip.families.open_clip_models import NAMES
 from clip.files import locate
 from clip.revisions import note_revision
 from dassl.errors import UserError

@@ -18,7 +18,7 @@ from transformers import AutoConfig
 
 from checkouts.hub import BIOMEDCLIP, standing_in
 from clip import build_backbone, testing
-from clip.build import NAMES
+from clip.families.open_clip_models import NAMES
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
 from clip.sanitize import read_model_config
 from dassl.errors import UserError

@@ -1,11 +1,7 @@
 """A method of one's own, exactly as README says: one file, one yaml, two lines in a shell."""
 
 import json
-import os
 import re
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +14,14 @@ import train
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from runs.methods import ALL, METHODS, read_methods
+from tests.code_copies import copy_code, run_there
 from tests.run_folders import learned, run_folder
+from trainers import register_all
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.prompt_trainer import PromptTrainer
 
 ROOT = Path(train.__file__).parent
 CLASSES = ["glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain"]
-LEFT_OUT = shutil.ignore_patterns(".*", "output", "build", "tests", "docs", "__pycache__", "*.egg-info")
-
-
-def left_out(folder: str, names: list[str]) -> set[str]:
-    """What of a folder of the repository is no code; its own data/ is images, toolbox/dassl/data/ is not."""
-    return LEFT_OUT(folder, names) | ({"data"} & set(names) if Path(folder) == ROOT else set())
 
 
 def blocks() -> list[str]:
@@ -55,20 +47,18 @@ def images(tmp_path) -> Path:
 
 
 def test_one_file_and_one_yaml_are_run_and_tabled(images, tmp_path):
-    copy = Path(shutil.copytree(ROOT, tmp_path / "code", ignore=left_out, symlinks=True))
+    copy = copy_code(tmp_path / "code")
     *files, shell = blocks()
     for text in files:
         path = copy / text.partition("\n")[0].removeprefix("# ")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
-    paths = [str(copy), str(copy / "toolbox"), *filter(None, [os.environ.get("PYTHONPATH")])]
-    given = {"DATA": str(images), "BACKBONE": "PhantomCLIP", "SEEDS": "1", "NO_VENV": "1"}
-    given["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    given |= {"OPTS": "OPTIM.MAX_EPOCH 1 DATALOADER.NUM_WORKERS 0", "PYTHONPATH": os.pathsep.join(paths)}
+    given = {"DATA": str(images), "BACKBONE": "PhantomCLIP", "SEEDS": "1"}
+    given |= {"OPTS": "OPTIM.MAX_EPOCH 1 DATALOADER.NUM_WORKERS 0"}
     shell = shell.replace("mymethod btmri 16\n", "mymethod btmri 16 PhantomCLIP\n")  # with DATA it would be BiomedCLIP
     assert " zeroshot coop mymethod" in shell
     shell = shell.replace(" zeroshot coop", "")  # other tests run these
-    done = subprocess.run(["bash", "-ec", shell], cwd=copy, env=os.environ | given, capture_output=True, text=True)
+    done = run_there(copy, "bash", "-ec", shell, **given)
     assert done.returncode == 0, done.stderr
     assert "Finished already" in done.stdout  # the second line finds the run of the first one
     rows = [line.split()[0] for line in done.stdout.partition("mean ± std over seeds")[2].splitlines() if line]
@@ -76,6 +66,7 @@ def test_one_file_and_one_yaml_are_run_and_tabled(images, tmp_path):
 
 
 def test_the_catalogue_says_what_the_classes_say():
+    register_all()
     ours = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
     ours = {name: cls for name, cls in ours.items() if issubclass(cls, FeatureTrainer)}
     assert set(METHODS.values()) == set(ours)
