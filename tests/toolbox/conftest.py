@@ -215,6 +215,14 @@ DATASET:
 
 
 @pytest.fixture
+def write_dicom(tmp_path):
+    """`write_dicom(values, tag=...)` writes a DICOM file without a suffix, and returns its path."""
+    from tests.toolbox.dicom_files import dataset, saved  # needs pydicom, which is optional
+
+    return lambda *args, **tags: saved(tmp_path / "IM0001", dataset(*args, **tags))
+
+
+@pytest.fixture
 def stdout_restored(monkeypatch):
     """Undo what `setup_logger` does to sys.stdout."""
     monkeypatch.setattr(sys, "stdout", sys.stdout)
