@@ -4,7 +4,6 @@ import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from hashlib import blake2b
 from pathlib import Path
 
 from tqdm import tqdm
@@ -12,6 +11,7 @@ from tqdm import tqdm
 from clip.digests import Digests, content_digest, store_root
 from clip.pixels import FILE_BYTES, Reading, read_image
 from clip.views import drawn_by
+from dassl.images import pixel_digest
 from dassl.writing import open_to_append, writing
 
 LINE = re.compile(rb"([0-9a-f]{32})\t([0-9a-f]{32})")
@@ -21,8 +21,7 @@ AT_ONCE = 256  # files between two writes: a killed run loses no more
 
 def picture_digest(path: str, reading: Reading) -> bytes:
     """Return the 16 bytes by which the picture in a file is known; raises as `read_image`."""
-    picture = read_image(path, reading)
-    return blake2b(repr((picture.mode, picture.size)).encode() + picture.tobytes(), digest_size=16).digest()
+    return pixel_digest(read_image(path, reading))
 
 
 class PixelDigests:
