@@ -280,6 +280,14 @@ def test_a_tiff_that_needs_more_packages_names_them(tmp_path, monkeypatch):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("table", ["DECOMPRESSORS", "UNPREDICTORS"])
+def test_a_tiff_whose_compression_needs_more_packages_names_them(tmp_path, monkeypatch, table):
+    tifffile.imwrite(tmp_path / "a.tif", values_of("f8"), compression="zlib")
+    monkeypatch.setattr(tifffile.TIFF, table, {})
+    with pytest.raises(UserError, match=r"compressed as ADOBE_DEFLATE\): pip install imagecodecs, or convert"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"iTXt", b"iCCP"])
 def test_what_lies_beside_the_pixels_of_a_png_may_be_large(tmp_path, kind):
     text = zlib.compress(b"a" * 3_000_000) if kind in (b"zTXt", b"iCCP") else b"a" * 3_000_000

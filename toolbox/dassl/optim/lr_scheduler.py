@@ -1,6 +1,6 @@
 """Learning-rate schedules in closed form: the rate is a function of the epoch.
 
-Their state is plain numbers. PyTorch's schedulers keep objects in theirs, and their constructors change with the version.
+Their state is plain numbers. PyTorch's schedulers keep objects in theirs, and their constructors change with versions.
 """
 
 import math
