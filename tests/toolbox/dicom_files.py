@@ -11,7 +11,7 @@ VALUES = np.random.default_rng(0).integers(0, 4096, (24, 40)).astype(np.uint16)
 
 
 def dataset(values: np.ndarray = VALUES, syntax: UID = ExplicitVRLittleEndian, frames: int = 0, **tags) -> Dataset:
-    """A DICOM image of these values, [H, W], [H, W, 3] or with `frames` in front."""
+    """Return a DICOM image of values [H, W] or [H, W, 3], or of several frames of them."""
     meta = FileMetaDataset()
     meta.TransferSyntaxUID, meta.MediaStorageSOPClassUID = syntax, "1.2.840.10008.5.1.4.1.1.7"
     meta.MediaStorageSOPInstanceUID = generate_uid()
@@ -38,5 +38,6 @@ def dataset(values: np.ndarray = VALUES, syntax: UID = ExplicitVRLittleEndian, f
 
 
 def saved(path: Path, found: Dataset) -> Path:
+    """Write a DICOM file, and return its path."""
     found.save_as(path, enforce_file_format=True)
     return path

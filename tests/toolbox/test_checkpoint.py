@@ -15,7 +15,7 @@ from dassl.utils import load_checkpoint, load_pretrained_weights, resume_from_ch
 
 
 def trained(name="sgd", steps=3):
-    """A small model after some steps, with optimiser and scheduler."""
+    """Return a small model after some steps, with its optimiser and scheduler."""
     torch.manual_seed(0)
     cfg = get_cfg_default().OPTIM
     cfg.merge_from_list(["NAME", name, "LR", 0.1, "LR_SCHEDULER", "cosine", "WARMUP_EPOCH", 1])

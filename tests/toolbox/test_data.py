@@ -18,7 +18,7 @@ from dassl.errors import UserError
 
 @pytest.fixture
 def items(tmp_path):
-    """12 entries with labels 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2 on one file that is no image."""
+    """Return 12 entries with labels 0 (seven), 1 (three) and 2 (two); their file is no image."""
     (tmp_path / "x.png").touch()
     labels = [0] * 7 + [1] * 3 + [2] * 2
     return [Datum(str(tmp_path / "x.png"), label, i % 2, f"class {label}") for i, label in enumerate(labels)]
@@ -217,7 +217,7 @@ def test_incomplete_training_batches_are_dropped(cfg, items):
 
 
 class Draws:
-    """Yields one number of each generator instead of an image."""
+    """A data set that yields a number of each random generator instead of an image."""
 
     def __init__(self, cfg, data_source, transform=None, is_train=False):
         self.data_source = data_source

@@ -161,7 +161,7 @@ def test_one_of_several_frames(tmp_path, frame, number, syntax):
 
 
 def test_values_of_one_frame_and_of_all(tmp_path):
-    """As enhanced CT and MR have them."""
+    """Enhanced CT and MR have such values."""
 
     def group(slope: int, centre: int) -> Dataset:
         values, window, found = Dataset(), Dataset(), Dataset()

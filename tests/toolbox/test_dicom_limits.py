@@ -25,7 +25,7 @@ from tests.toolbox.dicom_files import PERSON, VALUES, dataset, saved  # noqa: E4
 
 
 def refused(path: Path, what: str) -> str:
-    """The sentence about a file; neither it nor its traceback holds anything of the header."""
+    """Return the error about a file, after checking that its traceback quotes nothing of the header."""
     with pytest.raises(UserError, match=what) as error:
         read_image(path)
     told = "".join(traceback.format_exception(error.value))
@@ -145,7 +145,7 @@ def test_items_without_end_are_named(tmp_path, keyword, monkeypatch):
 
 @pytest.mark.parametrize("kind", ["JPEG", "JPEG2000"])
 def test_a_compressed_frame_of_another_size_is_not_decoded(tmp_path, kind):
-    """The header says 24 x 40, the code 8000 x 8000."""
+    """The header says 24 x 40, the code 80 x 80."""
     code = io.BytesIO()
     Image.new("L", (80, 80), 9).save(code, kind, **({"no_jp2": True} if kind == "JPEG2000" else {}))
     uid = "1.2.840.10008.1.2.4.50" if kind == "JPEG" else "1.2.840.10008.1.2.4.90"

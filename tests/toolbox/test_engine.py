@@ -15,11 +15,11 @@ from dassl.utils import load_checkpoint, set_random_seed, setup_logger
 
 
 class Killed(Exception):
-    """Stands for a run that is killed."""
+    """Raised to stop a run, as if it were killed."""
 
 
 def run(cfg, kill_at=None, **options):
-    """Seed and train as a train.py does; with `kill_at` the run ends when that epoch begins."""
+    """Seed and train as a train.py does; with `kill_at`, stop the run when that epoch begins."""
     cfg = cfg.clone()
     for key, value in options.items():
         cfg.merge_from_list([key.replace("__", "."), value])
@@ -45,7 +45,7 @@ def final(cfg, folder, name="model.pth.tar-4"):
 
 
 def assert_same(a, b):
-    """Equality of nested states, bit by bit."""
+    """Check that two nested states are equal bit by bit."""
     assert type(a) is type(b)
     if isinstance(a, torch.Tensor):
         assert torch.equal(a, b)
@@ -262,7 +262,7 @@ def test_curves_are_optional(cfg, monkeypatch, tmp_path, capsys):
 
 
 class Pair(TrainerBase):
-    """Two models, no data."""
+    """A trainer of two models that learn and one that does not, without data."""
 
     def __init__(self):
         super().__init__()

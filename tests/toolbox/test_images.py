@@ -202,7 +202,7 @@ def test_pictures_are_turned_upright(tmp_path, turn, suffix, deep):
     upright = np.zeros((16, 24), np.uint16 if deep else np.uint8)
     upright[:8, :8], upright[8:, 16:] = 200, 90
     undone = {5: 5, 6: 8, 7: 7, 8: 6}.get(turn, turn)
-    stored = Image.fromarray(dassl_turned(upright, undone))
+    stored = Image.fromarray(turned_by_viewer(upright, undone))
     exif = Image.Exif()
     exif[0x0112] = turn
     path = tmp_path / f"photo.{suffix}"
@@ -212,8 +212,8 @@ def test_pictures_are_turned_upright(tmp_path, turn, suffix, deep):
     assert np.abs(seen(path)[..., 0].astype(int) - expected).max() <= 3
 
 
-def dassl_turned(pixels: np.ndarray, tag: int) -> np.ndarray:
-    """What a viewer makes of pixels with this tag, by array operations alone."""
+def turned_by_viewer(pixels: np.ndarray, tag: int) -> np.ndarray:
+    """Return pixels as a viewer shows them with a tag of orientation, by array operations alone."""
     return {
         1: lambda p: p,
         2: lambda p: p[:, ::-1],

@@ -18,7 +18,7 @@ HOSTILE = ["\x1b]52;c;cm0=\x07", "\x1b[2J", "a\r\nb", "\u202egnp.exe", "\u200bx"
 
 
 def steers(character: str) -> bool:
-    """Whether Unicode calls it a control, a surrogate, a line's end, or of no width or of direction."""
+    """Return whether Unicode calls a character a control, a surrogate, a line's end, or one of direction."""
     kind = unicodedata.category(character)
     return kind in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in DIRECTIONS
 

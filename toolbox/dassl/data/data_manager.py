@@ -118,24 +118,24 @@ class DataManager:
 
     @cached_property
     def train_loader_x(self) -> DataLoader:
-        """The loader of the labelled training images."""
+        """Return the loader of the labelled training images."""
         return self._training_loader(self.dataset.train_x, self.cfg.DATALOADER.TRAIN_X)
 
     @cached_property
     def train_loader_u(self) -> DataLoader | None:
-        """The loader of the unlabelled training images; None if there are none."""
+        """Return the loader of the unlabelled training images; None if there are none."""
         nodes = self.cfg.DATALOADER
         node = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
         return self._training_loader(self.dataset.train_u, node) if self.dataset.train_u else None
 
     @cached_property
     def val_loader(self) -> DataLoader | None:
-        """The loader of the validation images; None if there are none."""
+        """Return the loader of the validation images; None if there are none."""
         return self._test_loader(self.dataset.val) if self.dataset.val else None
 
     @cached_property
     def test_loader(self) -> DataLoader:
-        """The loader of the test images."""
+        """Return the loader of the test images."""
         return self._test_loader(self.dataset.test)
 
     def _training_loader(self, items: Sequence[Datum], node: CfgNode) -> DataLoader:
