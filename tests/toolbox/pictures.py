@@ -37,7 +37,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(path: Path, values: np.ndarray, kind: int, depth: int = 16, before: bytes = b"") -> Path:
-    """Write a PNG of any type (0 grey, 2 RGB, 4 grey and alpha, 6 RGBA), with the chunks `before` in front of its pixels."""
+    """Write a PNG of any type (0 grey, 2 RGB, 4 grey and alpha, 6 RGBA), with chunks `before` its pixels."""
     height, width = values.shape[:2]
     packed = []
     for row in values.reshape(height, -1):

@@ -119,47 +119,36 @@ class DataManager:
     @cached_property
     def train_loader_x(self) -> DataLoader:
         """Return the loader of the labelled training images."""
-        return self._training_loader(self.dataset.train_x, self.cfg.DATALOADER.TRAIN_X)
+        return self._loader(self.dataset.train_x, self.cfg.DATALOADER.TRAIN_X, is_train=True)
 
     @cached_property
     def train_loader_u(self) -> DataLoader | None:
         """Return the loader of the unlabelled training images; None if there are none."""
         nodes = self.cfg.DATALOADER
         node = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
-        return self._training_loader(self.dataset.train_u, node) if self.dataset.train_u else None
+        return self._loader(self.dataset.train_u, node, is_train=True) if self.dataset.train_u else None
 
     @cached_property
     def val_loader(self) -> DataLoader | None:
         """Return the loader of the validation images; None if there are none."""
-        return self._test_loader(self.dataset.val) if self.dataset.val else None
+        node = self.cfg.DATALOADER.TEST
+        return self._loader(self.dataset.val, node, is_train=False) if self.dataset.val else None
 
     @cached_property
     def test_loader(self) -> DataLoader:
         """Return the loader of the test images."""
-        return self._test_loader(self.dataset.test)
+        return self._loader(self.dataset.test, self.cfg.DATALOADER.TEST, is_train=False)
 
-    def _training_loader(self, items: Sequence[Datum], node: CfgNode) -> DataLoader:
+    def _loader(self, items: Sequence[Datum], node: CfgNode, is_train: bool) -> DataLoader:
         return build_data_loader(
             self.cfg,
             sampler_type=node.SAMPLER,
             data_source=items,
             batch_size=node.BATCH_SIZE,
-            n_domain=node.N_DOMAIN,
-            n_ins=node.N_INS,
-            tfm=self.train_transform,
-            is_train=True,
-            dataset_wrapper=self.dataset_wrapper,
-        )
-
-    def _test_loader(self, items: Sequence[Datum]) -> DataLoader:
-        node = self.cfg.DATALOADER.TEST
-        return build_data_loader(
-            self.cfg,
-            sampler_type=node.SAMPLER,
-            data_source=items,
-            batch_size=node.BATCH_SIZE,
-            tfm=self.test_transform,
-            is_train=False,
+            n_domain=node.get("N_DOMAIN", 0),
+            n_ins=node.get("N_INS", 2),
+            tfm=self.train_transform if is_train else self.test_transform,
+            is_train=is_train,
             dataset_wrapper=self.dataset_wrapper,
         )
 

@@ -82,7 +82,7 @@ def _read(file: BinaryIO, reading: Reading, suffix: str) -> Image.Image:
         which = f"page or frame {found.frame + 1} of {found.frames}" if found.frames > 1 else "it"
         raise PictureError(
             f"{which} has one value everywhere",
-            "restore it, remove it from the split, or say INPUT.ALLOW_CONSTANT True.",
+            "restore it, remove it from the split, or set INPUT.ALLOW_CONSTANT True.",
         )
     image.info = {"notes": tuple(name for name, is_so in zip(NOTES, (found.frames > 1, holes), strict=True) if is_so)}
     return image

@@ -117,7 +117,7 @@ def _by_pillow(image: TiffImageFile, file: BinaryIO, frame: int) -> Image.Image 
 
 
 def _deep_colours(image: TiffImageFile, file: BinaryIO, frame: int) -> DeepPicture:
-    """Return colours of 16 bits: Pillow decodes the upper 8, and the lower 8 where it is told the other byte order."""
+    """Return colours of 16 bits: Pillow decodes the upper 8, and the lower 8 if it is told the other byte order."""
     check_size(*image.size, pixel_bytes=8)
     upper = np.asarray(image)
     file.seek(0)
