@@ -5,7 +5,7 @@ import unicodedata
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from dassl.console import printable
+from dassl.console import shown
 from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import MB, read_json
@@ -64,7 +64,7 @@ def relative_path(value: Any, where: str) -> str:
         else:
             wrong = "names no file"
     raise UserError(
-        f"Expected paths relative to the folder of images, such as class/image.png, in {where}, but {_shown(value)} "
+        f"Expected paths relative to the folder of images, such as class/image.png, in {where}, but {shown(value)} "
         f"{wrong}: correct it."
     )
 
@@ -100,20 +100,12 @@ def check_number(count: int, path: Path) -> None:
 
 def _item(entry: Any, where: str, way_out: str, checked: dict[Any, str]) -> Item:
     if not isinstance(entry, list) or len(entry) != 3:
-        raise UserError(f"Expected [path, label, class name] in {where}, but got {_shown(entry)}: {way_out}")
+        raise UserError(f"Expected [path, label, class name] in {where}, but got {shown(entry)}: {way_out}")
     path, label, name = entry
     if isinstance(label, float) and label.is_integer():
         label = int(label)
     if type(label) is not int:  # True is an int too
-        raise UserError(f"Expected a label such as 0 in {where}, but got {_shown(label)}: {way_out}")
+        raise UserError(f"Expected a label such as 0 in {where}, but got {shown(label)}: {way_out}")
     if not isinstance(name, str) or name not in checked:
         checked[name if isinstance(name, str) else None] = nfc(check_name(name, "class", where))
     return Item(relative_path(path, where), label, checked[name])
-
-
-def _shown(value: Any) -> str:
-    """The beginning of a value, whatever it is."""
-    try:
-        return printable(repr(value)[:100])
-    except RecursionError:
-        return "brackets too deep"

@@ -1,9 +1,9 @@
-"""Puts this folder first on the import path: `dassl` is this checkout's, whatever else is installed by that name.
+"""Put this folder first on the import path, so that `dassl` is the one of this checkout.
 
-Every room that imports `dassl` imports this first.
+Every package that imports `dassl` imports this module first.
 
 Raises:
-    ImportError: another `dassl` has been imported already; says where it lies.
+    ImportError: another `dassl` has been imported already.
 """
 
 import sys
@@ -17,5 +17,5 @@ if "dassl" in sys.modules:
     if _found != [FOLDER / "dassl"]:
         raise ImportError(
             f"Expected the dassl of {FOLDER}, but another one has been imported from {', '.join(map(str, _found))}: "
-            "import it after this, or in a process of its own."
+            "import it after this one, or in a process of its own."
         )

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dassl.console import printable
+from dassl.console import shown
 from dassl.errors import UserError
 
 LARGEST = 1e9  # of a setting: beyond it is no range of any search
@@ -49,16 +49,14 @@ def checked(found: Any, space: Mapping[str, Range], where: str, every: bool = Tr
     """
     known = isinstance(found, dict) and all(isinstance(name, str) and name in space for name in found)
     if not (known and found and (len(found) == len(space) or not every)):
-        shown = list(found) if isinstance(found, dict) else found
+        names = list(found) if isinstance(found, dict) else found
         raise UserError(
-            f"Expected settings of {', '.join(space)} in {where}, but got {printable(repr(shown)[:100])}: remove it, "
-            "and tune again."
+            f"Expected settings of {', '.join(space)} in {where}, but got {shown(names)}: remove it, and tune again."
         )
     for name, value in found.items():
         if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= LARGEST:
             raise UserError(
-                f"Expected {name} in {where} to be a number, but got {printable(repr(value)[:100])}: remove it, and "
-                "tune again."
+                f"Expected {name} in {where} to be a number, but got {shown(value)}: remove it, and tune again."
             )
     return {name: float(value) for name, value in found.items()}
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from filelock import FileLock, Timeout
 
-from dassl.console import printable
+from dassl.console import printable, shown
 from dassl.errors import DivergedError, UserError
 from dassl.names import shared_name
 from dassl.writing import check_within, make_folder, writing
@@ -151,8 +151,7 @@ class Study:
             )
         except (KeyError, AttributeError, TypeError, ValueError, OverflowError) as error:
             raise UserError(
-                f"Expected the scores of {where}, but got {printable(repr(error)[:100])}: remove the file to begin "
-                "again."
+                f"Expected the scores of {where}, but got {shown(error)}: remove the file to begin again."
             ) from error
 
     def params(self, trial) -> Settings:

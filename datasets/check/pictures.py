@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
-from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, read_image
+from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, pixel_digest, read_image
 from dassl.images.dicom import SUFFIXES as DICOM
 from dassl.images.pillow import FORMATS
 from dassl.names import file_name
@@ -49,8 +49,7 @@ def _one(path: Path, reading: Reading) -> Picture:
         picture = read_image(path, reading)
     except (UserError, OSError) as error:
         return Picture("unreadable", (0, 0), b"", b"", (), str(error))
-    pixels = hashlib.blake2b(repr((picture.mode, picture.size)).encode() + picture.tobytes(), digest_size=16).digest()
-    return Picture(kind(path), picture.size, content, pixels, notes_of(picture), "")
+    return Picture(kind(path), picture.size, content, pixel_digest(picture), notes_of(picture), "")
 
 
 def kind(path: Path) -> str:

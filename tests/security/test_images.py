@@ -164,7 +164,7 @@ def test_a_tiff_of_pages_without_end_is_named(tmp_path, order, big, monkeypatch)
 def test_limits_are_those_of_the_documentation():
     assert (FILE_BYTES, PICTURE_BYTES) == (2048 * MB, 512 * MB)
     limits.check_size(11_585, 11_585)
-    with pytest.raises(limits.Unusable):
+    with pytest.raises(limits.PictureError):
         limits.check_size(11_586, 11_586)
 
 
@@ -193,7 +193,7 @@ def test_heads_that_promise_too_much_are_named(tmp_path, suffix):
         path.write_bytes(b"P6 99999999 99999999 65535 ")
     elif suffix == "dcm":
         pytest.importorskip("pydicom")
-        from tests.toolbox.test_toolbox_images_dicom import dataset, saved
+        from tests.toolbox.dicom_files import dataset, saved
 
         saved(path, dataset(Rows=65535, Columns=65535))
     else:
@@ -215,7 +215,7 @@ def test_zips_of_dicom_are_bounded(tmp_path):
     pytest.importorskip("pydicom")
     from datasets.ukb import LeftOut, dicom
     from datasets.ukb.recipe import read_recipe
-    from tests.toolbox.test_toolbox_images_dicom import dataset, saved
+    from tests.toolbox.dicom_files import dataset, saved
 
     recipe = read_recipe("cmri").images
     picture = saved(tmp_path / "a.dcm", dataset()).read_bytes()

@@ -148,7 +148,7 @@ class ToyCoOp(TrainerX):
 
 @pytest.fixture(scope="session")
 def data_root(tmp_path_factory):
-    """Folder with the images and split file of ToySquares: 4 classes, 8 + 3 + 5 images each."""
+    """Make the folder of ToySquares, with images and split file: 4 classes of 8 + 3 + 5 images."""
     root = tmp_path_factory.mktemp("data")
     generator = np.random.default_rng(0)
     split = {}
@@ -169,7 +169,7 @@ def data_root(tmp_path_factory):
 
 @pytest.fixture
 def cfg(data_root, tmp_path):
-    """A configuration made as CoOp's train.py makes it: defaults, keys of the trainer, yaml files, options."""
+    """Build a configuration as CoOp's train.py does: defaults, keys of the trainer, yaml files, options."""
     cfg = get_cfg_default()
     cfg.TRAINER.TOYCOOP = CN()
     cfg.TRAINER.TOYCOOP.N_CTX = 2
@@ -212,6 +212,14 @@ DATASET:
     cfg.DATASET.ROOT = str(data_root)
     cfg.OUTPUT_DIR = str(tmp_path / "output")
     return cfg
+
+
+@pytest.fixture
+def write_dicom(tmp_path):
+    """Return `write_dicom(values, tag=...)`, which writes a DICOM file without a suffix and returns its path."""
+    from tests.toolbox.dicom_files import dataset, saved  # needs pydicom, which is optional
+
+    return lambda *args, **tags: saved(tmp_path / "IM0001", dataset(*args, **tags))
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What tests of the reader share: files as other programs write them, and what they must become, reckoned apart."""
+"""Helpers for tests of the reader: files as other programs write them, and the pictures that they must become."""
 
 import os
 import struct
@@ -13,30 +13,31 @@ EXAMPLES = int(os.environ.get("VMFCOOP_EXAMPLES", "60"))  # random pictures of e
 
 
 def seen(path: Path, **settings) -> np.ndarray:
-    """What a model sees of a file, [H, W, 3]."""
+    """Return the pixels [H, W, 3] that a model sees of a file."""
     image = read_image(path, Reading(**settings))
     assert image.mode == "RGB"
     return np.asarray(image)
 
 
 def stretched(values: np.ndarray, low: float | None = None, high: float | None = None) -> np.ndarray:
-    """Values to 0..255, in double precision, as the documentation says it."""
+    """Return values stretched to 0..255 in double precision, as the documentation describes it."""
     values = values.astype(float)
     low, high = values.min() if low is None else low, values.max() if high is None else high
     return np.rint(np.clip((values - low) * (255 / (high - low)), 0, 255)).astype(np.uint8)
 
 
 def rgb(picture: np.ndarray) -> np.ndarray:
+    """Return a grey picture [H, W] or a colour picture as [H, W, 3]."""
     return np.repeat(picture[..., None], 3, axis=2) if picture.ndim == 2 else picture
 
 
 def chunk(kind: bytes, data: bytes) -> bytes:
-    """A chunk of a PNG."""
+    """Return a chunk of a PNG."""
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
 def png(path: Path, values: np.ndarray, kind: int, depth: int = 16, before: bytes = b"") -> Path:
-    """A PNG of any type (0 grey, 2 RGB, 4 grey and alpha, 6 RGBA) and depth; `before` are chunks before the pixels."""
+    """Write a PNG of any type (0 grey, 2 RGB, 4 grey and alpha, 6 RGBA), with chunks `before` its pixels."""
     height, width = values.shape[:2]
     packed = []
     for row in values.reshape(height, -1):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from dassl.console import Console, printable, printable_text
+from dassl.console import Console, printable, printable_text, shown
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name
 
@@ -18,7 +18,7 @@ HOSTILE = ["\x1b]52;c;cm0=\x07", "\x1b[2J", "a\r\nb", "\u202egnp.exe", "\u200bx"
 
 
 def steers(character: str) -> bool:
-    """Whether Unicode calls it a control, a surrogate, a line's end, or of no width or of direction."""
+    """Return whether Unicode calls a character a control, a surrogate, a line's end, or one of direction."""
     kind = unicodedata.category(character)
     return kind in ("Cc", "Cs", "Zl", "Zp") or unicodedata.bidirectional(character) in DIRECTIONS
 
@@ -56,6 +56,15 @@ def test_what_is_shown_cannot_steer_a_terminal(text):
     assert not any(map(steers, printable(text)))
     assert not any(map(steers, set(printable_text(text)) - {"\n", "\t"}))
     printable(text).encode()
+
+
+def test_any_value_is_shown_in_a_few_printable_characters():
+    nested = []
+    for _ in range(100_000):
+        nested = [nested]
+    assert shown(["\x1b[2J", "x" * 200]) == repr(["\x1b[2J", "x" * 200])[:100]
+    assert shown("https://alice:secret@host") == "'https://***@host'"
+    assert shown(nested) == "brackets too deep"
 
 
 @given(st.text(st.characters(categories=["L", "N", "P", "S", "Zs", "M"]), max_size=50))

@@ -27,7 +27,7 @@ for i in range(1000):
 
 @pytest.fixture
 def sentinel(tmp_path) -> Path:
-    """A file of the user, elsewhere."""
+    """Return a file of the user in another folder."""
     path = tmp_path / "elsewhere" / "sentinel"
     path.parent.mkdir()
     path.write_text("mine")

@@ -1,10 +1,10 @@
-"""What is shown on a terminal or written to a log: texts from elsewhere can neither steer it nor hide in it."""
+"""Make texts from files and servers safe to show: they cannot steer a terminal, hide characters or show passwords."""
 
 import re
 from typing import Any, TextIO
 
-# Control characters, and characters that are not seen but change how others are: of direction, without width, tags;
-# and the surrogates by which Python stands for bytes that are no UTF-8.
+# Control characters; invisible characters that change how others look (of direction, without width, tags); and the
+# surrogates that stand in Python for bytes that are no UTF-8.
 UNSEEN = "\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
 UNSEEN += "\U000e0000-\U000e007f\ud800-\udfff"
 IN_TEXT = re.compile(f"[{UNSEEN}]")
@@ -14,9 +14,9 @@ KEY = re.compile(r"([?&][\w.-]*(?:token|key|secret|passw|signature|credential)[\
 
 
 def printable(text: str) -> str:
-    r"""Return `text` on one line, with what a terminal would obey or not show as `\x1b`, `\n` or `\u202e`.
+    r"""Return `text` on one line, with characters that steer a terminal or are invisible written as `\x1b` or `\u202e`.
 
-    Passwords and keys in URLs are left out, as by `without_password`.
+    Passwords and keys in URLs are replaced, as by `without_password`.
 
     >>> printable("tumour\x1b[2J")
     'tumour\\x1b[2J'
@@ -25,12 +25,24 @@ def printable(text: str) -> str:
 
 
 def printable_text(text: str) -> str:
-    """Return `text` as `printable` does, but with its line breaks and tabs."""
+    """Return `text` as `printable` does, but keep its line breaks and tabs."""
     return IN_TEXT.sub(_escape, without_password(text))
 
 
+def shown(value: Any) -> str:
+    """Return the first 100 characters of the `repr` of a value, printable, for an error message.
+
+    >>> shown({"label": None})
+    "{'label': None}"
+    """
+    try:
+        return printable(repr(value)[:100])
+    except RecursionError:
+        return "brackets too deep"
+
+
 def without_password(text: str) -> str:
-    """Return `text` with the names, passwords and keys in its URLs as `***`.
+    """Return `text` with `***` in place of the user names, passwords and keys in its URLs.
 
     >>> without_password("from https://alice:secret@host/v1?api_key=abc")
     'from https://***@host/v1?api_key=***'
@@ -43,21 +55,21 @@ def _escape(match: re.Match) -> str:
 
 
 class Console:
-    """A text stream whose every write is made harmless, such as `sys.stdout` while a command runs.
+    """Wrap a text stream such as `sys.stdout` so that everything written to it is printable.
 
     Args:
-        stream: where the text goes.
-        keep: characters that pass beside line breaks and tabs; the carriage return of progress bars.
+        stream: receives the text.
+        keep: further characters to write as they are, such as the carriage return of progress bars.
     """
 
     def __init__(self, stream: TextIO, keep: str = ""):
         self.stream, self.keep = stream, keep
 
     def write(self, text: str) -> int:
-        """Write `text`; what the stream's encoding lacks is escaped as well."""
-        harmless = "".join(part if part in self.keep else printable_text(part) for part in self._parts(text))
+        """Write `text`; characters that the stream's encoding lacks are escaped as well."""
+        safe = "".join(part if part in self.keep else printable_text(part) for part in self._parts(text))
         encoding = getattr(self.stream, "encoding", None) or "utf-8"
-        self.stream.write(harmless.encode(encoding, "backslashreplace").decode(encoding))
+        self.stream.write(safe.encode(encoding, "backslashreplace").decode(encoding))
         return len(text)
 
     def _parts(self, text: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Errors that a user can mend, told apart from bugs."""
+"""Errors that a user can correct, as opposed to bugs."""
 
 import contextlib
 import errno
@@ -6,37 +6,38 @@ import functools
 import re
 import sys
 from collections.abc import Callable
+from typing import Any
 
 from dassl.console import Console, printable
 
-# The disk or the rights on it, not the program: no room, quota used up, read-only, not permitted.
-SURROUNDINGS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+# Errors of the disk, not of the program: no room, quota used up, read-only, no permission.
+DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
 
 class UserError(ValueError):
-    """Something that a user can mend. The message is one sentence: what was expected, what was found, what to do.
+    """Raised for a mistake that the user can correct. The message is "Expected X, but got Y: do Z."
 
-    Commands print the message alone. Every other exception is a bug, and keeps its traceback.
+    Commands print only the message. Every other exception is a bug, and keeps its traceback.
     """
 
     def __init__(self, message: str = ""):
-        if message.startswith("Caught ") and " in DataLoader worker " in message:  # PyTorch puts a traceback around it
+        if message.startswith("Caught ") and " in DataLoader worker " in message:  # PyTorch wraps it in a traceback
             message = re.split(r"\ndassl\.errors\.\w+: ", message)[-1].strip()
         super().__init__(message)
 
 
 class DivergedError(UserError):
-    """A loss that is not finite."""
+    """Raised for a loss that is not finite."""
 
 
 def sentence(error: BaseException) -> str | None:
-    """What to tell the user about an error, or None if it is a bug.
+    """Return the message for the user about an error, or None if the error is a bug.
 
-    Beside a `UserError` that is an `OSError` of a full, read-only or forbidden disk, wherever it comes from.
+    A `UserError`, and an `OSError` of a full, read-only or forbidden disk, have a message.
     """
     if isinstance(error, UserError):
         return str(error)
-    if isinstance(error, OSError) and error.errno in {*SURROUNDINGS, errno.ELOOP}:
+    if isinstance(error, OSError) and error.errno in {*DISK_ERRORS, errno.ELOOP}:
         where = f" {error.filename}" if error.filename else ""
         remedy = "remove the link" if error.errno == errno.ELOOP else "make room"
         return f"Expected to read or write{where}, but got: {error.strerror}: {remedy}, or choose another folder."
@@ -44,13 +45,13 @@ def sentence(error: BaseException) -> str | None:
 
 
 def command(main: Callable[..., int]) -> Callable[..., int]:
-    """Decorate a command's `main`: what a user can mend is printed as one line, and 1 is returned.
+    """Decorate the `main` of a command: print an error that the user can correct as one line, and return 1.
 
-    While it runs, nothing that is printed can steer the terminal.
+    Everything that the command prints passes through `Console`.
     """
 
     @functools.wraps(main)
-    def run(*args, **kwargs) -> int:
+    def run(*args: Any, **kwargs: Any) -> int:
         with (
             contextlib.redirect_stdout(Console(sys.stdout)),
             contextlib.redirect_stderr(Console(sys.stderr, keep="\r")),

@@ -1,4 +1,4 @@
-"""Files that others may have written: read whole if they are regular files of a stated size, else named in an error."""
+"""Read files that others may have written: only regular files of limited size, with errors that name the file."""
 
 import codecs
 import json
@@ -15,10 +15,10 @@ from dassl.errors import UserError
 
 MB = 1024 * 1024
 LIMIT = 64 * MB
-YAML_LIMIT = MB // 4  # which takes PyYAML seconds
-DIGITS = 1000  # of a whole number in a yaml file; in hexadecimals, more could not be shown
-NODES = 100_000  # of a yaml file, each alias counted as what it stands for
-MARKS = (  # UTF-32 before UTF-16, whose mark begins like it
+YAML_LIMIT = MB // 4  # PyYAML takes seconds to read it
+DIGITS = 1000  # of a whole number in a yaml file: Python refuses to print a longer hexadecimal number in decimals
+NODES = 100_000  # of a yaml file, with each alias counted as often as it is used
+MARKS = (  # UTF-32 before UTF-16, whose mark is the beginning of that of UTF-32
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -34,10 +34,10 @@ def read_bytes(
 
     Args:
         path: the file.
-        limit: the most bytes that are read.
-        last: of a longer file return the last `limit` bytes instead of raising.
-        links: follow a symbolic link; for files of others say False.
-        first: of a longer file return the first `limit` bytes instead of raising.
+        limit: the largest number of bytes.
+        last: return the last `limit` bytes of a longer file instead of raising.
+        links: follow a symbolic link; False for files that others may have written.
+        first: return the first `limit` bytes of a longer file instead of raising.
     """
     with open_bytes(path, None if last or first else limit, links) as file:
         if last and os.fstat(file.fileno()).st_size > limit:
@@ -54,15 +54,15 @@ def open_bytes(path: str | Path, limit: int | None = LIMIT, links: bool = True) 
 
     Args:
         path: the file.
-        limit: the most bytes that it may hold; None for any number.
-        links: follow a symbolic link; for files of others say False.
+        limit: the largest number of bytes that the file may hold; None for any number.
+        links: follow a symbolic link; False for files that others may have written.
 
     Raises:
-        FileNotFoundError: there is none.
-        UserError: it is a folder, a pipe, a device, a link that must not be followed, or larger than `limit`.
+        FileNotFoundError: there is no file.
+        UserError: the file is a folder, a pipe, a device, a link that must not be followed, or larger than `limit`.
     """
     try:
-        # Not blocking, so that a pipe without a writer is found to be one.
+        # O_NONBLOCK: opening a pipe without a writer returns at once.
         number = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | (0 if links else _nofollow(path)))
     except FileNotFoundError:
         raise
@@ -95,14 +95,14 @@ def read_text(
     strict: bool = True,
     first: bool = False,
 ) -> str:
-    """Return the text of a file: UTF-8, or what its byte order mark says; raises as `read_bytes`.
+    """Return the text of a file in UTF-8, or in the encoding of its byte order mark; raises as `read_bytes`.
 
     Args:
         path, limit, last, links, first: as for `read_bytes`.
-        strict: raise where it is no text; otherwise a replacement character stands for each broken byte.
+        strict: raise an error if a byte cannot be decoded; otherwise replace it by a replacement character.
 
     Raises:
-        UserError: it is not UTF-8; names the place.
+        UserError: the file is not UTF-8; names the line.
     """
     content = read_bytes(path, limit, last, links, first)
     encoding = next((name for mark, name in MARKS if content.startswith(mark)), "utf-8-sig")
@@ -117,10 +117,10 @@ def read_text(
 
 
 def read_json(fpath: str | Path, limit: int = LIMIT, links: bool = True) -> Any:
-    """Return what a JSON file holds; raises as `read_text`.
+    """Return the content of a JSON file; raises as `read_text`.
 
     Raises:
-        UserError: the file is not JSON, or nested too deep; names it.
+        UserError: the file is not JSON, or nested too deep.
     """
     try:
         return json.loads(read_text(fpath, limit, links=links))
@@ -132,10 +132,10 @@ def read_json(fpath: str | Path, limit: int = LIMIT, links: bool = True) -> Any:
 
 
 def read_yaml(path: str | Path, links: bool = True, limit: int = YAML_LIMIT) -> Any:
-    """Return what a yaml file of plain values holds; nothing in it is made into an object. Raises as `read_text`.
+    """Return the content of a yaml file of plain values; objects are never constructed. Raises as `read_text`.
 
     Raises:
-        UserError: it is larger than `limit` (256 kB), no yaml, or its aliases stand for too much; names it.
+        UserError: the file is larger than `limit` (256 kB), no yaml of plain values, or its aliases expand to too much.
     """
     text = read_text(path, limit, links=links)
     try:
@@ -143,30 +143,40 @@ def read_yaml(path: str | Path, links: bool = True, limit: int = YAML_LIMIT) -> 
         node = loader.get_single_node()
         if node is None:
             return None
-        _count(node, {})
+        _count_nodes(node, {})
         return loader.construct_document(node)
     except (yaml.YAMLError, ValueError, RecursionError, MemoryError, TypeError) as error:
         words = " ".join(str(error).split()) or "it is nested too deep"
-        raise UserError(f"Expected yaml of plain values in {path}, but: {words.rstrip('.')}.") from error
+        raise UserError(
+            f"Expected yaml of plain values in {path}, but got an error: {words.rstrip('.')}: correct the file."
+        ) from error
 
 
-def _count(node: yaml.Node, counted: dict[int, int]) -> int:
-    """How many nodes the document has once every alias is written out."""
+def _count_nodes(node: yaml.Node, counted: dict[int, int]) -> int:
+    """Return the number of nodes below and with `node` if every alias is written out.
+
+    Args:
+        node: the root.
+        counted: the results for nodes that were met before, by their `id`.
+
+    Raises:
+        ValueError: there are too many, or a number has too many digits.
+    """
     if isinstance(node, yaml.ScalarNode):
         if node.tag == "tag:yaml.org,2002:int" and len(node.value) > DIGITS:
             raise ValueError(f"it has a number of more than {DIGITS:,} digits")
         return 1
     if id(node) not in counted:
-        counted[id(node)] = NODES  # stands while its own parts are counted: a node within itself has no end
+        counted[id(node)] = NODES  # while its parts are counted: a node that contains itself is endless
         parts = [part for pair in node.value for part in (pair if isinstance(pair, tuple) else [pair])]
-        counted[id(node)] = 1 + sum(_count(part, counted) for part in parts)
+        counted[id(node)] = 1 + sum(_count_nodes(part, counted) for part in parts)
     if counted[id(node)] >= NODES:
-        raise ValueError(f"it has more than {NODES:,} values, with what its aliases stand for")
+        raise ValueError(f"it has more than {NODES:,} values, with its aliases written out")
     return counted[id(node)]
 
 
 def _nofollow(path: str | Path) -> int:
-    """The flag by which the system refuses a link; where it has none, such as on Windows, look first."""
+    """Return the flag by which the system refuses a link. Where it has none, as on Windows, check for a link here."""
     if not hasattr(os, "O_NOFOLLOW") and Path(path).is_symlink():
         raise OSError("it is a symbolic link")
     return getattr(os, "O_NOFOLLOW", 0)

@@ -1,17 +1,17 @@
-"""Tables as CSV that a spreadsheet shows and does not obey."""
+"""Write tables as CSV whose cells a spreadsheet never takes for formulas."""
 
 import re
 from collections.abc import Iterable, Iterator
 
 from dassl.console import printable
 
-FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # what begins one; in some languages the wide forms do, too
+FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # begin a formula; the wide forms do so in some languages
 NUMBER = re.compile(r"[-+]?\d+(\.\d*)?([eE][-+]?\d+)?( ± \d+(\.\d*)?)?|-", re.ASCII)  # a lone "-" stands for a gap
-QUOTED = re.compile(r'[",;]|^\s|\s$')  # ";" separates cells where a country's settings say so
+QUOTED = re.compile(r'[",;]|^\s|\s$')  # ";" separates cells in the settings of some countries
 
 
 def cell(text: str) -> str:
-    """Return `text` on one line, with an apostrophe before what would begin a formula; numbers stay as they are.
+    """Return `text` on one line, with an apostrophe in front if it would begin a formula; numbers stay as they are.
 
     >>> cell("=1+1"), cell("-1.5"), cell("+3.00 ± 0.20")
     ("'=1+1", '-1.5', '+3.00 ± 0.20')
@@ -27,5 +27,5 @@ def csv_lines(rows: Iterable[Iterable[str]], end: str = "\n") -> Iterator[str]:
 
 
 def _quoted(text: str) -> str:
-    """More is quoted than by `csv`, so that no cell falls into two where another separator is expected."""
+    """Return a cell in quotes if a separator of any country would split it; the module `csv` quotes less."""
     return '"' + text.replace('"', '""') + '"' if QUOTED.search(text) else text

@@ -1,4 +1,4 @@
-"""Every file that is written: whole or not at all, never through a link, by a name that nobody can guess."""
+"""Write files whole or not at all, and never through a symbolic link."""
 
 import errno
 import json
@@ -11,34 +11,34 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from dassl.errors import SURROUNDINGS, UserError
+from dassl.errors import DISK_ERRORS, UserError
 
-SYSTEM_ERROR = re.compile(r"os error (\d+)")  # how libraries in Rust, such as safetensors, end their words
-IN_THE_WAY = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}  # what lies at the path
-CUT_SHORT = ("PytorchStreamWriter", "unexpected pos", "iostream error")  # PyTorch, in a RuntimeError
+SYSTEM_ERROR = re.compile(r"os error (\d+)")  # ends the errors of libraries in Rust, such as safetensors
+PATH_ERRORS = {errno.EEXIST, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}  # of something at the path
+CUT_SHORT = ("PytorchStreamWriter", "unexpected pos", "iostream error")  # in a RuntimeError of PyTorch
 
 
 @contextmanager
 def writing(path: str | Path) -> Iterator[None]:
-    """Name `path` and the way out if what is done within fails for lack of room or rights, whoever was writing.
+    """Turn errors of the disk inside the `with` block, of whatever library, into a `UserError` that names `path`.
 
     Raises:
-        UserError: the disk is full, read-only or forbidden, a quota is used up, or something else lies there.
+        UserError: the disk is full, read-only or forbidden, a quota is used up, or something else lies at `path`.
     """
     try:
         yield
     except Exception as error:
-        words = _about_the_disk(error)
+        words = _disk_problem(error)
         if words is None:
             raise
         raise UserError(f"Expected to write {path}, but got: {words}: make room, or choose another folder.") from error
 
 
-def _about_the_disk(error: Exception) -> str | None:
-    """What is wrong with the disk, or None if `error` is about something else."""
+def _disk_problem(error: Exception) -> str | None:
+    """Return what is wrong with the disk, or None if `error` has another cause."""
     if isinstance(error, OSError):
-        return error.strerror if error.errno in SURROUNDINGS | IN_THE_WAY else None
-    if (system := SYSTEM_ERROR.search(str(error))) and int(system[1]) in SURROUNDINGS:
+        return error.strerror if error.errno in DISK_ERRORS | PATH_ERRORS else None
+    if (system := SYSTEM_ERROR.search(str(error))) and int(system[1]) in DISK_ERRORS:
         return os.strerror(int(system[1]))
     if isinstance(error, RuntimeError) and any(words in str(error) for words in CUT_SHORT):
         return "a file that was cut short (is the disk full?)"
@@ -53,20 +53,20 @@ def atomic_write(
     within: str | Path | None = None,
     private: bool = False,
 ) -> Iterator[IO]:
-    """Open a file that appears under `path` when it is complete, or not at all: a crash leaves the old one.
+    """Open a file for writing that replaces `path` only when it is complete: a crash leaves the old file.
 
-    It is written beside `path` under a random name and then renamed, so that a link that lies at `path` is replaced,
-    and what it leads to stays as it is.
+    The file is written beside `path` under a random name and then renamed. A link at `path` is replaced, and its target
+    stays as it is.
 
     Args:
-        path: missing folders are made.
+        path: the file; missing folders are made.
         mode: "w" for text (UTF-8) or "wb".
-        newline: as `open` has it; `csv` wants "".
-        within: folder that the file must lie in; below it no folder may be a link to elsewhere.
-        private: only the owner may read it, and the folders that are made for it.
+        newline: as for `open`; `csv` needs "".
+        within: folder that the file must lie in; no folder between the two may be a link.
+        private: give only the owner access to the file and to the folders that are made.
 
     Raises:
-        UserError: the disk is full, read-only or forbidden, a folder has this name or is a link; names `path`.
+        UserError: the disk is full, read-only or forbidden, or a folder has this name or is a link.
     """
     path = Path(path)
     if within is not None:
@@ -88,21 +88,21 @@ def atomic_write(
 
 
 def _new(path: Path, mode: str, newline: str | None, private: bool) -> IO:
-    """A file that was not there, not even as a link."""
+    """Open a new file; raise a FileExistsError if there is a file or a link."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     number = os.open(path, flags, 0o600 if private else 0o666)
     return os.fdopen(number, mode, encoding=None if "b" in mode else "utf-8", newline=newline)
 
 
 def open_to_append(path: str | Path, private: bool = False) -> IO[bytes]:
-    """Return a file open for appending, each write in one piece; missing folders are made.
+    """Return an unbuffered file open for appending, so that each write arrives in one piece.
 
     Args:
-        path: made if it is not there.
-        private: only the owner may read it, and the folders that are made for it.
+        path: the file; it and missing folders are made.
+        private: give only the owner access to what is made.
 
     Raises:
-        UserError: it is a link or no regular file, or the disk is full, read-only or forbidden; names `path`.
+        UserError: `path` is a link or no regular file, or the disk is full, read-only or forbidden.
     """
     path = Path(path)
     with writing(path):
@@ -128,7 +128,7 @@ def make_folder(path: str | Path, private: bool = False) -> None:
 
     Args:
         path: the folder.
-        private: only the owner may enter what is made.
+        private: give only the owner access to the folders that are made.
     """
     path = Path(path)
     if private:
@@ -139,7 +139,7 @@ def make_folder(path: str | Path, private: bool = False) -> None:
 
 
 def check_within(path: str | Path, folder: str | Path) -> None:
-    """Raise a UserError unless `path` lies in `folder`, with no link among the folders between the two."""
+    """Raise a UserError unless `path` lies below `folder`, with no link among the folders between the two."""
     folder, path = Path(os.path.abspath(folder)), Path(os.path.abspath(path))  # noqa: PTH100 - links are not followed
     if folder not in path.parents:
         raise UserError(f"Expected to write below {folder}, but the file would be {path}: correct its name.")
@@ -154,7 +154,7 @@ def check_within(path: str | Path, folder: str | Path) -> None:
 
 
 def write_json(obj: Any, fpath: str | Path, private: bool = False, within: str | Path | None = None) -> None:
-    """Write a JSON file as `atomic_write` does."""
+    """Write `obj` to a JSON file by `atomic_write`."""
     text = json.dumps(obj, indent=4, separators=(",", ": "))
     with atomic_write(fpath, within=within, private=private) as file:
         file.write(text)

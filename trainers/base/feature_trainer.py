@@ -19,6 +19,7 @@ from yacs.config import CfgNode
 from clip import Tokens
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.data import DataManager
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
 from dassl.names import shared_name
@@ -114,16 +115,20 @@ class FeatureTrainer(CheckpointedTrainer):
         self.backbone, self.store = shared_backbone(self.cfg)
         self.cfg = cfg = with_input(self.cfg, self.backbone)
         self.store.said.clear()  # each run says what is assumed about its images
-        super().build_data_loader()
+        self.dm = self.build_data_manager()
+        self.num_classes, self.lab2cname = self.dm.num_classes, self.dm.lab2cname
         self.train_items = self.dm.dataset.train_x
-        self.train_transform = self.train_loader_x.dataset.transform
-        self.test_transform = self.test_loader.dataset.transform
+        self.train_transform, self.test_transform = self.dm.train_transform, self.dm.test_transform
         self.train_loader_x = FeatureLoader(
             self.train_features,
             torch.tensor([item.label for item in self.train_items], device=self.device),
             cfg.DATALOADER.TRAIN_X.BATCH_SIZE,
         )
         self._views: dict[int, Tensor] = {}
+
+    def build_data_manager(self) -> DataManager:
+        """Return the data set and its transforms; Dassl's loaders, which are built when they are asked for, are not."""
+        return DataManager(self.cfg)
 
     def build_model(self) -> None:
         cfg = self.cfg

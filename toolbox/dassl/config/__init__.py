@@ -1,4 +1,4 @@
-"""Configuration: `get_cfg_default()` gives the tree that yaml files and command lines are merged into."""
+"""Configuration: `get_cfg_default()` returns the tree that yaml files and command lines are merged into."""
 
 from yacs.config import CfgNode
 
@@ -8,12 +8,12 @@ from .merge import merge_file, merge_pairs
 
 
 def get_cfg_default() -> CfgNode:
-    """A fresh copy of the default configuration, open to changes."""
+    """Return a copy of the default configuration that can be changed."""
     return DEFAULTS.clone()
 
 
 def clean_cfg(cfg: CfgNode, trainer: str) -> None:
-    """Drop the settings of every trainer but `trainer`, so that `print(cfg)` shows what matters."""
+    """Remove the settings of all trainers but `trainer`, so that `print(cfg)` shows those in use."""
     for key in list(cfg.TRAINER):
         if key not in ("NAME", trainer.upper()):
             cfg.TRAINER.pop(key)

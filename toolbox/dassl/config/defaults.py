@@ -1,4 +1,4 @@
-"""Every configuration key with its default: Dassl's names and values, without those of its own trainers.
+"""All configuration keys with their defaults: Dassl's names and values, without the keys of Dassl's own trainers.
 
 A trainer adds its settings under `cfg.TRAINER.<NAME>` before the yaml files are merged.
 """
@@ -18,16 +18,16 @@ DEFAULTS = CfgNode(
         "OUTPUT_DIR": "./output",
         "RESUME": "",  # folder of an earlier run; "" looks into OUTPUT_DIR
         "SEED": -1,  # negative: not seeded
-        "DETERMINISTIC": False,  # deterministic kernels where PyTorch has them, a warning where not
-        "USE_CUDA": True,  # falls back to the CPU where there is no GPU
+        "DETERMINISTIC": False,  # use deterministic kernels, and warn where PyTorch has none
+        "USE_CUDA": True,  # without a GPU, the CPU is used
         "VERBOSE": True,
         "TENSORBOARD": False,  # curves under OUTPUT_DIR/tensorboard; needs the package tensorboard
         "INPUT": {
             "SIZE": (224, 224),
             "INTERPOLATION": "bilinear",
             "GREY_RANGE": "image",  # which values of more than 8 bits become black and white: dassl.images.Reading
-            "FRAME": "auto",  # which page or frame of several: "auto", "first", "middle", "last", or a number from 0
-            "ALLOW_CONSTANT": False,  # pictures that have one value everywhere
+            "FRAME": "auto",  # which of several pages or frames: "auto", "first", "middle", "last", or a number from 0
+            "ALLOW_CONSTANT": False,  # accept pictures that have one value everywhere
             "TRANSFORMS": (),  # names from dassl.data.transforms.AVAI_CHOICES
             "NO_TRANSFORM": False,
             "PIXEL_MEAN": [0.485, 0.456, 0.406],
@@ -64,7 +64,7 @@ DEFAULTS = CfgNode(
         "DATALOADER": {
             "NUM_WORKERS": 4,
             "K_TRANSFORMS": 1,  # augmented copies of each training image
-            "RETURN_IMG0": False,  # adds the image without augmentation as "img0"
+            "RETURN_IMG0": False,  # add the image without augmentation as "img0"
             "TRAIN_X": dict(_SAMPLING),
             "TRAIN_U": {"SAME_AS_X": True, **_SAMPLING},
             "TEST": {"SAMPLER": "SequentialSampler", "BATCH_SIZE": 32},

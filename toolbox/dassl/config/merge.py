@@ -1,4 +1,4 @@
-"""Merge yaml files and KEY VALUE pairs into a configuration: each value becomes what its default is, or is refused."""
+"""Merge yaml files and KEY VALUE pairs into a configuration: each value gets the type of its default, or is refused."""
 
 from ast import literal_eval
 from collections.abc import Mapping, Sequence
@@ -7,7 +7,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
-from dassl.console import printable
+from dassl.console import printable, shown
 from dassl.errors import UserError
 from dassl.reading import read_yaml
 
@@ -18,15 +18,15 @@ BOOLEANS = {"true": True, "false": False}
 def merge_file(cfg: CfgNode, path: str | Path, links: bool = True) -> None:
     """Merge a yaml file into `cfg`.
 
-    yacs itself would run a file that ends in .py, take the folder 2024 for a number, and refuse 1 for 1.0.
+    The merging of yacs itself would run a file that ends in .py, read the name 2024 as a number, and refuse 1 for 1.0.
 
     Args:
         cfg: changed in place.
         path: the file.
-        links: follow a symbolic link; for files of others say False.
+        links: follow a symbolic link; False for files that others may have written.
 
     Raises:
-        UserError: the file is not there, is no yaml, or holds what is no setting; names file and key.
+        UserError: the file is missing, no yaml, or has an unknown key or a value of another type.
     """
     if Path(path).suffix not in (".yaml", ".yml"):
         raise UserError(f"Expected a file of settings that ends in .yaml or .yml, but got {path}: give it that name.")
@@ -38,14 +38,17 @@ def merge_file(cfg: CfgNode, path: str | Path, links: bool = True) -> None:
 
 
 def merge_pairs(cfg: CfgNode, words: Sequence[str]) -> None:
-    """Merge KEY VALUE KEY VALUE ... as a command line has them into `cfg`.
+    """Merge the words KEY VALUE KEY VALUE ... of a command line into `cfg`.
 
     Raises:
-        UserError: a key without a value, or what is no setting; names the key.
+        UserError: a key has no value, is unknown, or its value has another type.
     """
     where = "the settings of the command line"
     if len(words) % 2:
-        raise UserError(f"Expected a value after each key in {where}, but {printable(words[-1])} has none.")
+        raise UserError(
+            f"Expected a value after each key in {where}, but {printable(words[-1])} has none: add it, or remove the "
+            "key."
+        )
     for key, value in zip(words[::2], words[1::2], strict=True):
         nested: Any = value
         for part in reversed(key.split(".")):
@@ -55,13 +58,14 @@ def merge_pairs(cfg: CfgNode, words: Sequence[str]) -> None:
 
 def _merge(cfg: CfgNode, values: Any, where: str, prefix: str = "") -> None:
     if not isinstance(values, Mapping):
-        raise UserError(f"Expected settings in {where}, but {prefix.rstrip('.') or 'it'} holds {_shown(values)}.")
+        place = prefix.rstrip(".") or "it"
+        raise UserError(f"Expected settings in {where}, but {place} holds {shown(values)}: write KEY: VALUE there.")
     for key, value in values.items():
         name = f"{prefix}{key}"
         if key in cfg and isinstance(cfg[key], CfgNode):
             _merge(cfg[key], value, where, f"{name}.")
         elif key in cfg:
-            cfg[key] = _like(value, cfg[key], name, where)
+            cfg[key] = _convert(value, cfg[key], name, where)
         elif isinstance(key, str) and cfg.is_new_allowed():
             cfg[key] = CfgNode(dict(value), new_allowed=True) if isinstance(value, Mapping) else value
         else:
@@ -71,11 +75,11 @@ def _merge(cfg: CfgNode, values: Any, where: str, prefix: str = "") -> None:
             )
 
 
-def _like(value: Any, default: Any, name: str, where: str) -> Any:
-    """Return `value` as what `default` is.
+def _convert(value: Any, default: Any, name: str, where: str) -> Any:
+    """Return `value` in the type of `default`.
 
     Raises:
-        UserError: it is none of that kind.
+        UserError: `value` cannot be converted.
     """
     if isinstance(default, str):
         found = _literal(value)
@@ -99,21 +103,17 @@ def _like(value: Any, default: Any, name: str, where: str) -> Any:
     elif isinstance(default, (list, tuple)) and isinstance(found, (list, tuple)):
         return kind(found)
     raise UserError(
-        f"Expected a {kind.__name__} such as {default!r} for {name} in {where}, but got {_shown(value)}: correct it."
+        f"Expected a {kind.__name__} such as {default!r} for {name} in {where}, but got {shown(value)}: correct it."
     )
 
 
 def _literal(value: Any) -> Any:
-    """What a text stands for, as Python writes numbers, lists, texts and so on; else the text."""
+    """Return the number, list, text or other literal of Python that a text spells; other texts stay as they are."""
     if not isinstance(value, str) or len(value) > LONGEST:
         return value
     try:
         found = literal_eval(value)
-        repr(found)  # a ValueError where it has a number of thousands of digits, which could not be shown
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # a TypeError of "{[1]: 2}"
+        repr(found)  # raises a ValueError for a number of thousands of digits, which no error could show
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # a TypeError for "{[1]: 2}"
         return value
     return found
-
-
-def _shown(value: Any) -> str:
-    return printable(repr(value)[:100])

@@ -1,6 +1,7 @@
-"""From a configuration to loaders of a data set's splits."""
+"""Build the loaders of a data set from a configuration."""
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -9,11 +10,11 @@ from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
 from dassl.errors import UserError
-from dassl.utils import choose_device
+from dassl.utils import check_availability, choose_device
 
 from .dataset_wrapper import DatasetWrapper
 from .datasets import Datum, build_dataset
-from .samplers import build_sampler
+from .samplers import SAMPLERS, build_sampler
 from .transforms import build_transform
 
 
@@ -28,17 +29,28 @@ def build_data_loader(
     is_train: bool = True,
     dataset_wrapper: type | None = None,
 ) -> DataLoader:
-    """A loader over a list of images.
+    """Return a loader over a list of images.
 
-    With `cfg.SEED` >= 0 it has a generator of its own: the order of images, and the seeds of Python's, NumPy's and
-    PyTorch's generators in its workers, follow from the seed alone. A training loader drops an incomplete last batch.
+    With `cfg.SEED` >= 0 the loader has its own random generator: the order of images, and the seeds of Python's,
+    NumPy's and PyTorch's generators in its workers, depend on the seed alone. A training loader drops an incomplete
+    last batch.
+
+    Args:
+        cfg: the configuration.
+        sampler_type: name of the sampler.
+        data_source: the images.
+        batch_size: images per batch.
+        n_domain, n_ins: as for `build_sampler`.
+        tfm: transform from PIL image to tensor, or several of them.
+        is_train: whether it is a training loader.
+        dataset_wrapper: replaces `DatasetWrapper`.
 
     Raises:
         UserError: `data_source` is empty.
     """
     if not data_source:
-        raise UserError(f"A split of {cfg.DATASET.NAME} is empty: there is nothing to load; check its split file.")
-    # PyTorch seeds each worker (random, NumPy, torch) from one number that it draws from this generator per epoch.
+        raise _empty(cfg, "every split that is loaded")
+    # PyTorch seeds each worker (random, NumPy, torch) with a number that it draws from this generator in each epoch.
     generator = torch.Generator().manual_seed(cfg.SEED) if cfg.SEED >= 0 else None
     sampler = build_sampler(
         sampler_type,
@@ -61,16 +73,25 @@ def build_data_loader(
 
 
 class DataManager:
-    """The data set that a configuration names, with a loader for each split.
+    """The data set that a configuration names, its transforms, and a loader for each split.
 
-    Attributes: `dataset`, `train_loader_x`, `train_loader_u` and `val_loader` (None where the split is empty),
-    `test_loader`, `num_classes`, `num_source_domains`, `lab2cname`.
+    A loader is built when it is first asked for. Building one draws no random numbers.
+
+    Attributes:
+        dataset: the data set.
+        train_transform, test_transform: from PIL image to tensor; None with INPUT.NO_TRANSFORM.
+        num_classes: number of classes.
+        num_source_domains: number of DATASET.SOURCE_DOMAINS.
+        lab2cname: class name of each label.
 
     Args:
         cfg: the configuration.
-        custom_tfm_train: replaces the training transform that the configuration describes.
+        custom_tfm_train: replaces the training transform of the configuration.
         custom_tfm_test: replaces the test transform.
         dataset_wrapper: replaces `DatasetWrapper`.
+
+    Raises:
+        UserError: there are no training or no test images, or a sampler is unknown.
     """
 
     def __init__(
@@ -80,34 +101,56 @@ class DataManager:
         custom_tfm_test: Callable | Sequence[Callable] | None = None,
         dataset_wrapper: type | None = None,
     ) -> None:
+        self.cfg = cfg
+        self.dataset_wrapper = dataset_wrapper
         self.dataset = dataset = build_dataset(cfg)
         self.num_classes = dataset.num_classes
         self.num_source_domains = len(cfg.DATASET.SOURCE_DOMAINS)
         self.lab2cname = dataset.lab2cname
-        tfm_train = _transform(cfg, custom_tfm_train, is_train=True)
-        tfm_test = _transform(cfg, custom_tfm_test, is_train=False)
-
-        def loader(data_source: Sequence[Datum] | None, node: CfgNode, is_train: bool) -> DataLoader:
-            return build_data_loader(
-                cfg,
-                sampler_type=node.SAMPLER,
-                data_source=data_source,
-                batch_size=node.BATCH_SIZE,
-                n_domain=node.get("N_DOMAIN", 0),
-                n_ins=node.get("N_INS", 2),
-                tfm=tfm_train if is_train else tfm_test,
-                is_train=is_train,
-                dataset_wrapper=dataset_wrapper,
-            )
-
-        nodes = cfg.DATALOADER
-        node_u = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
-        self.train_loader_x = loader(dataset.train_x, nodes.TRAIN_X, True)
-        self.train_loader_u = loader(dataset.train_u, node_u, True) if dataset.train_u else None
-        self.val_loader = loader(dataset.val, nodes.TEST, False) if dataset.val else None
-        self.test_loader = loader(dataset.test, nodes.TEST, False)
+        self.train_transform = _transform(cfg, custom_tfm_train, is_train=True)
+        self.test_transform = _transform(cfg, custom_tfm_test, is_train=False)
+        for split, node in (("train_x", cfg.DATALOADER.TRAIN_X), ("test", cfg.DATALOADER.TEST)):
+            check_availability(node.SAMPLER, SAMPLERS, what="sampler")
+            if not getattr(dataset, split):
+                raise _empty(cfg, f"the split {split}")
         if cfg.VERBOSE:
             self.show_dataset_summary(cfg)
+
+    @cached_property
+    def train_loader_x(self) -> DataLoader:
+        """Return the loader of the labelled training images."""
+        return self._loader(self.dataset.train_x, self.cfg.DATALOADER.TRAIN_X, is_train=True)
+
+    @cached_property
+    def train_loader_u(self) -> DataLoader | None:
+        """Return the loader of the unlabelled training images; None if there are none."""
+        nodes = self.cfg.DATALOADER
+        node = nodes.TRAIN_X if nodes.TRAIN_U.SAME_AS_X else nodes.TRAIN_U
+        return self._loader(self.dataset.train_u, node, is_train=True) if self.dataset.train_u else None
+
+    @cached_property
+    def val_loader(self) -> DataLoader | None:
+        """Return the loader of the validation images; None if there are none."""
+        node = self.cfg.DATALOADER.TEST
+        return self._loader(self.dataset.val, node, is_train=False) if self.dataset.val else None
+
+    @cached_property
+    def test_loader(self) -> DataLoader:
+        """Return the loader of the test images."""
+        return self._loader(self.dataset.test, self.cfg.DATALOADER.TEST, is_train=False)
+
+    def _loader(self, items: Sequence[Datum], node: CfgNode, is_train: bool) -> DataLoader:
+        return build_data_loader(
+            self.cfg,
+            sampler_type=node.SAMPLER,
+            data_source=items,
+            batch_size=node.BATCH_SIZE,
+            n_domain=node.get("N_DOMAIN", 0),
+            n_ins=node.get("N_INS", 2),
+            tfm=self.train_transform if is_train else self.test_transform,
+            is_train=is_train,
+            dataset_wrapper=self.dataset_wrapper,
+        )
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
         """Print the sizes of the data set."""
@@ -121,6 +164,10 @@ class DataManager:
             if items:
                 table.append([f"# {split}", f"{len(items):,}"])
         print(tabulate(table))
+
+
+def _empty(cfg: CfgNode, where: str) -> UserError:
+    return UserError(f"Expected images in {where} of {cfg.DATASET.NAME}, but there are none: check its split file.")
 
 
 def _transform(cfg: CfgNode, custom: Any, is_train: bool) -> Any:

@@ -1,4 +1,4 @@
-"""A list of `Datum` as a PyTorch data set of decoded, transformed images."""
+"""Make a PyTorch data set of decoded, transformed images from a list of `Datum`."""
 
 import os
 import time
@@ -19,22 +19,22 @@ from .transforms import INTERPOLATION_MODES
 
 
 @lru_cache(maxsize=8)
-def _said(run: str) -> torch.Tensor:
-    """By which of its processes a user was told each of the `NOTES` in a run; 0 is by none."""
+def _told_notes(run: str) -> torch.Tensor:
+    """Return, for each of the `NOTES`, the number of the process that has told it in a run; 0 for none."""
     return torch.zeros(len(NOTES), dtype=torch.int64).share_memory_()
 
 
 class DatasetWrapper(Dataset):
-    """Yields {"img", "label", "domain", "impath", "index"} for each image.
+    """A data set that yields {"img", "label", "domain", "impath", "index"} for each image.
 
     Args:
         cfg: reads INPUT and DATALOADER.
         data_source: the images.
-        transform: PIL image -> tensor; None yields PIL images; a sequence yields "img", "img2", ...
+        transform: from PIL image to tensor; None yields PIL images; a sequence yields "img", "img2", ...
         is_train: allows DATALOADER.K_TRANSFORMS > 1, which makes each "img" a list.
 
     Raises:
-        UserError: K_TRANSFORMS > 1 without a transform.
+        UserError: K_TRANSFORMS is above 1, and there is no transform.
     """
 
     def __init__(
@@ -49,11 +49,14 @@ class DatasetWrapper(Dataset):
         self.transform = transform
         self.is_train = is_train
         self.reading = reading_of(cfg)
-        self.said = _said(cfg.OUTPUT_DIR)
+        self.told = _told_notes(cfg.OUTPUT_DIR)
         self.k_tfm = cfg.DATALOADER.K_TRANSFORMS if is_train else 1
         self.return_img0 = cfg.DATALOADER.RETURN_IMG0
         if self.k_tfm > 1 and transform is None:
-            raise UserError(f"DATALOADER.K_TRANSFORMS is {self.k_tfm}, but there is no transform to apply.")
+            raise UserError(
+                f"Expected a transform for DATALOADER.K_TRANSFORMS {self.k_tfm}, but there is none: set it to 1, or "
+                "INPUT.NO_TRANSFORM to False."
+            )
         steps = [T.Resize(cfg.INPUT.SIZE, INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]), T.ToTensor()]
         if "normalize" in cfg.INPUT.TRANSFORMS:
             steps.append(T.Normalize(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD))
@@ -65,7 +68,7 @@ class DatasetWrapper(Dataset):
     def __getitem__(self, idx: int) -> dict[str, Any]:
         item = self.data_source[idx]
         image = read_image(item.impath, self.reading)
-        self._say(notes_of(image))
+        self._tell(notes_of(image))
         output = {"label": item.label, "domain": item.domain, "impath": item.impath, "index": idx}
         transforms = self.transform if isinstance(self.transform, (list, tuple)) else [self.transform]
         for number, transform in enumerate(transforms, start=1):
@@ -74,13 +77,13 @@ class DatasetWrapper(Dataset):
             output["img0"] = self.to_tensor(image)
         return output
 
-    def _say(self, notes: Sequence[str]) -> None:
-        """Tell the user once what is assumed about images."""
+    def _tell(self, notes: Sequence[str]) -> None:
+        """Print each note about images once in a run, whichever worker process meets it first."""
         for number, name in enumerate(NOTES):
-            if name in notes and not self.said[number]:
-                self.said[number] = os.getpid()
-                time.sleep(0.1)  # several that meet one at the same time: the last of them tells it
-                if self.said[number] == os.getpid():
+            if name in notes and not self.told[number]:
+                self.told[number] = os.getpid()
+                time.sleep(0.1)  # of several processes that meet it at the same time, the last prints it
+                if self.told[number] == os.getpid():
                     print(f"{NOTES[name]}.")
 
     def _transform_image(self, transform: Callable | None, image: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The order in which a loader visits a data set."""
+"""Samplers: the order in which a loader visits a data set."""
 
 from collections.abc import Sized
 from typing import Any
@@ -8,24 +8,30 @@ from torch.utils.data import RandomSampler, Sampler, SequentialSampler
 
 from dassl.utils import check_availability
 
+SAMPLERS = ["RandomSampler", "SequentialSampler"]
+
 
 def build_sampler(
     sampler_type: str,
     cfg: Any = None,
-    data_source: Sized | None = None,
+    data_source: Sized = (),
     batch_size: int = 32,
     n_domain: int = 0,
     n_ins: int = 16,
     generator: torch.Generator | None = None,
 ) -> Sampler:
-    """A sampler over `data_source`: "RandomSampler" or "SequentialSampler".
+    """Return a sampler over `data_source`.
 
-    `cfg`, `batch_size`, `n_domain` and `n_ins` are for samplers that other toolboxes have; these two ignore them.
+    Args:
+        sampler_type: "RandomSampler" or "SequentialSampler".
+        cfg, batch_size, n_domain, n_ins: accepted as in Dassl, whose further samplers use them; ignored here.
+        data_source: the images.
+        generator: the random generator; None is PyTorch's global one.
 
     Raises:
-        UserError: another name.
+        UserError: `sampler_type` has another name.
     """
-    check_availability(sampler_type, ["RandomSampler", "SequentialSampler"], what="sampler")
+    check_availability(sampler_type, SAMPLERS, what="sampler")
     if sampler_type == "RandomSampler":
         return RandomSampler(data_source, generator=generator)
     return SequentialSampler(data_source)

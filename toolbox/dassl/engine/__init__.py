@@ -1,4 +1,4 @@
-"""Trainers: the registry and the classes that every trainer is made of."""
+"""Trainers: their registry and base classes."""
 
 from .base import TrainerBase
 from .build import TRAINER_REGISTRY, build_trainer

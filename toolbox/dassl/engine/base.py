@@ -1,4 +1,4 @@
-"""The core of a trainer: registered models, their checkpoints, and the loop over epochs."""
+"""The base of all trainers: registered models, their checkpoints, and the loop over epochs."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -20,7 +20,7 @@ from dassl.utils.checkpoint import BEST, POINTER, newest_checkpoint
 
 
 class TrainerBase:
-    """Registered models and the loop over epochs; a subclass says what an epoch is."""
+    """Keep registered models and loop over epochs; a subclass defines `run_epoch`."""
 
     def __init__(self) -> None:
         self._models: dict[str, nn.Module] = {}
@@ -35,15 +35,19 @@ class TrainerBase:
     def register_model(
         self, name: str = "model", model: nn.Module | None = None, optim: Optimizer | None = None, sched: Any = None
     ) -> None:
-        """Put a model, with its optimiser and scheduler, in the trainer's care: it is saved, loaded and stepped."""
+        """Register a model with its optimiser and scheduler, so that the trainer saves, loads and steps them."""
         if name in self._models:
-            raise UserError(f"A model named {name!r} is registered already; give each model a name of its own.")
+            raise UserError(
+                f"Expected a new name for a model, but {name!r} is registered already: choose another name."
+            )
+        if model is None:
+            raise ValueError(f"Expected a model to register as {name!r}, but got None: pass it as `model`.")
         self._models[name] = model
         self._optims[name] = optim
         self._scheds[name] = sched
 
     def get_model_names(self, names: str | list[str] | None = None) -> list[str]:
-        """`names` as a list, checked; all names if None."""
+        """Return `names` as a list of registered names; all of them if None."""
         registered = list(self._models)
         if names is None:
             return registered
@@ -52,7 +56,7 @@ class TrainerBase:
         return tolist_if_not(names)
 
     def set_model_mode(self, mode: str = "train", names: str | list[str] | None = None) -> None:
-        """Put models into mode "train", or "test" = "eval"."""
+        """Set models to mode "train", or to mode "test" or "eval", which are the same."""
         check_availability(mode, ["train", "test", "eval"], what="mode")
         for name in self.get_model_names(names):
             self._models[name].train(mode == "train")
@@ -71,8 +75,9 @@ class TrainerBase:
 
         Args:
             epoch: the epoch that has just ended, from 0.
+            directory: the folder.
             is_best: also write `model-best.pth.tar`.
-            val_result: kept with the model.
+            val_result: result on the validation images, saved with the model.
             model_name: file name; "" means `model.pth.tar-<epoch + 1>`.
         """
         for name in self.get_model_names():
@@ -87,7 +92,7 @@ class TrainerBase:
             save_checkpoint(state, Path(directory) / name, is_best=is_best, model_name=model_name)
 
     def resume_model_if_exist(self, directory: str | Path) -> int:
-        """Load the newest checkpoint of each model, with optimiser and scheduler, if all have one.
+        """Load the newest checkpoint of each model, its optimiser and its scheduler, if all models have one.
 
         Returns:
             The epoch to start with; 0 if there is nothing to resume.
@@ -106,13 +111,13 @@ class TrainerBase:
         }
         if len(set(epochs.values())) > 1:
             raise RuntimeError(
-                f"Checkpoints of one epoch were expected in {directory}, found {epochs}; "
-                f"write the file name of an epoch that all have into each file {POINTER!r}, or delete the folder."
+                f"Expected checkpoints of one epoch in {directory}, but got {epochs}: write the file name of an epoch "
+                f"that all models have into each file {POINTER!r}, or delete the folder."
             )
         return next(iter(epochs.values()))
 
     def load_model(self, directory: str | Path, epoch: int | None = None) -> None:
-        """Load each model's weights: those of `epoch`, else the best ones, else the newest."""
+        """Load the weights of each model: those of `epoch` if given, else the best, else the newest."""
         if not directory:
             print("Note that load_model() is skipped as no pretrained model is given")
             return
@@ -131,27 +136,27 @@ class TrainerBase:
     # Optimisation
 
     def detect_anomaly(self, loss: Tensor | Mapping[str, Tensor]) -> None:
-        """Stop the run if a loss, or one term of a dictionary of losses, is not finite.
+        """Check that a loss, or each term of a dictionary of losses, is finite.
 
         Raises:
-            DivergedError: names the term, epoch and batch.
+            DivergedError: a term is infinite or NaN.
         """
         terms = loss if isinstance(loss, Mapping) else {"": loss}
         for name, value in terms.items():
             if not torch.isfinite(value).all():
-                term = f"Loss term {name!r}" if name else "Loss"
+                term = f"the loss term {name!r}" if name else "the loss"
                 raise DivergedError(
-                    f"{term} is infinite or NaN ({value.detach().flatten()[:4].tolist()}) in epoch {self.epoch + 1}, "
-                    f"batch {self.batch_idx + 1}; a lower OPTIM.LR or full precision may help."
+                    f"Expected finite losses, but {term} is {value.detach().flatten()[:4].tolist()} in epoch "
+                    f"{self.epoch + 1}, batch {self.batch_idx + 1}: lower OPTIM.LR, or use full precision."
                 )
 
     def model_zero_grad(self, names: str | list[str] | None = None) -> None:
-        """Clear the gradients that the optimisers hold."""
+        """Clear the gradients of the optimisers' parameters."""
         for optim in self._chosen(self._optims, names):
             optim.zero_grad()
 
     def model_backward(self, loss: Tensor) -> None:
-        """Back-propagate a finite loss."""
+        """Back-propagate a loss; raise a DivergedError if it is not finite."""
         self.detect_anomaly(loss)
         loss.backward()
 
@@ -161,7 +166,7 @@ class TrainerBase:
             optim.step()
 
     def model_backward_and_update(self, loss: Tensor, names: str | list[str] | None = None) -> None:
-        """One step of optimisation: clear gradients, back-propagate, update."""
+        """Take one step of optimisation: clear gradients, back-propagate, update."""
         self.model_zero_grad(names)
         self.model_backward(loss)
         self.model_update(names)
@@ -172,8 +177,12 @@ class TrainerBase:
             sched.step()
 
     def get_current_lr(self, names: str | list[str] | None = None) -> float:
-        """Learning rate of the first parameter group of the first model."""
-        return self._optims[self.get_model_names(names)[0]].param_groups[0]["lr"]
+        """Return the learning rate of the first parameter group of the first model."""
+        name = self.get_model_names(names)[0]
+        optim = self._optims[name]
+        if optim is None:
+            raise ValueError(f"Expected an optimiser of the model {name!r}, but it has none: name a model that learns.")
+        return optim.param_groups[0]["lr"]
 
     def _chosen(self, table: dict[str, Any], names: str | list[str] | None) -> list[Any]:
         return [table[name] for name in self.get_model_names(names) if table[name] is not None]
@@ -181,13 +190,14 @@ class TrainerBase:
     # Curves
 
     def init_writer(self, log_dir: str | Path) -> None:
-        """Open a TensorBoard writer; ImportError if the package is missing."""
+        """Open a TensorBoard writer; raise a UserError if the package is not installed."""
         if self._writer is None:
             try:
                 from torch.utils.tensorboard import SummaryWriter
             except ImportError as error:
                 raise UserError(
-                    "TENSORBOARD is on, but tensorboard is not installed; install or switch off."
+                    "Expected the package tensorboard for TENSORBOARD True, but it is not installed: "
+                    "pip install tensorboard, or set TENSORBOARD False."
                 ) from error
             print(f"Initialize tensorboard (log_dir={log_dir})")
             self._writer = SummaryWriter(log_dir=str(log_dir))
@@ -198,14 +208,14 @@ class TrainerBase:
             self._writer.close()
 
     def write_scalar(self, tag: str, scalar_value: float, global_step: int | None = None) -> None:
-        """Add a point to a curve, if there is a writer."""
+        """Add a point to the curve `tag`, if there is a writer."""
         if self._writer is not None:
             self._writer.add_scalar(tag, scalar_value, global_step)
 
     # Loop
 
     def train(self, start_epoch: int, max_epoch: int) -> None:
-        """Run the epochs from `start_epoch` to `max_epoch` - 1, which `before_train` may change."""
+        """Run the epochs from `start_epoch` to `max_epoch` - 1; `before_train` may change both."""
         self.start_epoch = start_epoch
         self.max_epoch = max_epoch
         self.before_train()
@@ -217,40 +227,40 @@ class TrainerBase:
         self.after_train()
 
     def seed_epoch(self) -> None:
-        """Called first in each epoch, to make its random numbers independent of those before."""
+        """Seed the random generators; called first in each epoch."""
 
     def before_train(self) -> None:
-        """Called before the first epoch."""
+        """Do what is needed before the first epoch."""
 
     def after_train(self) -> None:
-        """Called after the last epoch."""
+        """Do what is needed after the last epoch."""
 
     def before_epoch(self) -> None:
-        """Called before each epoch."""
+        """Do what is needed before each epoch."""
 
     def after_epoch(self) -> None:
-        """Called after each epoch."""
+        """Do what is needed after each epoch."""
 
     def run_epoch(self) -> None:
-        """Go through the training data once."""
+        """Train on all batches of the training data once."""
         raise NotImplementedError
 
     def test(self) -> float:
-        """Evaluate."""
+        """Evaluate the model, and return the main result."""
         raise NotImplementedError
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple:
-        """Tensors of a training batch, on the device."""
+        """Return the tensors of a training batch, on the device."""
         raise NotImplementedError
 
     def parse_batch_test(self, batch: dict[str, Any]) -> tuple:
-        """Images and labels of a test batch, on the device."""
+        """Return the images and labels of a test batch, on the device."""
         raise NotImplementedError
 
     def forward_backward(self, batch: dict[str, Any]) -> dict[str, float]:
-        """One training step; returns what the log shows."""
+        """Take one training step, and return the figures for the log."""
         raise NotImplementedError
 
     def model_inference(self, input: Tensor) -> Tensor:
-        """Scores [B, C] of a batch of images."""
+        """Return the scores [B, C] of a batch of images."""
         raise NotImplementedError

@@ -10,5 +10,5 @@ TRAINER_REGISTRY = Registry("TRAINER")
 
 
 def build_trainer(cfg: CfgNode) -> Any:
-    """The trainer that `cfg.TRAINER.NAME` names; a UserError if none has that name."""
+    """Return the trainer that `cfg.TRAINER.NAME` names; raise a UserError if there is none."""
     return TRAINER_REGISTRY.build(cfg.TRAINER.NAME, cfg)

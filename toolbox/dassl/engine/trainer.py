@@ -1,4 +1,4 @@
-"""Trainers driven by a configuration: data, evaluation, resuming, and the epoch over labelled images."""
+"""Trainers whose data, epochs and evaluation come from a configuration."""
 
 import time
 from datetime import timedelta
@@ -27,11 +27,13 @@ from .base import TrainerBase
 
 
 class SimpleTrainer(TrainerBase):
-    """A trainer whose data, length and evaluation come from the configuration; a subclass builds the model.
+    """A trainer whose data, epochs and evaluation come from a configuration; a subclass defines `build_model`.
 
-    With `cfg.SEED` >= 0 every epoch is seeded from (seed, epoch), so that a resumed run equals one that was never
-    interrupted.
+    With `cfg.SEED` >= 0 the random generators are seeded from (seed, epoch) in each epoch, so that a resumed run equals
+    an uninterrupted one.
     """
+
+    model: Any  # set by `build_model`
 
     def __init__(self, cfg: CfgNode) -> None:
         super().__init__()
@@ -48,10 +50,10 @@ class SimpleTrainer(TrainerBase):
         self.best_result = float("-inf")
 
     def check_cfg(self, cfg: CfgNode) -> None:
-        """Raise an error if the configuration does not suit this trainer."""
+        """Raise an error if the configuration does not fit this trainer."""
 
     def build_data_loader(self) -> None:
-        """Set the loaders and what is known of the classes; a subclass that overrides it sets the same attributes."""
+        """Set the data manager, its loaders and its class names; a subclass may set the same attributes otherwise."""
         self.dm = dm = DataManager(self.cfg)
         self.train_loader_x = dm.train_loader_x
         self.train_loader_u = dm.train_loader_u
@@ -63,9 +65,12 @@ class SimpleTrainer(TrainerBase):
 
     def build_model(self) -> None:
         """Build and register the model, its optimiser and its scheduler."""
-        raise NotImplementedError(f"{type(self).__name__} has no build_model(): define it and register a model there.")
+        raise NotImplementedError(
+            f"Expected {type(self).__name__} to have build_model(), but it has none: define it, and register a model "
+            "there."
+        )
 
-    def train(self) -> None:
+    def train(self) -> None:  # type: ignore[override] # Dassl's interface: the epochs come from the configuration
         """Train from the newest checkpoint, or from scratch, to `max_epoch`."""
         super().train(self.start_epoch, self.max_epoch)
 
@@ -116,10 +121,13 @@ class SimpleTrainer(TrainerBase):
 
     @torch.no_grad()
     def test(self, split: str | None = None) -> float:
-        """Evaluate on a split, "val" or "test"; None means TEST.SPLIT. Without validation images "val" means "test".
+        """Evaluate on a split.
+
+        Args:
+            split: "val" or "test"; None is TEST.SPLIT. Without validation images, "val" is replaced by "test".
 
         Returns:
-            The evaluator's first result: accuracy in percent.
+            The first result of the evaluator: accuracy in percent.
         """
         self.set_model_mode("eval")
         self.evaluator.reset()
@@ -143,7 +151,7 @@ class SimpleTrainer(TrainerBase):
 
 
 class TrainerX(SimpleTrainer):
-    """A trainer on labelled images: `forward_backward` is called on every batch of `train_loader_x`."""
+    """A trainer that calls `forward_backward` on each batch of labelled images in `train_loader_x`."""
 
     def run_epoch(self) -> None:
         self.begin_steps()
@@ -157,14 +165,14 @@ class TrainerX(SimpleTrainer):
         return self.cfg.TRAIN.PRINT_FREQ
 
     def begin_steps(self) -> None:
-        """Called before the first batch of an epoch: training mode, and meters at zero."""
+        """Set the training mode and new meters before the first batch of an epoch."""
         self.set_model_mode("train")
         self.loss_meters, self.batch_time, self.data_time = MetricMeter(), AverageMeter(), AverageMeter()
         self.num_batches = len(self.train_loader_x)
         self.step_end = time.time()
 
     def end_step(self, loss_summary: dict[str, float]) -> None:
-        """Called after each batch: its figures go into the meters, the log and the curves."""
+        """Add the figures of a batch to the meters, the log and the curves."""
         self.batch_time.update(time.time() - self.step_end)
         self.loss_meters.update(loss_summary)
         if (self.batch_idx + 1) % self.print_freq == 0 or self.num_batches < self.print_freq:
@@ -184,6 +192,6 @@ class TrainerX(SimpleTrainer):
         self.write_scalar("train/lr", self.get_current_lr(), step)
         self.step_end = time.time()
 
-    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, Tensor, Tensor]:
-        """Images, labels and domains of a batch, on the device."""
-        return tuple(batch[key].to(self.device) for key in ("img", "label", "domain"))
+    def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:
+        """Return the images, labels and domains of a batch, on the device."""
+        return batch["img"].to(self.device), batch["label"].to(self.device), batch["domain"].to(self.device)

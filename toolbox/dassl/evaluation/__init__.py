@@ -1,4 +1,4 @@
-"""Evaluators: fed with batches, they print and return the results of a split."""
+"""Evaluators, which collect the scores of a split and print and return its results."""
 
 from .build import EVALUATOR_REGISTRY, build_evaluator
 from .evaluator import Classification, EvaluatorBase

@@ -10,5 +10,5 @@ EVALUATOR_REGISTRY = Registry("EVALUATOR")
 
 
 def build_evaluator(cfg: CfgNode, **kwargs: Any) -> Any:
-    """The evaluator that `cfg.TEST.EVALUATOR` names; a UserError if none has that name."""
+    """Return the evaluator that `cfg.TEST.EVALUATOR` names; raise a UserError if there is none."""
     return EVALUATOR_REGISTRY.build(cfg.TEST.EVALUATOR, cfg, **kwargs)

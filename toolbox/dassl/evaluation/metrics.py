@@ -1,20 +1,32 @@
-"""The figures of a classification: printed by the evaluator, and written into a run's record."""
+"""Figures of a classification, for the log and for the record of a run."""
 
 from collections.abc import Sequence
+from typing import TypedDict
 
 import torch
 from torch import Tensor
 
 from dassl.errors import UserError
 
-BINS = 15  # of the expected calibration error, as in Guo et al. 2017
+BINS = 15  # of the expected calibration error
 
 
-def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> dict[str, float | dict | None]:
+class Metrics(TypedDict):
+    """Figures in percent, see `metrics`."""
+
+    accuracy: float
+    macro_f1: float
+    balanced_accuracy: float
+    auroc: float | None
+    ece: float
+    per_class: dict[str | int, float | None]
+
+
+def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> Metrics:
     """Return the figures of a split, in percent.
 
-    A class is *present* if at least one of the labels is of it. Only present classes enter a mean, so that a class
-    without test images changes nothing; an image that is taken for an absent class is an error of its own class.
+    A class is *present* if at least one image has its label. Means run over the present classes only, so that a class
+    without test images changes nothing. An image that is predicted as an absent class is an error of its own class.
 
     Args:
         logits: scores [N, C] before the softmax, N >= 1; the highest of a row is the prediction.
@@ -28,7 +40,7 @@ def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> 
         the recall of each class by name, None for an absent one.
 
     Raises:
-        UserError: a score that is not a number.
+        UserError: a score is not a number.
 
     Example:
         >>> found = metrics(torch.tensor([[4.0, 0.0], [4.0, 0.0], [0.0, 4.0]]), torch.tensor([0, 1, 1]), ["a", "b"])
@@ -37,33 +49,32 @@ def metrics(logits: Tensor, labels: Tensor, classnames: Sequence[str | int]) -> 
         >>> found["per_class"]
         {'a': 100.0, 'b': 50.0}
     """
-    from sklearn.metrics import f1_score, roc_auc_score  # a second of start-up that only a test needs
+    from sklearn.metrics import f1_score, roc_auc_score  # takes a second, and only tests need it
 
-    logits, labels = logits.detach().cpu().double(), labels.cpu()  # in float32 sure scores would be ties at 1
+    logits, labels = logits.detach().cpu().double(), labels.cpu()  # in float32, high scores would all become 1
     probabilities, predicted = logits.softmax(dim=1), logits.argmax(dim=1)
     if broken := int(probabilities.isnan().any(dim=1).sum()):
         raise UserError(
             f"Expected finite scores, but those of {broken} of {len(logits)} images are not: lower OPTIM.LR."
         )
     hits = predicted == labels
-    of_class = {name: labels == i for i, name in enumerate(classnames)}
-    recalls = {name: _percent(hits[mine]) if mine.any() else None for name, mine in of_class.items()}
     present = labels.unique().tolist()
+    recalls = {classnames[i]: _percent(hits[labels == i]) for i in present}
     areas = [roc_auc_score(labels == i, probabilities[:, i]) for i in present] if len(present) > 1 else []
     return {
         "accuracy": _percent(hits),
         "macro_f1": 100.0 * float(f1_score(labels, predicted, labels=present, average="macro", zero_division=0)),
-        "balanced_accuracy": sum(recalls[classnames[i]] for i in present) / len(present),
+        "balanced_accuracy": sum(recalls.values()) / len(present),
         "auroc": 100.0 * float(sum(areas)) / len(areas) if areas else None,
         "ece": _calibration_error(probabilities.amax(dim=1), hits),
-        "per_class": recalls,
+        "per_class": {name: recalls.get(name) for name in classnames},
     }
 
 
 def group_accuracy(logits: Tensor, labels: Tensor, groups: Sequence[str]) -> tuple[float | None, int, int]:
-    """Return the accuracy on groups of images, such as those of a patient, in percent.
+    """Return the accuracy on groups of images, such as the images of a patient, in percent.
 
-    The class of a group is the one with the highest mean probability over its images.
+    The predicted class of a group has the highest mean probability over its images.
 
     Args:
         logits: scores [N, C] before the softmax.
@@ -71,8 +82,8 @@ def group_accuracy(logits: Tensor, labels: Tensor, groups: Sequence[str]) -> tup
         groups: group of each image, N.
 
     Returns:
-        The accuracy on groups whose images have one label, or None if there is none; the number of these groups; and
-        that of the groups whose images have several, which are left out.
+        The accuracy on groups whose images have the same label, or None if there are none; the number of these groups;
+        and the number of groups whose images have several labels, which are left out.
 
     Example:
         >>> logits = torch.tensor([[4.0, 0.0], [0.0, 1.0], [0.0, 4.0], [0.0, 0.0], [0.0, 0.0]])
@@ -96,7 +107,11 @@ def _percent(hits: Tensor) -> float:
 
 
 def _calibration_error(confidence: Tensor, hits: Tensor) -> float:
-    """Mean distance of confidence and accuracy over the bins (0, 1/15], ..., (14/15, 1], weighted by their images."""
+    """Return the expected calibration error in percent (Guo et al. 2017).
+
+    It is the mean distance of confidence and accuracy over the bins (0, 1/15], ..., (14/15, 1], weighted by their
+    number of images.
+    """
     edges = torch.linspace(0, 1, BINS + 1, dtype=confidence.dtype)
     bins = torch.bucketize(confidence, edges[1:-1])
     gaps = torch.zeros(BINS, dtype=confidence.dtype).index_add_(0, bins, confidence - hits.to(confidence.dtype))

@@ -1,10 +1,11 @@
-"""The one reader of image files: whatever the format and depth, what a model sees is 8-bit RGB.
+"""Read image files of any format and depth as 8-bit RGB.
 
-DATASETS.md has the table of what each kind becomes. What decides about pixels lies in this package and nowhere else: a
-store of features tells by its source whether it still holds (`clip.views.decoding_digest`).
+DATASETS.md has a table of what each kind of file becomes. All code that decides about pixels lies in the modules of
+this folder: the feature store tells outdated features by a digest of their source (`clip.views.decoding_digest`).
 """
 
 from dassl.images.dicom import is_dicom
+from dassl.images.digest import pixel_digest
 from dassl.images.limits import FILE_BYTES, PICTURE_BYTES
 from dassl.images.read import NOTES, SUFFIXES, notes_of, read_image
 from dassl.images.settings import Reading, reading_of
@@ -17,6 +18,7 @@ __all__ = [
     "Reading",
     "is_dicom",
     "notes_of",
+    "pixel_digest",
     "read_image",
     "reading_of",
 ]

@@ -1,17 +1,17 @@
-"""How large a picture may be, and what is raised for one that cannot be used."""
+"""Limits to the size of pictures, and the error that is raised for a picture that cannot be used."""
 
 MB = 1024 * 1024
 FILE_BYTES = 2048 * MB  # of a file
-PICTURE_BYTES = 512 * MB  # of a picture once it is decoded: 134 million pixels of 8 bits; three times that is taken
+PICTURE_BYTES = 512 * MB  # of a decoded picture: 134 million pixels of 8 bits; decoding takes three times as much
 RESTORE = "restore or convert it, or remove it from the split."
 
 
-class Unusable(Exception):
-    """A picture that cannot be used. `read_image` says so, with the file's name.
+class PictureError(Exception):
+    """Raised for a picture that cannot be used. `read_image` makes it a `UserError` that names the file.
 
     Args:
-        what: is wrong with it.
-        advice: what to do.
+        what: what is wrong with the picture.
+        advice: what the user can do.
     """
 
     def __init__(self, what: str, advice: str = RESTORE):
@@ -20,9 +20,9 @@ class Unusable(Exception):
 
 
 def check_size(width: int, height: int, pixel_bytes: int = 1) -> None:
-    """Raise `Unusable` if a picture takes more than `PICTURE_BYTES`; a pixel of RGB in memory takes 4 bytes or more."""
+    """Raise a `PictureError` if a picture takes more than `PICTURE_BYTES`; a pixel of RGB takes at least 4 bytes."""
     if width * height * max(4, pixel_bytes) > PICTURE_BYTES:
-        raise Unusable(
+        raise PictureError(
             f"{width} x {height} pixels, more than the {PICTURE_BYTES // max(4, pixel_bytes):,} that are decoded of "
             "its kind",
             "make a smaller copy of it, or remove it from the split.",

@@ -1,4 +1,4 @@
-"""The formats that Pillow decodes. Its other formats are never tried: some of them start programs."""
+"""Pictures in the formats of `FORMATS`, decoded by Pillow. Its other formats are never tried: some start programs."""
 
 import io
 import struct
@@ -9,9 +9,9 @@ from typing import BinaryIO, NamedTuple
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from dassl.images.limits import Unusable, check_size
+from dassl.images.limits import PictureError, check_size
 from dassl.images.settings import Reading
-from dassl.images.values import Deep, span_of
+from dassl.images.values import DeepPicture, range_of_type
 
 FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000")
 ORIENTATION = 0x0112  # tag of EXIF and of TIFF
@@ -25,43 +25,55 @@ TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 PNG = b"\x89PNG\r\n\x1a\n"
-# Chunks of a PNG that do not change a pixel. They may hold so much that Pillow refuses the file.
-BESIDE = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"}
-SCANS = 200  # of a JPEG: cameras and programs write 10 or so, and each takes as long as the whole picture
+# Chunks of a PNG that do not change a pixel. They may be so large that Pillow refuses the file.
+METADATA_CHUNKS = {b"tEXt", b"zTXt", b"iTXt", b"iCCP", b"sPLT"}
+SCANS = 200  # of a JPEG: most have about 10, and decoding one takes as long as decoding the whole picture
 GREY_ALPHA, COLOUR_ALPHA = 4, 6  # types of a PNG
 
 
-class Found(NamedTuple):
-    """A picture as its file holds it."""
+class UnknownFormatError(PictureError):
+    """Raised for a file of which Pillow knows no format."""
 
-    picture: Image.Image | Deep
-    frame: int = 0  # which it is, of several pages or frames
+
+class Decoded(NamedTuple):
+    """A picture as its file holds it.
+
+    Args:
+        picture: Pillow's picture, or values of more than 8 bits.
+        frame: its number among the pages or frames of the file, from 0.
+        frames: the number of pages or frames.
+        turn: the transpose that makes it upright; None if it is.
+    """
+
+    picture: Image.Image | DeepPicture
+    frame: int = 0
     frames: int = 1
-    turn: Image.Transpose | None = None  # that makes it upright
+    turn: Image.Transpose | None = None
 
 
 def open_picture(file: BinaryIO, formats: tuple[str, ...] = FORMATS) -> Image.Image:
-    """Return a picture that is not decoded yet.
+    """Return a picture whose pixels are not decoded yet.
 
     Raises:
-        Unusable: it is of none of the formats, or too large.
+        UnknownFormatError: the file has none of the formats.
+        PictureError: the picture is too large.
     """
     try:
         image = Image.open(file, formats=formats)
     except Image.DecompressionBombError as error:
-        raise Unusable(f"too many pixels: {error}") from error
+        raise PictureError(f"too many pixels: {error}") from error
     except UnidentifiedImageError:
-        raise Unusable(f"none of {', '.join(formats)}, or broken") from None
+        raise UnknownFormatError(f"none of {', '.join(formats)}, or broken") from None
     check_size(*image.size)
     return image
 
 
-def read(file: BinaryIO, reading: Reading) -> Found:
-    """Return the picture in a file of one of `FORMATS`, but for TIFF, which `tiff.read` reads."""
+def read(file: BinaryIO, reading: Reading) -> Decoded:
+    """Return the picture in a file of one of `FORMATS` except TIFF, which `tiff.read` reads."""
     head = file.read(33)
     file.seek(0)
     if head.startswith(PNG):
-        file = _without_texts(file)
+        file = _without_metadata(file)
     image = open_picture(file, tuple(name for name in FORMATS if name != "TIFF"))
     if image.format == "JPEG":
         file.seek(0)
@@ -71,7 +83,7 @@ def read(file: BinaryIO, reading: Reading) -> Found:
     if frame:
         image.seek(frame)
         check_size(*image.size)
-    picture: Image.Image | Deep
+    picture: Image.Image | DeepPicture
     if head.startswith(PNG) and head[24] == 16 and head[25] in (2, GREY_ALPHA, COLOUR_ALPHA):
         picture = _deep_png(image, head[25], head[28], _image_data(file))
     else:
@@ -81,33 +93,33 @@ def read(file: BinaryIO, reading: Reading) -> Found:
         if image.format == "PNG" and image.mode == "L" and head[24] < 8 and "transparency" in image.info:
             image.info["transparency"] *= 255 // (2 ** head[24] - 1)  # as Pillow scales the pixels
         picture = _deep(image, file) if image.mode.startswith(("I", "F")) else image
-    return Found(picture, frame, frames, turn_of(image))
+    return Decoded(picture, frame, frames, turn_of(image))
 
 
 def turn_of(image: Image.Image) -> Image.Transpose | None:
-    """How a picture must be turned, by its EXIF; None where it is upright, or its EXIF cannot be read."""
+    """Return the transpose that makes a picture upright by its EXIF; None if it is upright or has no readable EXIF."""
     try:
-        return TURNS.get(image.getexif().get(ORIENTATION))
-    except Exception:  # what cameras write is often broken; it says nothing about the pixels
+        return TURNS.get(image.getexif().get(ORIENTATION, 1))
+    except Exception:  # cameras often write broken EXIF, which says nothing about the pixels
         return None
 
 
-def _deep(image: Image.Image, file: BinaryIO) -> Deep:
-    """Grey of more than 8 bits."""
+def _deep(image: Image.Image, file: BinaryIO) -> DeepPicture:
+    """Return a grey picture of more than 8 bits."""
     values = np.asarray(image)
     if image.format == "JPEG2000":
         return _deep_jpeg2000(values, file)
     if image.mode == "F":
-        return Deep(values, span_of(values.dtype))
+        return DeepPicture(values, range_of_type(values.dtype))
     alpha = (values != image.info["transparency"]) if isinstance(image.info.get("transparency"), int) else None
-    return Deep(values, span_of(np.dtype(np.uint16)), alpha=alpha)
+    return DeepPicture(values, range_of_type(np.dtype(np.uint16)), alpha=alpha)
 
 
 # --------------------------------------------------------------------------------------------------------------- JPEG
 
 
 def segments(code: bytes) -> Iterator[tuple[int, int]]:
-    """Kinds and places of the segments of a JPEG's header."""
+    """Yield kind and place of each segment of a JPEG's header."""
     place = 2
     while place + 9 <= len(code) and code[place] == 0xFF:
         if code[place + 1] == 0xFF:  # padding
@@ -118,19 +130,19 @@ def segments(code: bytes) -> Iterator[tuple[int, int]]:
 
 
 def check_scans(code: bytes) -> None:
-    """Raise `Unusable` if a JPEG has so many scans, of few bytes each, that decoding it would take hours."""
+    """Raise a `PictureError` if a JPEG has so many scans, of few bytes each, that decoding it would take hours."""
     if code[:2] != b"\xff\xd8":
         return
     first = next((place for kind, place in segments(code) if kind == 0xDA), 0)
     if code.count(b"\xff\xda", first) > SCANS:
-        raise Unusable(f"it has more than {SCANS} scans")
+        raise PictureError(f"it has more than {SCANS} scans")
 
 
 # ---------------------------------------------------------------------------------------------------------------- PNG
 
 
 def _chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
-    """Kind, place and whole length of the chunks of a PNG, up to where it ends or is broken."""
+    """Return kind, place and whole length of each chunk of a PNG, up to its end or its first broken chunk."""
     found, place = [], len(PNG)
     size = file.seek(0, io.SEEK_END)
     while place + 12 <= size:
@@ -144,14 +156,14 @@ def _chunks(file: BinaryIO) -> list[tuple[bytes, int, int]]:
     return found
 
 
-def _without_texts(file: BinaryIO) -> BinaryIO:
-    """Return the same PNG without what lies beside its pixels."""
+def _without_metadata(file: BinaryIO) -> BinaryIO:
+    """Return the same PNG without its `METADATA_CHUNKS`."""
     chunks = _chunks(file)
-    if not any(kind in BESIDE for kind, _, _ in chunks):
+    if not any(kind in METADATA_CHUNKS for kind, _, _ in chunks):
         return file
     kept, last = [file.read(len(PNG))], len(PNG)
     for kind, place, length in chunks:
-        if kind not in BESIDE:
+        if kind not in METADATA_CHUNKS:
             file.seek(place)
             kept.append(file.read(length))
         last = place + length
@@ -161,22 +173,23 @@ def _without_texts(file: BinaryIO) -> BinaryIO:
 
 
 def _image_data(file: BinaryIO) -> bytes:
-    """The compressed pixels of a PNG."""
+    """Return the compressed pixels of a PNG."""
     parts = []
     for kind, place, length in _chunks(file):
         if kind == b"IDAT":
             file.seek(place + 4)
             checked = file.read(length - 4)
             if zlib.crc32(checked[:-4]) != int.from_bytes(checked[-4:], "big"):
-                raise Unusable("the file is damaged")
+                raise PictureError("the file is damaged")
             parts.append(checked[4:-4])
     return b"".join(parts)
 
 
-def _deep_png(image: Image.Image, kind: int, interlaced: int, data: bytes) -> Deep:
-    """Colours or transparency of 16 bits, of which Pillow keeps the upper 8.
+def _deep_png(image: Image.Image, kind: int, interlaced: int, data: bytes) -> DeepPicture:
+    """Return a PNG with colours or transparency of 16 bits, of which Pillow alone would keep the upper 8.
 
-    What its decoder calls RGB of the other byte order are the lower 8; grey with alpha has the four bytes of RGBA.
+    Pillow decodes the upper bytes as big-endian RGB and the lower bytes as little-endian RGB. Grey with alpha is
+    decoded as the four bytes of RGBA.
     """
     check_size(*image.size, pixel_bytes=8)
     alpha = None
@@ -189,20 +202,20 @@ def _deep_png(image: Image.Image, kind: int, interlaced: int, data: bytes) -> De
         values, alpha = both[..., 0], both[..., 1]
     else:
         mode = "RGBA" if kind == COLOUR_ALPHA else "RGB"
-        values = join(decoded(mode, f"{mode};16B"), decoded(mode, f"{mode};16L"))
+        values = join_bytes(decoded(mode, f"{mode};16B"), decoded(mode, f"{mode};16L"))
         if kind == COLOUR_ALPHA:
             values, alpha = values[..., :3], values[..., 3]
     if "transparency" in image.info and alpha is None:
         alpha = (values != np.array(image.info["transparency"])).any(axis=2).astype(np.float32)
     elif alpha is not None:
         alpha = alpha / np.float32(65535)
-    return Deep(values, span_of(np.dtype(np.uint16)), alpha=alpha)
+    return DeepPicture(values, range_of_type(np.dtype(np.uint16)), alpha=alpha)
 
 
-def join(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
-    """16-bit values from their bytes.
+def join_bytes(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
+    """Return 16-bit values from their upper and lower bytes.
 
-    >>> join(np.array([[1]], np.uint8), np.array([[2]], np.uint8))
+    >>> join_bytes(np.array([[1]], np.uint8), np.array([[2]], np.uint8))
     array([[258]], dtype=uint16)
     """
     values = upper.astype(np.uint16)
@@ -215,30 +228,31 @@ def join(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
 
 
 def components(code: bytes) -> list[tuple[int, bool]]:
-    """Bits of each component of a JPEG 2000 codestream, and whether they are signed."""
+    """Return the bits of each component of a JPEG 2000 codestream, and whether they are signed."""
     start = code.find(b"\xff\x4f\xff\x51")
     if start < 0 or len(code) < start + 42:
-        raise Unusable("the file is damaged")
+        raise PictureError("the file is damaged")
     (count,) = struct.unpack_from(">H", code, start + 40)
     return [((byte & 127) + 1, byte > 127) for byte in code[start + 42 : start + 42 + 3 * count : 3]]
 
 
-def _deep_jpeg2000(values: np.ndarray, file: BinaryIO) -> Deep:
-    """Grey values in their own units: Pillow moves them up to 16 bits, and signed ones above 0."""
+def _deep_jpeg2000(values: np.ndarray, file: BinaryIO) -> DeepPicture:
+    """Return grey values in their own units: Pillow scales them up to 16 bits, and shifts signed ones above 0."""
     file.seek(0)
     ((bits, signed), *_) = components(file.read(1 << 20))
     if bits > 16:
-        raise Unusable(f"JPEG 2000 of {bits} bits")
+        raise PictureError(f"JPEG 2000 of {bits} bits")
     values = values.astype(np.int32) >> (16 - bits)
     if signed:
         values -= 1 << (bits - 1)
-    return Deep(values, span_of(np.dtype(np.int32 if signed else np.uint32), bits))
+    return DeepPicture(values, range_of_type(np.dtype(np.int32 if signed else np.uint32), bits))
 
 
 def _check_colours(file: BinaryIO) -> None:
+    """Raise a `PictureError` if a JPEG 2000 has colours of more than 8 bits, of which Pillow keeps 8."""
     place = file.tell()
     file.seek(0)
     deep = [bits for bits, _ in components(file.read(1 << 20)) if bits > 8]
     file.seek(place)
     if deep:
-        raise Unusable(f"JPEG 2000 with colours of {deep[0]} bits", "save it as PNG or TIFF of 16 bits.")
+        raise PictureError(f"JPEG 2000 with colours of {deep[0]} bits", "save it as PNG or TIFF of 16 bits.")

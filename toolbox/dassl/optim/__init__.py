@@ -1,4 +1,4 @@
-"""Optimisers and learning-rate schedules."""
+"""Optimisers and learning-rate schedules, built from the section OPTIM of the configuration."""
 
 from .lr_scheduler import build_lr_scheduler
 from .optimizer import build_optimizer

@@ -1,6 +1,6 @@
-"""Learning-rate schedules in closed form: the rate is a function of the epoch, and the epoch is all the state.
+"""Learning-rate schedules in closed form: the rate is a function of the epoch.
 
-PyTorch's own schedulers change their constructor between versions and keep objects in their state; these keep numbers.
+Their state is plain numbers. PyTorch's schedulers keep objects in theirs, and their constructors change with versions.
 """
 
 import math
@@ -18,10 +18,10 @@ AVAI_SCHEDS = ["single_step", "multi_step", "cosine"]
 
 
 class EpochScheduler:
-    """Base of the schedules: sets the rates at construction and after each `step()`, one step an epoch.
+    """Base of the schedules: sets the learning rates at construction and in each `step()`, once an epoch.
 
     Args:
-        optimizer: its groups' rates at construction are the base rates.
+        optimizer: the learning rates of its groups are the base rates.
         last_epoch: the epoch before the first one; -1 starts at epoch 0.
     """
 
@@ -32,11 +32,11 @@ class EpochScheduler:
         self.step()
 
     def get_lr(self) -> list[float]:
-        """The rate of each parameter group at epoch `last_epoch`."""
+        """Return the rate of each parameter group at epoch `last_epoch`."""
         raise NotImplementedError
 
     def get_last_lr(self) -> list[float]:
-        """The rates that the last step set."""
+        """Return the rates that the last step set."""
         return list(self._last_lr)
 
     def step(self) -> None:
@@ -45,11 +45,11 @@ class EpochScheduler:
         self._set(self.get_lr())
 
     def state_dict(self) -> dict[str, Any]:
-        """Epoch and rates: plain numbers."""
+        """Return the epoch and the rates as plain numbers."""
         return {"last_epoch": self.last_epoch, "last_lr": self.get_last_lr()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go to the epoch of `state`."""
+        """Restore the epoch and the rates of `state`."""
         self.last_epoch = state["last_epoch"]
         self._set(state["last_lr"])
 
@@ -60,7 +60,7 @@ class EpochScheduler:
 
 
 class ClosedFormScheduler(EpochScheduler):
-    """Base rate x `factor(epoch)`."""
+    """A schedule whose rate is the base rate x `factor(epoch)`."""
 
     def __init__(self, optimizer: Optimizer, factor: Callable[[int], float], last_epoch: int = -1) -> None:
         self.factor = factor
@@ -71,10 +71,13 @@ class ClosedFormScheduler(EpochScheduler):
 
 
 class WarmupScheduler(EpochScheduler):
-    """Rates of its own for `warmup_epoch` epochs, then those of `successor`, whose first epoch comes next.
+    """Base of the warm-ups: own rates for `warmup_epoch` epochs, then those of `successor` from its first epoch on.
 
     Args:
-        successor: anything with `step`, `get_last_lr`, `state_dict` and `load_state_dict`.
+        optimizer: the learning rates of its groups are the base rates.
+        successor: any object with `step`, `get_last_lr`, `state_dict` and `load_state_dict`.
+        warmup_epoch: number of epochs of the warm-up.
+        last_epoch: the epoch before the first one; -1 starts at epoch 0.
     """
 
     def __init__(self, optimizer: Optimizer, successor: Any, warmup_epoch: int, last_epoch: int = -1) -> None:
@@ -83,7 +86,7 @@ class WarmupScheduler(EpochScheduler):
         super().__init__(optimizer, last_epoch)
 
     def warmup_lr(self) -> list[float]:
-        """The rates at `last_epoch`, which is before `warmup_epoch`."""
+        """Return the rate of each parameter group at epoch `last_epoch` < `warmup_epoch`."""
         raise NotImplementedError
 
     def get_lr(self) -> list[float]:
@@ -103,7 +106,7 @@ class WarmupScheduler(EpochScheduler):
 
 
 class ConstantWarmupScheduler(WarmupScheduler):
-    """Warm-up at the constant rate `cons_lr`."""
+    """A warm-up with the constant rate `cons_lr`."""
 
     def __init__(
         self, optimizer: Optimizer, successor: Any, warmup_epoch: int, cons_lr: float, last_epoch: int = -1
@@ -116,7 +119,7 @@ class ConstantWarmupScheduler(WarmupScheduler):
 
 
 class LinearWarmupScheduler(WarmupScheduler):
-    """Warm-up from `min_lr` at epoch 0 through base rate x epoch / `warmup_epoch`."""
+    """A warm-up with the rate `min_lr` at epoch 0, then base rate x epoch / `warmup_epoch`."""
 
     def __init__(
         self, optimizer: Optimizer, successor: Any, warmup_epoch: int, min_lr: float, last_epoch: int = -1
@@ -131,14 +134,13 @@ class LinearWarmupScheduler(WarmupScheduler):
 
 
 def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochScheduler:
-    """The schedule that `optim_cfg.LR_SCHEDULER` names, after a warm-up where WARMUP_EPOCH > 0.
+    """Return the schedule that `optim_cfg.LR_SCHEDULER` names, after a warm-up if WARMUP_EPOCH > 0.
 
     With WARMUP_RECOUNT the schedule counts its epochs from the end of the warm-up, else from the start of training.
 
     Raises:
-        UserError: an unknown schedule or warm-up.
-        TypeError: a STEPSIZE of the wrong type.
-        UserError: no epochs.
+        UserError: the schedule or warm-up is unknown, or there are no epochs.
+        TypeError: STEPSIZE has the wrong type.
     """
     warmup = max(optim_cfg.WARMUP_EPOCH, 0)
     first = 0 if optim_cfg.WARMUP_RECOUNT else warmup
@@ -155,7 +157,7 @@ def build_lr_scheduler(optimizer: Optimizer, optim_cfg: CfgNode) -> EpochSchedul
 
 
 def _factor(cfg: CfgNode) -> Callable[[int], float]:
-    """The rate at an epoch, as a multiple of the base rate."""
+    """Return the function from an epoch to the rate, as a multiple of the base rate."""
     check_availability(cfg.LR_SCHEDULER, AVAI_SCHEDS, what="scheduler")
     if cfg.MAX_EPOCH < 1:
         raise UserError(f"Expected OPTIM.MAX_EPOCH of 1 or more, but got {cfg.MAX_EPOCH}: give a number of epochs.")
@@ -164,11 +166,17 @@ def _factor(cfg: CfgNode) -> Callable[[int], float]:
         return lambda epoch: (1 + math.cos(math.pi * epoch / cfg.MAX_EPOCH)) / 2
     if cfg.LR_SCHEDULER == "multi_step":
         if not several:
-            raise TypeError(f"OPTIM.STEPSIZE of a multi_step schedule must be a list of epochs, found {cfg.STEPSIZE}.")
+            raise TypeError(
+                f"Expected OPTIM.STEPSIZE of a multi_step schedule to be a list of epochs, but got {cfg.STEPSIZE}: "
+                f"write ({cfg.STEPSIZE},)."
+            )
         milestones = sorted(epoch for epoch in cfg.STEPSIZE if epoch >= 0)
         return lambda epoch: cfg.GAMMA ** bisect_right(milestones, epoch)
     stepsize = cfg.STEPSIZE[-1] if several else cfg.STEPSIZE
     if not isinstance(stepsize, int):
-        raise TypeError(f"OPTIM.STEPSIZE of a single_step schedule must be a whole number of epochs, found {stepsize}.")
+        raise TypeError(
+            f"Expected OPTIM.STEPSIZE of a single_step schedule to be a whole number of epochs, but got {stepsize}: "
+            "correct it."
+        )
     stepsize = stepsize if stepsize > 0 else cfg.MAX_EPOCH
     return lambda epoch: cfg.GAMMA ** (epoch // stepsize)

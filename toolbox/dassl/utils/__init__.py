@@ -1,4 +1,4 @@
-"""Helpers that trainers, data sets and scripts share."""
+"""Helpers for trainers, data sets and scripts."""
 
 from dassl.reading import read_json
 from dassl.writing import atomic_write, write_json, writing

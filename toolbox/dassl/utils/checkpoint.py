@@ -1,7 +1,7 @@
 """Checkpoints of plain tensors, numbers and strings, written atomically and read without unpickling objects.
 
-Layout of a folder: `model.pth.tar-<epoch>` for each epoch that was kept, `model-best.pth.tar`, and a text file
-`checkpoint` that names the newest.
+A folder of checkpoints holds `model.pth.tar-<epoch>` for each saved epoch, `model-best.pth.tar`, and a text file
+`checkpoint` with the name of the newest one.
 """
 
 import pickle
@@ -32,28 +32,28 @@ def save_checkpoint(
     remove_module_from_keys: bool = True,
     model_name: str = "",
 ) -> None:
-    """Write a checkpoint, then let the file `checkpoint` name it.
+    """Write a checkpoint, and then its name into the file `checkpoint`.
 
     Args:
-        state: "state_dict", "epoch" (epochs done) and whatever else is plain, such as optimiser state.
+        state: "state_dict", "epoch" (number of epochs done) and other plain values, such as the optimiser's state.
         save_dir: the model's folder.
-        is_best: also write it as `model-best.pth.tar`.
-        remove_module_from_keys: drop the prefix "module." that `nn.DataParallel` adds.
+        is_best: also write the checkpoint as `model-best.pth.tar`.
+        remove_module_from_keys: remove the prefix "module." that `nn.DataParallel` adds.
         model_name: file name; "" means `model.pth.tar-<epoch>`.
 
     Raises:
         TypeError: `state` holds something other than tensors, numbers, strings and containers of them.
     """
-    state = _plain(state)
+    plain = _plain(state)
     if remove_module_from_keys:
-        state["state_dict"] = _without_module(state["state_dict"])
-    path = Path(save_dir) / (model_name or f"model.pth.tar-{state['epoch']}")
-    _write(state, path)
+        plain["state_dict"] = _without_module(plain["state_dict"])
+    path = Path(save_dir) / (model_name or f"model.pth.tar-{plain['epoch']}")
+    _write(plain, path)
     print(f"Checkpoint saved to {path}")
     with atomic_write(path.with_name(POINTER)) as file:
         file.write(f"{path.name}\n")
     if is_best:
-        _write(state, path.with_name(BEST))
+        _write(plain, path.with_name(BEST))
         print(f"Best checkpoint saved to {path.with_name(BEST)}")
 
 
@@ -61,12 +61,12 @@ def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
     """Read a checkpoint onto the CPU.
 
     Raises:
-        UserError: there is no such file; or the file is damaged, or holds pickled objects.
+        UserError: there is no such file, or it is damaged or holds pickled objects.
     """
     if fpath is None:
-        raise UserError("A path to a checkpoint was expected, found None.")
+        raise UserError("Expected the path of a checkpoint, but got None: give the path.")
     if not Path(fpath).is_file():
-        raise UserError(f"A checkpoint was expected at {fpath}, found no file; check the folder and the epoch.")
+        raise UserError(f"Expected a checkpoint at {fpath}, but there is no file: check the folder and the epoch.")
     try:
         return torch.load(fpath, map_location="cpu", weights_only=True)
     except PermissionError:
@@ -76,10 +76,10 @@ def load_checkpoint(fpath: str | Path) -> dict[str, Any]:
 
 
 def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = None, scheduler: Any = None) -> int:
-    """Load the newest checkpoint of a folder into a model and, where given, its optimiser and scheduler.
+    """Load the newest checkpoint of a folder into a model and, if given, its optimiser and scheduler.
 
     Returns:
-        The number of epochs done, which is the epoch to start with.
+        The number of epochs done, which is the number of the next epoch.
     """
     path = Path(fdir) / newest_checkpoint(fdir)
     print(f'Loading checkpoint from "{path}"')
@@ -95,10 +95,10 @@ def resume_from_checkpoint(fdir: str | Path, model: nn.Module, optimizer: Any = 
 
 
 def newest_checkpoint(fdir: str | Path) -> str:
-    """The file name in a folder's `checkpoint`.
+    """Return the file name in the file `checkpoint` of a folder.
 
     Raises:
-        UserError: it names a file elsewhere.
+        UserError: it is the name of a file in another folder.
     """
     path = Path(fdir) / POINTER
     name = read_text(path, limit=4096).split("\n")[0]
@@ -108,7 +108,7 @@ def newest_checkpoint(fdir: str | Path) -> str:
 
 
 def load_pretrained_weights(model: nn.Module, weight_path: str | Path) -> None:
-    """Load the tensors of a checkpoint that the model has under the same name and shape; report the others."""
+    """Load the tensors of a checkpoint that have the name and shape of one of the model's; print the others."""
     checkpoint = load_checkpoint(weight_path)
     weights = _without_module(checkpoint.get("state_dict", checkpoint))
     own = model.state_dict()
@@ -133,7 +133,7 @@ def _without_module(state_dict: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _plain(value: Any, where: str = "state") -> Any:
-    """A copy of `value` on the CPU that `torch.load(weights_only=True)` accepts."""
+    """Return a copy of `value` on the CPU that `torch.load(weights_only=True)` accepts."""
     if isinstance(value, np.generic):  # first, because np.float64 is a float
         return value.item()
     if value is None or isinstance(value, (bool, int, float, str)):
@@ -141,13 +141,13 @@ def _plain(value: Any, where: str = "state") -> Any:
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value.copy())
     if isinstance(value, Tensor):
-        return value.detach().cpu().clone()  # a clone, so that a view does not bring its whole storage
+        return value.detach().cpu().clone()  # a clone, because a view is saved with its whole storage
     if isinstance(value, Mapping):
         return {key: _plain(item, f"{where}[{key!r}]") for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         items = [_plain(item, f"{where}[{i}]") for i, item in enumerate(value)]
         return items if isinstance(value, list) else tuple(items)
     raise TypeError(
-        f"A checkpoint holds tensors, numbers and strings only; found {type(value).__name__} in {where}: "
-        "store its numbers instead."
+        f"Expected tensors, numbers and strings in a checkpoint, but got {type(value).__name__} in {where}: store its "
+        "numbers instead."
     )

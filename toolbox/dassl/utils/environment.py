@@ -1,4 +1,4 @@
-"""What a run ran on."""
+"""Versions and devices of a run, for the head of its log."""
 
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -9,7 +9,7 @@ _PACKAGES = ("torch", "torchvision", "numpy", "pillow", "scikit-learn")
 
 
 def collect_env_info() -> str:
-    """Versions, processor and GPUs, one per line, for the head of a log."""
+    """Return versions, number of CPU threads and GPUs, one per line."""
     lines = [f"Python: {platform.python_version()}", f"Platform: {platform.platform()}"]
     for name in _PACKAGES:
         try:

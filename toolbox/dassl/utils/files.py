@@ -1,4 +1,4 @@
-"""Small helpers for files and folders that Dassl's users know by these names."""
+"""Small helpers for files and folders, under the names that they have in Dassl."""
 
 import warnings
 from pathlib import Path
@@ -12,13 +12,13 @@ def mkdir_if_missing(dirname: str | Path) -> None:
 
 
 def listdir_nohidden(path: str | Path, sort: bool = False) -> list[str]:
-    """Names in a folder that do not start with a dot."""
+    """Return the names in a folder that do not start with a dot."""
     names = [item.name for item in Path(path).iterdir() if not item.name.startswith(".")]
     return sorted(names) if sort else names
 
 
 def check_isfile(fpath: str | Path) -> bool:
-    """Whether `fpath` is a file; warns if not."""
+    """Return whether `fpath` is a file; warn if not."""
     found = Path(fpath).is_file()
     if not found:
         warnings.warn(f"No file at {fpath}.", stacklevel=2)

@@ -1,4 +1,4 @@
-"""Dassl's place of `read_image`; the reader itself is the package `dassl.images`."""
+"""`read_image` at its place in Dassl; it is defined in `dassl.images`."""
 
 from dassl.images import read_image
 

@@ -1,4 +1,4 @@
-"""Copy what is printed to a log file."""
+"""Copy printed text to a log file."""
 
 import io
 import sys
@@ -10,15 +10,15 @@ from dassl.writing import open_to_append, writing
 
 
 class Logger:
-    """A stand-in for `sys.stdout` that writes to the console and appends to a file, line by line.
+    """A replacement for `sys.stdout` that writes to the console and appends to a file, line by line.
 
-    What would steer a terminal is escaped in the file, which is going to be looked at in one.
+    Characters that steer a terminal are escaped in the file, since it may be printed on one.
 
     Args:
-        fpath: the file; None writes to the console alone.
+        fpath: the file; None writes to the console only.
 
     Raises:
-        UserError: here or later, the file cannot be written for lack of room or rights, or is a link; names it.
+        UserError: at construction or later, the file cannot be written for lack of room or rights, or is a link.
     """
 
     def __init__(self, fpath: str | Path | None = None) -> None:
@@ -26,19 +26,19 @@ class Logger:
         self.file = None
         if fpath is not None:
             self.path = Path(fpath)
-            # Line by line, so that a run that is killed leaves all it said; appended for those that go on.
+            # Line by line, so that a killed run leaves a complete log; appended, so that a resumed run goes on in it.
             appended = io.BufferedWriter(open_to_append(self.path))
             self.file = io.TextIOWrapper(appended, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
     def write(self, msg: str) -> int:
-        """Write to both."""
+        """Write to the console and the file."""
         if self.file is not None:
             with writing(self.path):
                 self.file.write(printable_text(msg))
         return self.console.write(msg)
 
     def flush(self) -> None:
-        """Flush both."""
+        """Flush the console and the file."""
         self.console.flush()
         if self.file is not None:
             with writing(self.path):
@@ -62,9 +62,9 @@ class Logger:
 
 
 def setup_logger(output: str | Path | None = None) -> None:
-    """Copy all that is printed from now on to `<output>/log.txt`, or to `output` if it ends in .txt or .log.
+    """Copy all printed text from now on to `<output>/log.txt`, or to `output` if it ends in .txt or .log.
 
-    An existing file is appended to. A second call moves the copy to the new file. None does nothing.
+    Text is appended to an existing file. A second call closes the first file and opens another. None does nothing.
     """
     if output is None:
         return

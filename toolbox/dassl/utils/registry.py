@@ -1,38 +1,51 @@
-"""Registries: a class registers itself under its name, a configuration names it."""
+"""Registries: classes register themselves under their names, and a configuration chooses one by its name."""
 
 from collections.abc import Callable, Sequence
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from yacs.config import CfgNode
 
 from dassl.errors import UserError
 
+T = TypeVar("T")
+
 
 class Registry:
     """A table from names to classes or functions.
 
-    Fill it with `@REGISTRY.register()` above a definition, or `REGISTRY.register(obj)`.
-
     Args:
-        name: what it holds, in capitals ("TRAINER"); used in messages.
+        name: the kind of object that it holds, in capitals ("TRAINER"), for messages.
+
+    >>> SHAPES = Registry("SHAPE")
+    >>> @SHAPES.register()
+    ... class Circle: ...
+    >>> SHAPES.get("Circle") is Circle
+    True
     """
 
     def __init__(self, name: str) -> None:
         self._name = name
         self._objects: dict[str, Any] = {}
 
-    def register(self, obj: Any = None, force: bool = False) -> Callable | None:
-        """Add `obj` under its own name, or return a decorator that does.
+    @overload
+    def register(self, obj: None = None, force: bool = False) -> Callable[[T], T]: ...
+
+    @overload
+    def register(self, obj: T, force: bool = False) -> T: ...
+
+    def register(self, obj: Any = None, force: bool = False) -> Any:
+        """Add `obj` under its own name and return it; without `obj`, return a decorator that does so.
 
         Raises:
-            KeyError: the name is taken and `force` is not set.
+            KeyError: the name is taken, and `force` is False.
         """
 
         def add(item: Any) -> Any:
             if item.__name__ in self._objects and not force:
                 raise KeyError(
-                    f"A {self._name.lower()} named {item.__name__} is registered already; rename one of them."
+                    f"Expected a {self._name.lower()} of a new name, but {item.__name__} is registered already: rename "
+                    "one of them."
                 )
             self._objects[item.__name__] = item
             return item
@@ -40,20 +53,20 @@ class Registry:
         return add if obj is None else add(obj)
 
     def get(self, name: str) -> Any:
-        """What is registered under `name`; KeyError if nothing is."""
+        """Return the object of a name; raise a KeyError if there is none."""
         if name not in self._objects:
             raise KeyError(_unknown(name, self.registered_names(), self._name.lower()))
         return self._objects[name]
 
     def registered_names(self) -> list[str]:
-        """All names, in order of registration."""
+        """Return all names in order of registration."""
         return list(self._objects)
 
     def build(self, name: str, cfg: CfgNode, **kwargs: Any) -> Any:
-        """Construct what is registered under `name` from a configuration.
+        """Construct the class of a name from a configuration.
 
         Raises:
-            UserError: nothing is registered under that name.
+            UserError: there is no such name.
         """
         kind = self._name.lower()
         check_availability(name, self.registered_names(), what=kind)
@@ -63,14 +76,15 @@ class Registry:
 
 
 def check_availability(requested: str, available: Sequence[str], what: str = "name") -> None:
-    """Raise a UserError that lists what exists unless `requested` does."""
+    """Raise a UserError that lists the available names if `requested` is not one of them."""
     if requested not in available:
         raise UserError(_unknown(requested, available, what))
 
 
 def _unknown(name: str, names: Sequence[str], what: str) -> str:
+    """Return the sentence about a name that does not exist."""
     if not names:
-        return f"Unknown {what} {name!r}: none is registered yet; import the module that defines it first."
+        return f"Expected a registered {what}, but got {name!r}, and none is registered: import its module first."
     close = get_close_matches(str(name), names, n=1)
-    hint = f" (did you mean {close[0]!r}?)" if close else ""
-    return f"Unknown {what} {name!r}{hint}; those that exist (their modules are imported) are: {', '.join(names)}."
+    advice = f"did you mean {close[0]!r}?" if close else "choose one of these."
+    return f"Expected {what} to be one of {', '.join(names)}, but got {name!r}: {advice}"

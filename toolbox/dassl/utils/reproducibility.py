@@ -9,20 +9,20 @@ import torch
 
 
 def set_random_seed(seed: int) -> None:
-    """Seed Python, NumPy and PyTorch (all devices)."""
+    """Seed the generators of Python, NumPy and PyTorch (on all devices)."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
 def get_random_state(cuda: bool = False) -> dict[str, Any]:
-    """The states of Python's, NumPy's and PyTorch's generators; with `cuda` also of the current GPU's."""
+    """Return the states of Python's, NumPy's and PyTorch's generators; with `cuda`, also that of the current GPU's."""
     state = {"python": random.getstate(), "numpy": np.random.get_state(), "torch": torch.get_rng_state()}
     return state | ({"cuda": torch.cuda.get_rng_state()} if cuda else {})
 
 
 def set_random_state(state: dict[str, Any]) -> None:
-    """Go on with the random numbers that follow after `get_random_state`."""
+    """Restore a state of `get_random_state`, so that the same random numbers follow."""
     random.setstate(state["python"])
     np.random.set_state(state["numpy"])
     torch.set_rng_state(state["torch"])
@@ -40,9 +40,9 @@ def derive_seed(seed: int, epoch: int) -> int:
 
 
 def set_deterministic(on: bool) -> None:
-    """Make PyTorch choose deterministic kernels (it warns where it has none), or let it choose freely again."""
+    """Make PyTorch use deterministic kernels and warn where it has none, or let it use any kernels again."""
     if on:
-        # cuBLAS reads this when its first handle is made.
+        # cuBLAS reads this variable when its first handle is made.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = on

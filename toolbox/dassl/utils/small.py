@@ -1,4 +1,4 @@
-"""Two helpers that belong nowhere else."""
+"""Count parameters, and make lists."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,16 +7,18 @@ from torch import Tensor, nn
 
 
 def count_num_param(model: nn.Module | None = None, params: Iterable[Tensor | dict] | None = None) -> int:
-    """Number of scalars in a model's parameters, or in the given parameters or parameter groups."""
-    if model is None and params is None:
-        raise ValueError("count_num_param expects a model or parameters, found neither.")
+    """Return the number of scalars in a model's parameters, or in the given parameters or parameter groups."""
+    if model is not None:
+        params = model.parameters()
+    if params is None:
+        raise ValueError("Expected a model or parameters to count, but got neither: pass one of them.")
     count = 0
-    for item in model.parameters() if model is not None else params:
+    for item in params:
         tensors = tolist_if_not(item["params"]) if isinstance(item, dict) else [item]
         count += sum(tensor.numel() for tensor in tensors)
     return count
 
 
 def tolist_if_not(x: Any) -> list:
-    """`x` if it is a list, else a list that holds it."""
+    """Return `x` if it is a list, else a list that holds it."""
     return x if isinstance(x, list) else [x]

@@ -1,4 +1,4 @@
-"""What to say of a file of tensors that cannot be read."""
+"""Explain why a file of tensors cannot be read."""
 
 import pickle
 import zipfile
@@ -10,18 +10,18 @@ POINTER = b"version https://git-lfs"
 
 
 def is_lfs_pointer(path: str | Path) -> bool:
-    """Whether Git left a pointer in place of a large file, as it does without its LFS extension."""
+    """Return whether a file is a pointer of Git LFS, which Git without that extension leaves in place of the file."""
     with Path(path).open("rb") as file:
         return file.read(len(POINTER)) == POINTER
 
 
 def unreadable(path: str | Path, error: BaseException, what: str = "weights") -> UserError:
-    """Return the error that names `path`, what was found in it instead of `what`, and what to do.
+    """Return the error about a file of tensors that cannot be read.
 
     Args:
-        path: a file of `torch.save` or of safetensors that is there and could not be read.
-        error: why not; objects other than tensors are never unpickled, and reading them fails too.
-        what: should be there, in the plural.
+        path: an existing file of `torch.save` or of safetensors.
+        error: the error that reading it raised, such as the refusal to unpickle objects other than tensors.
+        what: the expected content, in the plural.
     """
     path, pickled = Path(path), isinstance(error, pickle.UnpicklingError)
     with path.open("rb") as file:

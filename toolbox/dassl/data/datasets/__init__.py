@@ -1,4 +1,4 @@
-"""Data sets: the registry and the classes that every data set is made of."""
+"""Data sets: their registry and base classes."""
 
 from .base_dataset import DatasetBase, Datum
 from .build import DATASET_REGISTRY, build_dataset

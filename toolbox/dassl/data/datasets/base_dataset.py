@@ -5,6 +5,7 @@ import random
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from dassl.errors import UserError
 
@@ -29,18 +30,21 @@ class Datum:
     classname: str = ""
 
     def __post_init__(self) -> None:
-        if not os.path.isfile(self.impath):  # noqa: PTH113 - several times as fast, for many images
+        if not os.path.isfile(self.impath):  # noqa: PTH113 - several times as fast as pathlib
             raise UserError(
-                f"An image of class {self.classname!r} was expected at {self.impath!r}, found no file; "
-                "check DATASET.ROOT."
+                f"Expected an image of class {self.classname!r} at {self.impath!r}, but there is no file: check "
+                "DATASET.ROOT."
             )
 
 
 class DatasetBase:
     """The splits of a data set, each a list of `Datum`, and its classes, which are those of `train_x`.
 
-    Attributes: `train_x`, `train_u`, `val`, `test`, `num_classes`, `lab2cname` (name of each label) and `classnames`
-    (the names in order of labels).
+    Attributes:
+        train_x, train_u, val, test: the splits.
+        num_classes: number of classes.
+        lab2cname: class name of each label.
+        classnames: class names in order of labels.
 
     Args:
         train_x: labelled training images.
@@ -49,7 +53,7 @@ class DatasetBase:
         test: test images.
 
     Raises:
-        UserError: `train_x` is empty, its labels are not 0 ... C-1, or a label has two names.
+        UserError: `train_x` is empty, its labels are not 0 to C - 1, or a label has two names.
     """
 
     dataset_dir = ""  # folder of the data set, below DATASET.ROOT
@@ -63,7 +67,10 @@ class DatasetBase:
         test: list[Datum] | None = None,
     ) -> None:
         if not train_x:
-            raise UserError(f"{type(self).__name__} has no training image; check its split file and DATASET.ROOT.")
+            raise UserError(
+                f"Expected training images of {type(self).__name__}, but there are none: check its split file and "
+                "DATASET.ROOT."
+            )
         self.train_x = train_x
         self.train_u = train_u
         self.val = val
@@ -73,40 +80,40 @@ class DatasetBase:
         missing = sorted(set(range(self.num_classes)) - set(self.lab2cname))
         if missing:
             raise UserError(
-                f"Labels of {type(self).__name__} must be 0 ... {self.num_classes - 1} without gaps; "
-                f"no training image has label {', '.join(map(str, missing))}."
+                f"Expected training images of {type(self).__name__} for all labels from 0 to {self.num_classes - 1}, "
+                f"but there are none of {', '.join(map(str, missing))}: correct the split file."
             )
 
     @staticmethod
     def get_num_classes(data_source: Sequence[Datum]) -> int:
-        """Highest label + 1."""
+        """Return the highest label + 1."""
         return max(item.label for item in data_source) + 1
 
     @staticmethod
     def get_lab2cname(data_source: Sequence[Datum]) -> tuple[dict[int, str], list[str]]:
-        """Class name of each label, as a dictionary in order of labels and as a list."""
+        """Return the class name of each label, as a dictionary in order of labels and as a list."""
         mapping: dict[int, str] = {}
         for item in data_source:
             if mapping.setdefault(item.label, item.classname) != item.classname:
                 raise UserError(
-                    f"Label {item.label} has two names, {mapping[item.label]!r} and {item.classname!r}; "
-                    "correct the split file."
+                    f"Expected one name for label {item.label}, but got {mapping[item.label]!r} and "
+                    f"{item.classname!r}: correct the split file."
                 )
         mapping = dict(sorted(mapping.items()))
         return mapping, list(mapping.values())
 
     def generate_fewshot_dataset(
         self, *data_sources: list[Datum] | None, num_shots: int = -1, repeat: bool = False
-    ) -> list:
+    ) -> Any:
         """Draw `num_shots` images per class with Python's global random generator.
 
         Args:
-            data_sources: splits to draw from, each on its own; None stays None.
-            num_shots: images per class; below 1 the splits are returned as they are.
-            repeat: draw with replacement from a class that has fewer images; otherwise all of them are taken.
+            data_sources: splits to draw from, each separately; None stays None.
+            num_shots: images per class; below 1, the splits are returned as they are.
+            repeat: draw with replacement from a class that has fewer images; otherwise, all its images are taken.
 
         Returns:
-            The draw if one split was given, else a list of draws.
+            The drawn list of images if one split is given, else a list of them.
         """
         outputs = list(data_sources)
         if num_shots >= 1:
@@ -125,11 +132,11 @@ class DatasetBase:
         return output
 
     def split_dataset_by_label(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
-        """Images of each label."""
+        """Return the images of each label."""
         return _group(data_source, "label")
 
     def split_dataset_by_domain(self, data_source: Sequence[Datum]) -> dict[int, list[Datum]]:
-        """Images of each domain."""
+        """Return the images of each domain."""
         return _group(data_source, "domain")
 
 

@@ -10,5 +10,5 @@ DATASET_REGISTRY = Registry("DATASET")
 
 
 def build_dataset(cfg: CfgNode) -> Any:
-    """The data set that `cfg.DATASET.NAME` names; a UserError if none has that name."""
+    """Return the data set that `cfg.DATASET.NAME` names; raise a UserError if there is none."""
     return DATASET_REGISTRY.build(cfg.DATASET.NAME, cfg)

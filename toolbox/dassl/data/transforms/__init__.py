@@ -1,4 +1,4 @@
-"""Image transforms built from the INPUT section of the configuration."""
+"""Image transforms, built from the section INPUT of the configuration."""
 
 from .transforms import AVAI_CHOICES, INTERPOLATION_MODES, build_transform
 

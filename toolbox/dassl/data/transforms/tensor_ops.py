@@ -5,7 +5,7 @@ from torch import Tensor
 
 
 class Cutout:
-    """Set `n_holes` squares of side `length`, centred anywhere in the image, to zero (DeVries and Taylor 2017)."""
+    """Set `n_holes` squares of side `length`, with random centres, to zero (DeVries and Taylor 2017)."""
 
     def __init__(self, n_holes: int = 1, length: int = 16) -> None:
         self.n_holes = n_holes
@@ -22,7 +22,7 @@ class Cutout:
 
 
 class GaussianNoise:
-    """Add noise N(mean, std) to each value with probability `p` for the whole image."""
+    """Add Gaussian noise of the given mean and standard deviation to an image with probability `p`."""
 
     def __init__(self, mean: float = 0.0, std: float = 0.15, p: float = 0.5) -> None:
         self.mean = mean
@@ -34,7 +34,7 @@ class GaussianNoise:
 
 
 class InstanceNormalization:
-    """Zero mean and unit variance for each channel of each image."""
+    """Scale each channel of an image to zero mean and unit variance."""
 
     def __init__(self, eps: float = 1e-8) -> None:
         self.eps = eps

@@ -1,6 +1,6 @@
-"""Training and test transforms, assembled from the names in INPUT.TRANSFORMS."""
+"""Build training and test transforms from the names in INPUT.TRANSFORMS."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torchvision.transforms as T
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
@@ -16,7 +16,7 @@ INTERPOLATION_MODES = {
     "nearest": InterpolationMode.NEAREST,
 }
 
-# Steps before and after the image becomes a tensor, in the order in which they are applied.
+# Steps before and after the image becomes a tensor, in the order of their application.
 _ON_IMAGES = [
     "random_translation",
     "random_crop",
@@ -31,22 +31,23 @@ _ON_IMAGES = [
     "gaussian_blur",
 ]
 _ON_TENSORS = ["cutout", "normalize", "gaussian_noise", "instance_norm"]
-# A test transform always crops the centre and never augments.
+# Steps of the test transform, which always crops the centre and never augments.
 _IN_TEST = ["normalize", "instance_norm"]
 
 AVAI_CHOICES = [*_ON_IMAGES, "center_crop", *_ON_TENSORS]
 
 
 def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] | None = None) -> T.Compose | None:
-    """A transform from PIL image to tensor, whose steps are printed; None with INPUT.NO_TRANSFORM.
+    """Return a transform from PIL image to tensor, and print its steps; None with INPUT.NO_TRANSFORM.
 
     Args:
         cfg: reads INPUT.
-        is_train: training (augmented) or test (smaller edge resized, centre cropped).
+        is_train: build the training transform (augmented); else the test transform (smaller edge resized, centre
+            cropped).
         choices: names that replace INPUT.TRANSFORMS.
 
     Raises:
-        UserError: an unknown name or interpolation.
+        UserError: a name or the interpolation is unknown.
     """
     if cfg.INPUT.NO_TRANSFORM:
         print("Note: no transform is applied!")
@@ -66,13 +67,13 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
         after = [name for name in _IN_TEST if name in choices]
     print(f"Building transform_{'train' if is_train else 'test'}")
     chosen = [steps[name] for name in [*before, "to_tensor", *after]]
-    for sentence, _ in chosen:
-        print(f"+ {sentence}")
+    for words, _ in chosen:
+        print(f"+ {words}")
     return T.Compose([step for _, step in chosen])
 
 
-def _steps(cfg: CfgNode) -> dict:
-    """Every step: what the log says of it, and the transform."""
+def _steps(cfg: CfgNode) -> dict[str, tuple[str, Callable]]:
+    """Return all steps by name: the words for the log, and the transform."""
     size, mode = tuple(cfg.SIZE), INTERPOLATION_MODES[cfg.INTERPOLATION]
     shape = f"{size[0]}x{size[1]}"
     larger = [round(1.125 * side) for side in size]

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-import train
 from dassl.errors import UserError
 from dassl.images import SUFFIXES, read_image
 from dassl.images.pillow import FORMATS
@@ -28,7 +27,7 @@ DEPTHS = ("u1", "i1", "u2", "i2", "f2", "u4", "i4", "f4", "u8", "i8", "f8")
 
 
 def values_of(kind: str) -> np.ndarray:
-    """Values of a type, negative ones and those in the upper half of its range too."""
+    """Return values of a type, also negative ones and ones in the upper half of its range."""
     dtype = np.dtype(kind)
     if dtype.kind == "f":
         return RANDOM.normal(3, 20, (20, 30)).astype(dtype)
@@ -83,7 +82,7 @@ def test_tiles_and_bigtiff(tmp_path, values, big):
 @pytest.mark.parametrize("suffix", ["png", "tif", "jp2"])
 @pytest.mark.parametrize("values", [GREY, COLOUR, EIGHT, EIGHT[..., 0]], ids=["grey16", "colour16", "colour8", "grey8"])
 def test_pictures_that_opencv_wrote(tmp_path, suffix, values):
-    """Its TIFFs are compressed by LZW, with a predictor."""
+    """OpenCV compresses TIFFs by LZW with a predictor."""
     values = np.tile(values, (4, 4, 1)[: values.ndim])  # JPEG 2000 does not take less
     written = values[..., ::-1] if values.ndim == 3 else values
     path = tmp_path / f"a.{suffix}"
@@ -137,7 +136,7 @@ def test_jpeg_2000_keeps_its_units(tmp_path, bits, signed, box):
 
 
 def on_black(values: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Stretched by what can be seen, and laid on black; alpha from 0 to 1."""
+    """Return values stretched by the range of the visible ones, and laid on black; alpha is from 0 to 1."""
     some = values[alpha > 0]
     alpha = alpha if values.ndim == 2 else alpha[..., None]
     return np.rint(stretched(values, some.min(), some.max()) * alpha)
@@ -280,6 +279,14 @@ def test_a_tiff_that_needs_more_packages_names_them(tmp_path, monkeypatch):
         read_image(tmp_path / "a.tif")
 
 
+@pytest.mark.parametrize("table", ["DECOMPRESSORS", "UNPREDICTORS"])
+def test_a_tiff_whose_compression_needs_more_packages_names_them(tmp_path, monkeypatch, table):
+    tifffile.imwrite(tmp_path / "a.tif", values_of("f8"), compression="zlib")
+    monkeypatch.setattr(tifffile.TIFF, table, {})
+    with pytest.raises(UserError, match=r"compressed as ADOBE_DEFLATE\): pip install imagecodecs, or convert"):
+        read_image(tmp_path / "a.tif")
+
+
 @pytest.mark.parametrize("kind", [b"zTXt", b"tEXt", b"iTXt", b"iCCP"])
 def test_what_lies_beside_the_pixels_of_a_png_may_be_large(tmp_path, kind):
     text = zlib.compress(b"a" * 3_000_000) if kind in (b"zTXt", b"iCCP") else b"a" * 3_000_000
@@ -329,7 +336,7 @@ def test_any_picture_is_seen_as_opencv_reads_it(tmp_path_factory, data, kind, su
 
 
 def check(path: Path, exact: np.ndarray | None, values: np.ndarray, alpha: np.ndarray | None = None) -> None:
-    """The file is seen as it is where it has 8 bits, else stretched between the values that are not transparent."""
+    """Check that a file of 8 bits is seen as it is, and a deeper one stretched by its visible values."""
     found = seen(path, allow_constant=True) if alpha is None or alpha.any() else None
     if found is None:
         return
@@ -351,7 +358,7 @@ def check(path: Path, exact: np.ndarray | None, values: np.ndarray, alpha: np.nd
 
 
 def test_the_table_in_the_documentation_names_what_is_read():
-    text = (Path(train.__file__).parent / "DATASETS.md").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "DATASETS.md").read_text(encoding="utf-8")
     table = text.partition("## What a model sees")[2].partition("\n## ")[0]
     names = {"JPEG2000": "JPEG 2000", "PPM": "PNM", "WEBP": "WebP"}
     for name in FORMATS:

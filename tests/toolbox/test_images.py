@@ -13,7 +13,7 @@ import dassl.images
 import dassl.utils
 from dassl.config import get_cfg_default
 from dassl.errors import UserError
-from dassl.images import SUFFIXES, Reading, is_dicom, notes_of, read_image, reading_of
+from dassl.images import SUFFIXES, Reading, is_dicom, notes_of, pixel_digest, read_image, reading_of
 from tests.toolbox.pictures import seen, stretched
 
 GREY = np.array([[0, 51, 102], [153, 204, 255]], np.uint8)
@@ -72,6 +72,13 @@ def test_a_picture_with_one_value_everywhere_may_be_allowed_and_a_single_pixel_a
     assert not seen(tmp_path / "float.tif", allow_constant=True).any()
     Image.fromarray(GREY[:1, 1:2]).save(tmp_path / "pixel.png")
     assert seen(tmp_path / "pixel.png").tolist() == [[[51] * 3]]
+
+
+def test_equal_pictures_in_different_files_have_one_digest(tmp_path):
+    for name, pixels in (("a.png", GREY), ("b.tif", GREY), ("c.png", GREY.reshape(3, 2)), ("d.png", 255 - GREY)):
+        Image.fromarray(pixels).save(tmp_path / name)
+    a, b, c, d = (pixel_digest(read_image(tmp_path / name)) for name in ("a.png", "b.tif", "c.png", "d.png"))
+    assert a == b and len({a, c, d}) == 3
 
 
 def test_eight_bits_stay_what_they_are(tmp_path):
@@ -195,7 +202,7 @@ def test_pictures_are_turned_upright(tmp_path, turn, suffix, deep):
     upright = np.zeros((16, 24), np.uint16 if deep else np.uint8)
     upright[:8, :8], upright[8:, 16:] = 200, 90
     undone = {5: 5, 6: 8, 7: 7, 8: 6}.get(turn, turn)
-    stored = Image.fromarray(dassl_turned(upright, undone))
+    stored = Image.fromarray(turned_by_viewer(upright, undone))
     exif = Image.Exif()
     exif[0x0112] = turn
     path = tmp_path / f"photo.{suffix}"
@@ -205,8 +212,8 @@ def test_pictures_are_turned_upright(tmp_path, turn, suffix, deep):
     assert np.abs(seen(path)[..., 0].astype(int) - expected).max() <= 3
 
 
-def dassl_turned(pixels: np.ndarray, tag: int) -> np.ndarray:
-    """What a viewer makes of pixels with this tag, by array operations alone."""
+def turned_by_viewer(pixels: np.ndarray, tag: int) -> np.ndarray:
+    """Return pixels as a viewer shows them with a tag of orientation, by array operations alone."""
     return {
         1: lambda p: p,
         2: lambda p: p[:, ::-1],

@@ -15,7 +15,7 @@ from dassl.utils import load_checkpoint, load_pretrained_weights, resume_from_ch
 
 
 def trained(name="sgd", steps=3):
-    """A small model after some steps, with optimiser and scheduler."""
+    """Return a small model after some steps, with its optimiser and scheduler."""
     torch.manual_seed(0)
     cfg = get_cfg_default().OPTIM
     cfg.merge_from_list(["NAME", name, "LR", 0.1, "LR_SCHEDULER", "cosine", "WARMUP_EPOCH", 1])
@@ -112,7 +112,7 @@ def test_content_is_plain(tmp_path):
 
 
 def test_objects_are_refused(tmp_path):
-    with pytest.raises(TypeError, match=r"found Linear in state\['head'\]\[1\]"):
+    with pytest.raises(TypeError, match=r"but got Linear in state\['head'\]\[1\]"):
         save_checkpoint({"state_dict": {}, "epoch": 1, "head": [1, nn.Linear(1, 1)]}, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
@@ -150,9 +150,9 @@ class Innocent:
 
 
 def test_unusable_files_are_named(tmp_path):
-    with pytest.raises(UserError, match=r"A checkpoint was expected at .*model\.pth\.tar-9, found no file"):
+    with pytest.raises(UserError, match=r"model\.pth\.tar-9, but there is no file: check the folder"):
         load_checkpoint(tmp_path / "model.pth.tar-9")
-    with pytest.raises(ValueError, match="found None"):
+    with pytest.raises(UserError, match="got None"):
         load_checkpoint(None)
     torch.save({"state_dict": {}, "scheduler": Innocent()}, tmp_path / "objects")
     with pytest.raises(ValueError, match="objects, but it holds pickled objects"):

@@ -1,4 +1,4 @@
-"""Which device a run computes on, and what is said of a GPU that cannot be used."""
+"""The choice of a device, and the error about a GPU that cannot be used."""
 
 import stat
 
@@ -12,7 +12,7 @@ from dassl.utils.device import runs_on
 
 @pytest.fixture
 def without_gpu(monkeypatch, tmp_path):
-    """A machine of which PyTorch sees no GPU, and nothing hides one."""
+    """Pretend a machine on which PyTorch sees no GPU, and nothing hides one."""
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
@@ -26,7 +26,7 @@ def old_driver() -> None:
 
 @pytest.fixture
 def with_gpu(monkeypatch):
-    """`with_gpu(capability)`: PyTorch sees a GPU of that compute capability."""
+    """Return `with_gpu(capability)`, after which PyTorch sees a GPU of that compute capability."""
 
     def see(*capability: int, built_for=("sm_75", "sm_80", "sm_90")) -> None:
         found = {"is_available": True, "get_device_name": "Tesla V100", "get_device_capability": capability}

@@ -77,7 +77,7 @@ def test_reset_and_nothing_to_evaluate(evaluator):
 
 def test_per_class_results_need_names(cfg):
     cfg.TEST.PER_CLASS_RESULT = True
-    with pytest.raises(ValueError, match="needs class names"):
+    with pytest.raises(ValueError, match=r"class names for TEST\.PER_CLASS_RESULT"):
         build_evaluator(cfg)
 
 

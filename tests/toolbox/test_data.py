@@ -2,6 +2,7 @@
 
 import random
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from dassl.errors import UserError
 
 @pytest.fixture
 def items(tmp_path):
-    """12 entries with labels 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 2, 2 on one file that is no image."""
+    """Return 12 entries with labels 0 (seven), 1 (three) and 2 (two); their file is no image."""
     (tmp_path / "x.png").touch()
     labels = [0] * 7 + [1] * 3 + [2] * 2
     return [Datum(str(tmp_path / "x.png"), label, i % 2, f"class {label}") for i, label in enumerate(labels)]
@@ -29,7 +30,7 @@ def test_datum(tmp_path):
     assert (item.label, item.domain, item.classname, Path(item.impath).name) == (2, 0, "cyst", "a.png")
     with pytest.raises(AttributeError):
         item.label = 3
-    with pytest.raises(UserError, match=r"An image of class 'cyst' was expected at .*b\.png"):
+    with pytest.raises(UserError, match=r"class 'cyst' at .*b\.png.*: check DATASET\.ROOT"):
         Datum(str(tmp_path / "b.png"), 0, 0, "cyst")
 
 
@@ -42,12 +43,12 @@ def test_classes_are_those_of_the_training_split(items):
 
 
 def test_wrong_training_splits_are_named(items):
-    with pytest.raises(ValueError, match="DatasetBase has no training image"):
+    with pytest.raises(ValueError, match="training images of DatasetBase, but there are none"):
         DatasetBase(train_x=[])
-    with pytest.raises(ValueError, match=r"must be 0 \.\.\. 2 without gaps; no training image has label 1\."):
+    with pytest.raises(ValueError, match=r"from 0 to 2, but there are none of 1: correct the split"):
         DatasetBase(train_x=items[:7] + items[10:])
     twice = [*items, Datum(items[0].impath, 0, 0, "another")]
-    with pytest.raises(ValueError, match="Label 0 has two names, 'class 0' and 'another'"):
+    with pytest.raises(ValueError, match="one name for label 0, but got 'class 0' and 'another'"):
         DatasetBase(train_x=twice)
 
 
@@ -87,7 +88,7 @@ def test_samplers(items):
     assert isinstance(build_sampler("RandomSampler", data_source=items), RandomSampler)
     assert isinstance(build_sampler("SequentialSampler", data_source=items), SequentialSampler)
     assert list(build_sampler("SequentialSampler", data_source=items)) == list(range(12))
-    with pytest.raises(ValueError, match=r"Unknown sampler 'RandomDomainSampler'.*RandomSampler, SequentialSampler"):
+    with pytest.raises(ValueError, match="one of RandomSampler, SequentialSampler, but got 'RandomDomainSampler'"):
         build_sampler("RandomDomainSampler", data_source=items)
 
 
@@ -110,7 +111,7 @@ def test_wrapper_of_several_views(cfg):
     assert train["img0"].shape == (3, 16, 16)
     assert train["img0"].min() < 0  # normalised
     assert DatasetWrapper(cfg, dataset.train_x, transform=lambda _: 1)[0]["img"] == 1
-    with pytest.raises(ValueError, match="K_TRANSFORMS is 3, but there is no transform"):
+    with pytest.raises(ValueError, match="K_TRANSFORMS 3, but there is none"):
         DatasetWrapper(cfg, dataset.train_x, is_train=True)
 
 
@@ -157,8 +158,43 @@ def test_manager_without_validation_images(cfg, monkeypatch, val, capsys):
     assert "# val" not in out
     assert "scanner A" in out
     dataset.test = []
-    with pytest.raises(ValueError, match="A split of ToySquares is empty"):
+    with pytest.raises(UserError, match="the split test of ToySquares, but there are none"):
         DataManager(cfg)
+
+
+def test_manager_refuses_an_unknown_sampler_before_a_loader_is_asked_for(cfg):
+    cfg.DATALOADER.TRAIN_X.SAMPLER = "RandomDomainSampler"
+    with pytest.raises(UserError, match="RandomDomainSampler"):
+        DataManager(cfg)
+
+
+def generator_states() -> tuple:
+    return random.getstate(), np.random.get_state()[2], torch.get_rng_state().tolist()
+
+
+@pytest.mark.parametrize("seed", [1, -1])
+def test_manager_builds_each_loader_when_it_is_asked_for_and_draws_nothing(cfg, seed):
+    class Counted(DatasetWrapper):
+        sources: ClassVar[list] = []
+
+        def __init__(self, cfg, data_source, **settings):
+            self.sources.append(data_source)
+            super().__init__(cfg, data_source, **settings)
+
+    cfg.SEED = seed
+    dm = DataManager(cfg, dataset_wrapper=Counted)
+    assert "RandomResizedCrop" in repr(dm.train_transform) and "Random" not in repr(dm.test_transform)
+    assert Counted.sources == []
+    before = generator_states()
+    loaders = [dm.test_loader, dm.train_loader_x, dm.val_loader]
+    assert [dm.test_loader, dm.train_loader_x, dm.val_loader] == loaders
+    assert generator_states() == before
+    assert Counted.sources == [dm.dataset.test, dm.dataset.train_x, dm.dataset.val]
+    assert [loader.dataset.transform for loader in loaders] == [
+        dm.test_transform,
+        dm.train_transform,
+        dm.test_transform,
+    ]
 
 
 def test_manager_takes_transforms_and_wrapper(cfg, capsys):
@@ -181,7 +217,7 @@ def test_incomplete_training_batches_are_dropped(cfg, items):
 
 
 class Draws:
-    """Yields one number of each generator instead of an image."""
+    """A data set that yields a number of each random generator instead of an image."""
 
     def __init__(self, cfg, data_source, transform=None, is_train=False):
         self.data_source = data_source

@@ -39,7 +39,7 @@ def test_metric_meter_prints_value_and_average():
     meter.update(None)
     meter.update({"loss": 0.5})
     assert str(meter) == "loss 0.5000 (0.7500) acc 50.0000 (50.0000)"
-    with pytest.raises(TypeError, match="dictionary of metrics was expected, found float"):
+    with pytest.raises(TypeError, match="dictionary of metrics, but got float"):
         meter.update(0.5)
 
 
@@ -90,7 +90,7 @@ def test_count_parameters():
     layer = nn.Linear(3, 4)
     assert count_num_param(layer) == 16
     assert count_num_param(params=[layer.weight, {"params": [layer.bias]}, {"params": layer.bias}]) == 20
-    with pytest.raises(ValueError, match="found neither"):
+    with pytest.raises(ValueError, match="got neither"):
         count_num_param()
 
 

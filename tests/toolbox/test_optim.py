@@ -128,15 +128,15 @@ def test_a_resumed_schedule_goes_on_as_if_uninterrupted(kind, warmup, warmup_typ
 
 
 def test_wrong_schedules_are_named():
-    with pytest.raises(ValueError, match=r"Unknown scheduler 'cosin' .*single_step, multi_step, cosine"):
+    with pytest.raises(ValueError, match="scheduler to be one of single_step, multi_step, cosine, but got 'cosin'"):
         built(3, "LR_SCHEDULER", "cosin")
-    with pytest.raises(ValueError, match=r"Unknown OPTIM.WARMUP_TYPE 'exp'.*constant, linear"):
+    with pytest.raises(ValueError, match=r"OPTIM\.WARMUP_TYPE to be one of constant, linear, but got 'exp'"):
         built(3, "WARMUP_EPOCH", 1, "WARMUP_TYPE", "exp")
-    with pytest.raises(TypeError, match=r"whole number of epochs, found 2\.5"):
+    with pytest.raises(TypeError, match=r"whole number of epochs, but got 2\.5"):
         built(3, "LR_SCHEDULER", "single_step", "STEPSIZE", (2.5,))
     cfg = make_cfg("LR_SCHEDULER", "multi_step")
     cfg.STEPSIZE = 3
-    with pytest.raises(TypeError, match="list of epochs, found 3"):
+    with pytest.raises(TypeError, match=r"list of epochs, but got 3: write \(3,\)"):
         build_lr_scheduler(make_optim(), cfg)
     cfg.LR_SCHEDULER = "single_step"
     assert build_lr_scheduler(make_optim(), cfg).get_last_lr() == [0.002]
@@ -186,14 +186,14 @@ def test_staged_rates():
     cfg.NEW_LAYERS = ()
     assert [g["lr"] for g in build_optimizer(model, cfg).param_groups] == [pytest.approx(0.0002)]
     cfg.NEW_LAYERS = ("heed",)
-    with pytest.raises(ValueError, match=r"Unknown layer in OPTIM\.NEW_LAYERS 'heed' .*body, head, scale"):
+    with pytest.raises(ValueError, match=r"NEW_LAYERS to be one of body, head, scale, but got 'heed'"):
         build_optimizer(model, cfg)
-    with pytest.raises(TypeError, match="expects a module, found list"):
+    with pytest.raises(TypeError, match=r"a module for OPTIM\.STAGED_LR, but got list"):
         build_optimizer(list(model.parameters()), cfg)
 
 
 def test_unknown_optimizer():
-    with pytest.raises(ValueError, match=r"Unknown optimizer 'lion'.*adam, amsgrad, sgd, rmsprop, radam, adamw"):
+    with pytest.raises(ValueError, match="one of adam, amsgrad, sgd, rmsprop, radam, adamw, but got 'lion'"):
         build_optimizer(nn.Linear(1, 1), make_cfg("NAME", "lion"))
 
 

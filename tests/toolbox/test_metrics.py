@@ -98,7 +98,7 @@ def test_scores_that_are_not_numbers_are_refused():
 
 
 def auroc_by_definition(probabilities, labels) -> float | None:
-    """The share of pairs of an image of the class and another whose scores are in order; a tie counts one half."""
+    """Return the share of pairs of an image of the class and another one whose scores are in order; ties count 1/2."""
     areas = []
     for i in sorted(set(labels)):
         mine = [p[i] for p, label in zip(probabilities, labels, strict=True) if label == i]

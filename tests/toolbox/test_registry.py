@@ -4,6 +4,7 @@ import pytest
 
 from dassl.data.datasets import build_dataset
 from dassl.engine import build_trainer
+from dassl.errors import UserError
 from dassl.evaluation import build_evaluator
 from dassl.utils import Registry, check_availability
 
@@ -27,7 +28,7 @@ def test_register_get_and_list():
 def test_a_name_is_taken_once_unless_forced():
     registry = Registry("SHAPE")
     registry.register(dict)
-    with pytest.raises(KeyError, match="A shape named dict is registered already"):
+    with pytest.raises(KeyError, match="dict is registered already: rename one"):
         registry.register(dict)
     other = type("dict", (), {})
     registry.register(other, force=True)
@@ -36,13 +37,13 @@ def test_a_name_is_taken_once_unless_forced():
 
 def test_unknown_names_list_what_exists():
     registry = Registry("SHAPE")
-    with pytest.raises(KeyError, match="Unknown shape 'Circle': none is registered yet; import the module"):
+    with pytest.raises(KeyError, match="shape, but got 'Circle', and none is registered: import its module"):
         registry.get("Circle")
     registry.register(dict)
-    with pytest.raises(KeyError, match=r"Unknown shape 'dic' \(did you mean 'dict'\?\).*are: dict\."):
+    with pytest.raises(KeyError, match=r"shape to be one of dict, but got 'dic': did you mean 'dict'\?"):
         registry.get("dic")
     check_availability("a", ["a", "b"])
-    with pytest.raises(ValueError, match=r"Unknown name 'zzz'; those that exist .* are: a, b\."):
+    with pytest.raises(ValueError, match="name to be one of a, b, but got 'zzz': choose one of these"):
         check_availability("zzz", ["a", "b"])
 
 
@@ -57,7 +58,7 @@ def test_unknown_names_list_what_exists():
 def test_build_with_an_unknown_name(cfg, key, build, kind, existing):
     cfg.merge_from_list([key, existing + "x"])
     with pytest.raises(
-        ValueError, match=rf"Unknown {kind} '{existing}x' \(did you mean '{existing}'\?\).*{existing}"
+        UserError, match=rf"{kind} to be one of .*{existing}.*, but got '{existing}x': did you mean '{existing}'\?"
     ) as e:
         build(cfg)
     assert "\n" not in str(e.value)
