@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from clip.digests import Digests, store_root
+from clip.digests import Digests, content_digest, store_root
 from clip.memo import Memo
 from clip.views import decoding_digest
 from dassl.images import FILE_BYTES, Reading, pixel_digest, read_image
