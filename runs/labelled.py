@@ -9,13 +9,11 @@ class Labelled:
     Args:
         stream: where the lines go.
         label: begins each line.
-
-    Attributes:
-        silent: writes nothing while it is set.
+        silent: write nothing; the attribute of this name can be changed later.
     """
 
-    def __init__(self, stream: TextIO, label: str):
-        self.stream, self.label, self.silent = stream, label, False
+    def __init__(self, stream: TextIO, label: str, silent: bool = False):
+        self.stream, self.label, self.silent = stream, label, silent
         self._begun = False  # whether the last line has no end yet
 
     def write(self, text: str) -> int:

@@ -11,7 +11,6 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dassl.config import difference
-from dassl.console import printable_text
 from dassl.engine import build_trainer
 from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
@@ -70,7 +69,7 @@ class Run:
         if error is not self._told:
             self._told = error
             with contextlib.suppress(OSError):  # a full disk must not hide what went wrong
-                self.log.file.write(printable_text("".join(traceback.format_exception(error))))
+                self.log.write_file("".join(traceback.format_exception(error)))
 
     def build(self) -> None:
         """Complete the configuration, write it, and make the trainer."""
@@ -191,11 +190,7 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
             _work(spec, [one])
             del one.trainer  # its towers are not shared
         return
-    _label(runs)
-    for one in runs:
-        with one.logged():
-            one.build()
-            _show(one, runs)
+    _build(runs)
     runs = [one for one in runs if not one.failed]
     if spec.no_train:
         return
@@ -207,18 +202,20 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
         lockstep.train(runs)
 
 
-def _label(runs: Sequence[Run]) -> None:
-    """Where several runs share the console, begin their lines with their seeds, and show the beginning of one alone."""
+def _build(runs: Sequence[Run]) -> None:
+    """Build each run. Where several share the console, their lines begin with their seeds, and one build is shown."""
+    consoles = []
     for one in runs if len(runs) > 1 else ():
-        one.log.console = Labelled(one.log.console, f"seed {one.seed} | ")
-        one.log.console.silent = one is not runs[0]
-
-
-def _show(one: Run, runs: Sequence[Run]) -> None:
-    """Show again what a run prints, which is built."""
-    if one is not runs[0]:
-        one.log.console.silent = False
-        print(f"Built as seed {runs[0].seed}, but for what follows from the seed: {one.folder / 'log.txt'}")
+        consoles.append(Labelled(one.log.console, f"seed {one.seed} | ", silent=one is not runs[0]))
+        one.log.console = consoles[-1]
+    _each(runs, Run.build)
+    for one, console in list(zip(runs, consoles, strict=bool(consoles)))[1:]:
+        console.silent = False
+        if not one.failed:
+            print(
+                f"Built as seed {runs[0].seed}, but for what follows from the seed: {one.folder / 'log.txt'}",
+                file=console,
+            )
 
 
 def _each(runs: Sequence[Run], do: Callable[[Run], None]) -> None:

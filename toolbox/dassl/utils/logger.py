@@ -31,11 +31,15 @@ class Logger:
             self.file = io.TextIOWrapper(appended, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
     def write(self, msg: str) -> int:
-        """Write to the console and the file."""
+        """Write to both."""
+        self.write_file(msg)
+        return self.console.write(msg)
+
+    def write_file(self, msg: str) -> None:
+        """Write to the file alone."""
         if self.file is not None:
             with writing(self.path):
                 self.file.write(printable_text(msg))
-        return self.console.write(msg)
 
     def flush(self) -> None:
         """Flush the console and the file."""
