@@ -1,7 +1,7 @@
 """Cardiac cine MRI of UK Biobank."""
 
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.uk_biobank import UKBiobank
+from datasets.ukb.biobank import UKBiobank
 
 
 @DATASET_REGISTRY.register()

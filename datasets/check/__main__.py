@@ -11,25 +11,24 @@ import argparse
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 from yacs.config import CfgNode
 
-import datasets  # noqa: F401, registers the data sets
-from dassl.config import get_cfg_default, merge_file, merge_pairs
+from dassl.config import merge_pairs
 from dassl.console import printable
-from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError, command
 from dassl.images import Reading, reading_of
 from datasets import leaks
 from datasets.base import BiomedDataset
+from datasets.catalogue import find_class
 from datasets.check import pictures
-from datasets.own import given_table, looked_at
+from datasets.load import configure
+from datasets.own import choose_key, find_tables, without_writing
 from datasets.prompts import load_prompts
-from datasets.settings import extend_cfg
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
 SHOWN = 20  # problems that are written out
 NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -160:240; argparse would take it for a flag
 
@@ -46,26 +45,26 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def configuration(args: argparse.Namespace) -> CfgNode:
-    """The settings of a data set, all of its images.
+def configuration(data: str, dataset: str, pairs: Sequence[str]) -> tuple[str, CfgNode]:
+    """Return the key of a data set, and its settings for all of its images.
+
+    Args:
+        data: folder of images, or of named data sets.
+        dataset: key; "" for "table" or "folder", whatever `data` is.
+        pairs: KEY VALUE ... settings.
 
     Raises:
         UserError: there is no such data set or setting.
     """
-    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-    folder = Path(args.data).expanduser()
-    tables = given_table(folder)
-    name = args.dataset or ("table" if tables else "folder")
-    if name not in names:
-        raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
-    merge_file(cfg, CONFIGS / f"{name}.yaml")
-    merge_pairs(cfg, args.opts)
-    cfg.DATASET.ROOT = args.data
-    why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables and not args.dataset else ""
-    print(f"Checking {args.data} as {name} (--dataset){why}")
-    return cfg
+    folder = Path(data).expanduser()
+    key = dataset or choose_key(folder)
+    cfg = configure(key, data)
+    merge_pairs(cfg, pairs)
+    cfg.DATASET.ROOT = data
+    tables = [] if dataset else find_tables(folder)
+    why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables else ""
+    print(f"Checking {data} as {key} (--dataset){why}")
+    return key, cfg
 
 
 def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
@@ -116,9 +115,8 @@ def _kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
 @command
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_intermixed_args(argv)
-    cfg = configuration(args)
-    cls = DATASET_REGISTRY.get(cfg.DATASET.NAME)
-    dataset = looked_at(cls)(cfg)
+    key, cfg = configuration(args.data, args.dataset, args.opts)
+    dataset = without_writing(find_class(key))(cfg)
     bad = report(dataset, cfg, args.sheets)
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"

@@ -27,7 +27,7 @@ from datasets.catalogue import by_key
 
 from . import from_medmnist
 from .archive import unpack
-from .check import check
+from .check import check_files
 from .disk import full_disk_told
 from .known import check_known
 from .sources import bring
@@ -88,7 +88,7 @@ def install(cls: type[BiomedDataset], root: Path, medmnist: bool) -> None:
         split = f"split_{name}.json"
         if (home / split).is_file():
             shutil.copy(home / split, new / split)
-        check(cls, new, f"delete {file} and run again, or take the images from their source ({cls.source})")
+        check_files(cls, new, f"delete {file} and run again, or take the images from their source ({cls.source})")
         write_json(record(source, file, sums), new / RECORD)
         make_folder(home)
         for part in (split, RECORD, name):  # the images last: where they are, all is
@@ -111,7 +111,7 @@ def get(cls: type[BiomedDataset], root: Path, medmnist: bool) -> None:
     home = root / cls.dataset_dir
     images = home / cls.dataset_dir
     if images.is_dir():
-        check(cls, home, f"complete it, or move {home} away and run again")
+        check_files(cls, home, f"complete it, or move {home} away and run again")
         return
     if not cls.archive:
         raise UserError(f"Expected a data set that may be passed on, but {cls.dataset_dir} may not: {cls.source}.")

@@ -20,19 +20,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from dassl.config import get_cfg_default
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.reading import read_json
 from dassl.writing import write_json
 from datasets import prompts
 from datasets.base import BiomedDataset
-from datasets.catalogue import by_key
-from datasets.folder import FolderDataset
-from datasets.own import given_table, looked_at
+from datasets.catalogue import by_key, find_class
+from datasets.load import configure
+from datasets.own import choose_key, without_writing
 from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
 from datasets.prompts.shapes import by_class, sentences_of
-from datasets.table import TableDataset
 
 # The paper's, after BiomedCoOp; [N], [CLASS] and [MODALITY] are filled in for each class.
 INSTRUCTION = (
@@ -79,13 +77,13 @@ class Subject(NamedTuple):
 
 
 def of_folder(folder: Path, modality: str) -> Subject:
-    """Images of one's own, in folders of classes or with a table, as a run reads them; raises its errors.
+    """Return the name and classes of a folder of images as a run reads it; nothing is written there.
 
-    Nothing is written there.
+    Raises:
+        UserError: as a run does.
     """
-    cfg = get_cfg_default()
-    cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
-    dataset = looked_at(TableDataset if given_table(folder) else FolderDataset)(cfg)
+    key = choose_key(folder)
+    dataset = without_writing(find_class(key))(configure(key, folder))
     return Subject(dataset.key, dataset.classnames, modality)
 
 

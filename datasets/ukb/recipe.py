@@ -7,10 +7,9 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-import datasets  # noqa: F401, registers the data sets
-from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from dassl.reading import read_yaml
+from datasets.catalogue import find_class
 
 FOLDER = Path(__file__).parent
 SETS = ("cmri", "lmri", "pmri")
@@ -105,7 +104,7 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
         normal = people.pop("normal")
         recipe = Recipe(
             name=key.upper(),
-            classes=DATASET_REGISTRY.get(key.upper()).classes,
+            classes=find_class(key).classes,
             images=Images(**images | choices),
             participants=Participants(**people, normal=normal["class"], normal_without=normal["without"]),
         )

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from datasets.base import Item, Split
-from datasets.shares import SHARES, divide
+from datasets.division import SHARES, divide
+from datasets.entries import Item, Split
 from datasets.ukb.journal import Visit
 
 

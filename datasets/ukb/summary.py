@@ -6,7 +6,7 @@ from pathlib import PurePosixPath
 
 from tabulate import tabulate
 
-from datasets.base import Split
+from datasets.entries import Split
 
 
 def summarise(split: Split, classes: Sequence[str], left: dict[str, Counter]) -> str:

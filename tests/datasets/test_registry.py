@@ -10,7 +10,7 @@ import datasets
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets.phantoms import PHANTOMS
-from datasets.uk_biobank import UKBiobank
+from datasets.ukb.biobank import UKBiobank
 from report.methods import OWN
 from tests.datasets.layout import lay_out, load
 

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dassl.errors import UserError
-from datasets.base import Item
 from datasets.btmri import BTMRI
+from datasets.division import divide_items
+from datasets.entries import Item
 from datasets.folder import FolderDataset
-from datasets.groups import divide_items, spread
+from datasets.groups import spread
 from tests.datasets.layout import lay_out, load, names
 
 PATTERN = r"/(P\d+)_"

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dassl.errors import UserError
 from datasets import own
-from datasets.base import Item
+from datasets.division import divide_items
+from datasets.entries import Item
 from datasets.folder import FolderDataset
-from datasets.groups import divide_items
 from datasets.prompts import load_prompts
 from tests.datasets.layout import load, names
 

@@ -1,0 +1,70 @@
+"""Read which classes the modules of a folder register, from their source and without importing them."""
+
+import ast
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class SourceClass(NamedTuple):
+    """A class as its source has it.
+
+    Attributes:
+        name: of the class.
+        module: name of its file without ".py".
+        constants: class attributes that are plain values, its own and those of base classes in the same folder.
+        bases: names of its base classes and of theirs, as far as they are defined in the same folder.
+    """
+
+    name: str
+    module: str
+    constants: Mapping[str, Any]
+    bases: frozenset[str]
+
+
+def read_registered(folder: Path, registry: str) -> list[SourceClass]:
+    """Return the classes that the modules of a folder register by `@<registry>.register()`, by module and place.
+
+    Args:
+        folder: whose *.py files are read.
+        registry: name of the registry, such as "DATASET_REGISTRY".
+    """
+    trees = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.py"))}
+    nodes = {node.name: node for tree in trees.values() for node in tree.body if isinstance(node, ast.ClassDef)}
+
+    def lineage(node: ast.ClassDef) -> list[ast.ClassDef]:
+        """The class and its bases, the class itself last."""
+        bases = [nodes[base.id] for base in node.bases if isinstance(base, ast.Name) and base.id in nodes]
+        return [*(one for base in reversed(bases) for one in lineage(base)), node]
+
+    return [
+        SourceClass(
+            node.name,
+            path.stem,
+            {name: value for one in lineage(node) for name, value in _constants(one).items()},
+            frozenset(base.id for one in lineage(node) for base in one.bases if isinstance(base, ast.Name)),
+        )
+        for path, tree in trees.items()
+        if path.parent == folder
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        if any(f"{registry}.register" in ast.unparse(decorator) for decorator in node.decorator_list)
+    ]
+
+
+def _constants(node: ast.ClassDef) -> dict[str, Any]:
+    """Return the attributes that the body of a class sets to plain values."""
+    found = {}
+    for statement in node.body:
+        if isinstance(statement, ast.Assign):
+            targets = statement.targets
+        elif isinstance(statement, ast.AnnAssign) and statement.value:
+            targets = [statement.target]
+        else:
+            continue
+        try:
+            value = ast.literal_eval(statement.value)  # type: ignore[arg-type] # not None: see above
+        except (ValueError, TypeError):
+            continue  # an expression
+        found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+    return found
