@@ -6,8 +6,10 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
 import pytest
 import requests
+from huggingface_hub import constants
 
 
 @contextlib.contextmanager
@@ -19,7 +21,7 @@ def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
             with contextlib.suppress(ConnectionError):  # the client has gone
                 answer(self)
 
-        do_POST = do_GET
+        do_POST = do_HEAD = do_GET
 
         def log_message(self, *args) -> None:
             pass
@@ -72,3 +74,25 @@ def over_https(url: str, host: str = "files.test") -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(requests.adapters.HTTPAdapter, "send", redirected)
         yield f"https://{host}"
+
+
+@contextlib.contextmanager
+def as_hub(url: str, endpoint: str) -> Iterator[None]:
+    """While this lasts the Hugging Face hub is at `endpoint` (HF_ENDPOINT), which is the server at `url`."""
+    place = urllib.parse.urlsplit(url)
+
+    def redirect(request) -> None:
+        assert str(request.url).startswith(endpoint), f"no network for {request.url}"
+        request.url = request.url.copy_with(scheme="http", host=place.hostname, port=place.port)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", endpoint)
+        template = "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + template)
+        huggingface_hub.close_session()
+        session = huggingface_hub.get_session()
+        session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], redirect]}
+        try:
+            yield
+        finally:
+            huggingface_hub.close_session()

@@ -16,19 +16,7 @@ from tests.datasets.archives import (
     make_zip,
     run,
     said,
-    serving_btmri,
 )
-
-
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
 
 
 @pytest.mark.parametrize("harm", ["a changed image", "cut short", "no zip", "encrypted", "an entry twice"])

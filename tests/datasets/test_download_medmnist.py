@@ -14,22 +14,11 @@ from PIL import Image
 from datasets.dermamnist import DermaMNIST
 from datasets.download import from_medmnist
 from datasets.folder import FolderDataset
-from tests.datasets.archives import Files, run, said, serving_btmri
+from tests.datasets.archives import Files, run, said
 from tests.datasets.layout import load
 
 CLASSES = ["adipose", "cancer-associated stroma", "granulocytes(myelocytes, and more)", "normal/benign"]
 COUNTS = {"train": 12, "val": 8, "test": 8}
-
-
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
 
 
 def arrays(classes: int, size: int, channels: int, counts: dict[str, int]) -> dict[str, np.ndarray]:
