@@ -35,8 +35,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def for_the_owner_alone() -> Iterator[None]:
-    """Whatever is written meanwhile, by this process or those that it starts, is nobody else's to read."""
+def owner_only() -> Iterator[None]:
+    """Let only the owner read files that are written meanwhile, by this process or those that it starts."""
     before = os.umask(0o077)
     try:
         yield
@@ -45,7 +45,7 @@ def for_the_owner_alone() -> Iterator[None]:
 
 
 @command
-@for_the_owner_alone()
+@owner_only()
 def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
