@@ -80,7 +80,8 @@ class TableDataset(OwnImages):
             Item(image, self.classes.index(names[label]), names[label])
             for image, label in zip(images, labels, strict=True)
         ]
-        told = {"images": [path], "classes": columns, "split": [split], "patients": [group]}
+        told: dict[str, list[int | None]] = {"images": [path], "classes": [*columns]}
+        told |= {"split": [split], "patients": [group]}
         said = [
             f"{what} in {', '.join(table.header[place] for place in places if place is not None)}"
             for what, places in told.items()

@@ -14,7 +14,7 @@ import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, NoReturn
+from typing import IO, NoReturn
 
 import requests
 from tqdm import tqdm
@@ -214,7 +214,7 @@ def _stop(url: str, part: Path, limit: int | None, most: int) -> NoReturn:
     )
 
 
-def _write(file: BinaryIO, chunk: bytes) -> None:
+def _write(file: IO[bytes], chunk: bytes) -> None:
     """Write all of a chunk: an unbuffered file may take only a part of it at once."""
     view = memoryview(chunk)
     while view:
