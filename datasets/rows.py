@@ -84,7 +84,7 @@ class Table(NamedTuple):
 def read_rows(
     lines: Iterable[str], path: Path, delimiters: str = DELIMITERS, strict: bool = True
 ) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number of the line and the stripped cells of each row, as it is read; the first row is the header.
+    r"""Yield the number of the line and the stripped cells of each row, as it is read; the first row is the header.
 
     Args:
         lines: of the table.

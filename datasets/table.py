@@ -80,13 +80,9 @@ class TableDataset(OwnImages):
             Item(image, self.classes.index(names[label]), names[label])
             for image, label in zip(images, labels, strict=True)
         ]
-        told: dict[str, list[int | None]] = {"images": [path], "classes": [*columns]}
-        told |= {"split": [split], "patients": [group]}
-        said = [
-            f"{what} in {', '.join(table.header[place] for place in places if place is not None)}"
-            for what, places in told.items()
-            if places != [None]
-        ]
+        told = {"images": [path], "classes": columns, "split": [split] if split is not None else []}
+        told |= {"patients": [group] if group is not None else []}
+        said = [f"{what} in {', '.join(table.header[at] for at in places)}" for what, places in told.items() if places]
         print(f"Table {self.table_file.name}, {len(items)} rows: {'; '.join(said)}")
         self._table_groups = self._groups(table, group, images)
         if unlisted := len(set(found.images) - set(images)):

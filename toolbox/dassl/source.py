@@ -54,7 +54,7 @@ def read_registered(folder: Path, registry: str) -> list[SourceClass]:
 
 def _constants(node: ast.ClassDef) -> dict[str, Any]:
     """Return the attributes that the body of a class sets to plain values."""
-    found = {}
+    found: dict[str, Any] = {}
     for statement in node.body:
         if isinstance(statement, ast.Assign):
             targets = statement.targets
