@@ -6,6 +6,8 @@ from datasets.ukb.biobank import UKBiobank
 
 @DATASET_REGISTRY.register()
 class CMRI(UKBiobank):
+    """Cardiac cine MRI of UK Biobank."""
+
     dataset_dir = "CMRI"
     classes = (
         "normal heart",

@@ -6,6 +6,8 @@ from datasets.ukb.biobank import UKBiobank
 
 @DATASET_REGISTRY.register()
 class LMRI(UKBiobank):
+    """Liver MRI of UK Biobank."""
+
     dataset_dir = "LMRI"
     classes = (
         "normal liver",

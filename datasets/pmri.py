@@ -6,6 +6,8 @@ from datasets.ukb.biobank import UKBiobank
 
 @DATASET_REGISTRY.register()
 class PMRI(UKBiobank):
+    """Pancreas MRI of UK Biobank."""
+
     dataset_dir = "PMRI"
     classes = (
         "normal pancreas",

@@ -37,7 +37,7 @@ FRESH = {
     ("clip/hub.py", "copytree"),
     ("clip/received.py", "write_text"),
     ("clip/received.py", "write_bytes"),
-    ("datasets/download/__main__.py", "copy"),
+    ("datasets/download/install.py", "copy"),
     ("datasets/ukb/pseudonym.py", "fdopen"),  # opened so that it fails if anything is there
     ("datasets/phantoms/folder.py", "save"),
     ("benchmarks/few_shot_cost.py", "save"),

@@ -19,11 +19,11 @@ from yacs.config import CfgNode
 
 from dassl.config import merge_pairs
 from dassl.console import printable
+from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError, command
 from dassl.images import Reading, reading_of
 from datasets import leaks
 from datasets.base import BiomedDataset
-from datasets.catalogue import find_class
 from datasets.check import pictures
 from datasets.entries import PARTS
 from datasets.load import configure
@@ -35,6 +35,7 @@ NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -160:240; argparse wo
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     p = argparse.ArgumentParser(
         prog="python -m datasets.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -46,8 +47,8 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def configuration(data: str, dataset: str, pairs: Sequence[str]) -> tuple[str, CfgNode]:
-    """Return the key of a data set, and its settings for all of its images.
+def configuration(data: str, dataset: str, pairs: Sequence[str]) -> CfgNode:
+    """Return the settings of a data set for all of its images.
 
     Args:
         data: folder of images, or of named data sets.
@@ -65,7 +66,7 @@ def configuration(data: str, dataset: str, pairs: Sequence[str]) -> tuple[str, C
     tables = [] if dataset else find_tables(folder)
     why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables else ""
     print(f"Checking {data} as {key} (--dataset){why}")
-    return key, cfg
+    return cfg
 
 
 def print_findings(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
@@ -117,8 +118,8 @@ def _print_kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Check the images that the command line names; return 1 if a run would fail."""
     args = parser().parse_intermixed_args(argv)
-    key, cfg = configuration(args.data, args.dataset, args.opts)
-    dataset = without_writing(find_class(key))(cfg)
+    cfg = configuration(args.data, args.dataset, args.opts)
+    dataset = without_writing(DATASET_REGISTRY.get(cfg.DATASET.NAME))(cfg)
     bad = print_findings(dataset, cfg, args.sheets)
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"

@@ -27,7 +27,7 @@ COLUMNS, ROWS = 8, 8
 
 
 class Picture(NamedTuple):
-    """What is found out about an image.
+    """The findings about an image.
 
     Attributes:
         kind: format and depth on disk.

@@ -25,6 +25,7 @@ from .install import bring_folder, bring_named
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     p = argparse.ArgumentParser(
         prog="python -m datasets.download", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -60,6 +60,7 @@ Ask = Callable[[str], Answer]
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", choices=sorted(by_key()), metavar="KEY", help="such as btmri")
@@ -74,7 +75,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Subject(NamedTuple):
-    """What the sentences are about.
+    """The subject of a bank of sentences.
 
     Attributes:
         name: of the data set.

@@ -19,6 +19,7 @@ SALT = Path(user_config_dir("vmfcoop")) / "ukb.salt"
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     commands = argparse.ArgumentParser(
         prog="python -m datasets.ukb", description="Data sets from UK Biobank's bulk files."
     )
@@ -47,6 +48,7 @@ def owner_only() -> Iterator[None]:
 @command
 @owner_only()
 def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare the data set that the command line names."""
     args = parser().parse_args(argv)
     try:
         from datasets.ukb.prepare import prepare  # needs pydicom, which is optional

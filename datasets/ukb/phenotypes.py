@@ -24,7 +24,7 @@ EMPTY = {"", "NA", "NAN", "NONE", "NULL"}
 
 @dataclass
 class Record:
-    """What is known of a participant.
+    """The diagnoses and visits of a participant.
 
     Attributes:
         codes: first date, or None, by ICD-10 code without the dot.

@@ -18,7 +18,7 @@ PATTERN = re.compile(r"[A-Z]\d\d\w*(-[A-Z]\d\d\w*)?")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of some slices or phases are taken, and how many there must be at least.
+    """A choice of slices or phases, and how many there must be at least.
 
     Attributes:
         at: places from 0, the first, to 1, the last.
@@ -43,7 +43,7 @@ class Choice:
 
 @dataclass(frozen=True)
 class Images:
-    """Which images of a zip are taken, and which grey values become black and white."""
+    """The choice of images in a zip, and of the grey values that become black and white."""
 
     field: int  # of UK Biobank
     series: str  # regular expression for all of SeriesDescription, upper and lower case alike
@@ -66,7 +66,7 @@ class Images:
 
 @dataclass(frozen=True)
 class Participants:
-    """Which participants are taken, and in which class."""
+    """The choice of participants, and the rules for their classes."""
 
     active_after: date
     diagnosed: str

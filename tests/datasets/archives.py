@@ -21,7 +21,7 @@ FIRST = "BTMRI/BTMRI/glioma_tumor/train0.png"
 
 
 def make_zip(folder: Path, cls=BTMRI, prefix: str = "", **counts: int) -> bytes:
-    """An archive of random images in the layout of BiomedCoOp."""
+    """Return a zip of random images in the layout of BiomedCoOp."""
     lay_out(folder, cls, **counts)
     noise = random.Random(0)
     for path in sorted(folder.rglob("*.png")):
@@ -34,7 +34,7 @@ def make_zip(folder: Path, cls=BTMRI, prefix: str = "", **counts: int) -> bytes:
 
 
 class Files:
-    """Serves `content`, with ranges; the next of `script` says what goes wrong. Keeps the ranges it was asked for."""
+    """A server of `content`, with ranges. The next of `script` says what goes wrong; `ranges` are those asked for."""
 
     def __init__(self, content: bytes):
         self.content, self.etag, self.script, self.ranges = content, '"one"', [], []
@@ -67,7 +67,7 @@ class Files:
 
 @contextlib.contextmanager
 def serving_btmri(source: Path) -> Iterator[Files]:
-    """A server of BTMRI.zip, where the data set expects it; Google Drive is not to be reached."""
+    """Serve BTMRI.zip at the address that the data set has; Google Drive cannot be reached."""
     files = Files(make_zip(source))
     with serve(files) as server, over_https(server) as url, pytest.MonkeyPatch.context() as patch:
         patch.setattr(fetch, "PAUSE", 0.0)
@@ -83,14 +83,14 @@ def run(root: Path, *keys: str) -> int:
 
 
 def said(capsys) -> str:
-    """The one sentence that begins with "error:"."""
+    """Return the one line that begins with "error:"."""
     (line,) = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error: ")]
     assert line.startswith(("error: Expected ", "error: another process"))
     return line
 
 
 def assert_ready(root: Path, source: Path) -> None:
-    """The images are those of `source`, and a run finds them all."""
+    """Check that the images are those of `source`, and that a run finds all of them."""
     for path in source.rglob("*.png"):
         assert (root / path.relative_to(source)).read_bytes() == path.read_bytes()
     data = load(root)

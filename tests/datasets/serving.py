@@ -14,7 +14,7 @@ from huggingface_hub import constants
 
 @contextlib.contextmanager
 def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Address of a server whose requests `answer` answers."""
+    """Give the address of a server whose requests `answer` answers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -43,7 +43,7 @@ def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
 
 
 def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str | int) -> None:
-    """A whole answer; header names are written with "_" for "-"."""
+    """Send a whole answer; header names are written with "_" for "-"."""
     handler.send_response(status)
     for name, value in ({"Content_Length": len(body)} | headers).items():
         handler.send_header(name.replace("_", "-"), str(value))
@@ -53,9 +53,9 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **head
 
 @contextlib.contextmanager
 def over_https(url: str, host: str = "files.test") -> Iterator[str]:
-    """While this lasts `https://<host>` is the server at `url`, and there is no other machine.
+    """Let `https://<host>` be the server at `url`, and let there be no other machine.
 
-    The certificate is what is left out: who asks for https and where redirections lead is requests' own doing.
+    Only the certificate is left out: redirections, and who asks for https, are up to requests.
     """
     send_on = requests.adapters.HTTPAdapter.send
 
@@ -78,7 +78,7 @@ def over_https(url: str, host: str = "files.test") -> Iterator[str]:
 
 @contextlib.contextmanager
 def as_hub(url: str, endpoint: str) -> Iterator[None]:
-    """While this lasts the Hugging Face hub is at `endpoint` (HF_ENDPOINT), which is the server at `url`."""
+    """Let the Hugging Face hub be at `endpoint` (HF_ENDPOINT), which is the server at `url`."""
     place = urllib.parse.urlsplit(url)
 
     def redirect(request) -> None:

@@ -1,4 +1,4 @@
-"""Bringing a data set: as it should be, the disk, and others."""
+"""Download a data set: the normal case, a full disk, and other processes."""
 
 import errno
 import hashlib

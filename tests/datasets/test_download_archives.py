@@ -1,4 +1,4 @@
-"""Bringing a data set, with all that archives hold."""
+"""Download archives that are damaged, hostile, or of something else."""
 
 import io
 import re

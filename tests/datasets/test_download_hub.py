@@ -1,4 +1,4 @@
-"""Bringing a data set from the Hugging Face hub: address, size and sum are the hub's, also at a mirror."""
+"""Download an archive from the Hugging Face hub or a mirror: address, size and sum are those that the hub tells."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ ADDRESS = f"{MIRROR}{REPO}/resolve/{COMMIT}/BTMRI.zip"
 
 
 class Hub:
-    """Tells commit, size and sum of an archive, and gives it by way of a store; keeps what it was asked for."""
+    """A hub that tells commit, size and sum of an archive, and redirects to a store; keeps the requests."""
 
     def __init__(self, files):
         self.files, self.asked, self.statuses = files, [], []

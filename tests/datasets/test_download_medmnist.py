@@ -1,4 +1,4 @@
-"""Bringing MedMNIST's data sets by name, with a package of that name that knows small ones."""
+"""Download MedMNIST's data sets by name, with a stand-in for its package that knows small ones."""
 
 import hashlib
 import io
@@ -22,7 +22,7 @@ COUNTS = {"train": 12, "val": 8, "test": 8}
 
 
 def arrays(classes: int, size: int, channels: int, counts: dict[str, int]) -> dict[str, np.ndarray]:
-    """Random pictures whose labels go round."""
+    """Return random pictures, with the labels 0, 1, ..., 0, 1, ... in turn."""
     noise, found = np.random.default_rng(0), {}
     for part, count in counts.items():
         shape = (count, size, size) if channels == 1 else (count, size, size, channels)
@@ -172,7 +172,7 @@ def test_no_sum_is_told(package, root, capsys):
 
 
 class Harm:
-    """What would happen if it were unpickled."""
+    """Leaves a trace if it is unpickled."""
 
     def __reduce__(self):
         return Path.touch, (Path("unpickled"),)

@@ -1,4 +1,4 @@
-"""Bringing a data set, with all that servers do in between."""
+"""Download from servers that break off, change the file, or send something else."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""A folder of images of one's own: classes, division, and what is said about a folder that does not work."""
+"""A folder of one's own images: classes, division, and errors about a folder that cannot be used."""
 
 import json
 import os

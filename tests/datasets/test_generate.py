@@ -1,4 +1,4 @@
-"""Asking a chat model for a bank: a server that answers like the API, with all that goes wrong there."""
+"""Ask a chat model for a bank, with all that can go wrong at its server."""
 
 import json
 import sys

@@ -1,4 +1,4 @@
-"""A table of a user's instead of class folders, in the dialects and with the columns in which tables come."""
+"""A user's table instead of class folders, in many dialects and with many names of columns."""
 
 import json
 import unicodedata

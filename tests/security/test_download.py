@@ -1,4 +1,4 @@
-"""Downloads: servers and archives that lead elsewhere, never end, or are another than they were."""
+"""Downloads from servers, and of archives, that lead elsewhere, never end, or have changed."""
 
 import hashlib
 import io
@@ -23,7 +23,7 @@ from tests.datasets.serving import over_https, send, serve
 
 @pytest.fixture
 def leading():
-    """Make a server that redirects to an address; gives its own address over https, and what it was asked."""
+    """A server that redirects to an address: its own address over https, and the paths that were asked for."""
     with serve(lambda handler: answer(handler)) as server, over_https(server) as url:
         asked, target = [], {}
 

@@ -171,7 +171,7 @@ def test_an_image_for_training_and_for_test_is_found_under_any_spelling(split, s
 
 
 def link_out(root: Path, kind: str) -> Path:
-    """Replace an image, or its folder, by a link out of the data folder; gives the link."""
+    """Replace an image, or its folder, by a link out of the data folder; return the link."""
     away = root.parent / "away"
     away.mkdir()
     (away / "test0.png").write_bytes(b"of a patient")
@@ -215,7 +215,7 @@ def test_links_within_the_data_folder_and_to_it_are_followed(split, tmp_path):
 
 
 def moved_away(path: Path) -> Path:
-    """Replace a file or folder by a link to it outside of the data folder; gives where it is now."""
+    """Replace a file or folder by a link to it outside of the data folder; return where it is now."""
     away = path.parents[2] / f"away_{path.name}"
     path.rename(away)
     path.symlink_to(away)
