@@ -26,8 +26,8 @@ class Facts(NamedTuple):
         key: name on command lines, such as "btmri".
         name: registry name, which is the class's, such as "BTMRI".
         own: it reads images of the user, whose classes only the images tell.
-        classes: names in the order of labels; empty if `own`.
-        novel: it has two novel classes or more, which base to novel needs; True if `own`, as the images decide.
+        classes: names in the order of labels; empty if `own`, or if they are no plain list in the source.
+        novel: it has two novel classes or more, which base to novel needs; True if the source does not tell.
     """
 
     key: str
@@ -52,7 +52,7 @@ def read_facts(folder: Path = FOLDER) -> dict[str, Facts]:
                 f'Expected another key for each data set, but {found[key].name} and {cls.name} are both "{key}": set '
                 "`key` in one of the classes."
             )
-        found[key] = Facts(key, cls.name, own, classes, own or has_novel_classes(len(classes)))
+        found[key] = Facts(key, cls.name, own, classes, not classes or has_novel_classes(len(classes)))
     return dict(sorted(found.items()))
 
 

@@ -11,24 +11,20 @@ ADDRESS = re.compile(r"https://huggingface\.co/datasets/([^/]+/[^/]+)/resolve/([
 SHA256 = re.compile("[0-9a-f]{64}")
 
 
-def is_on_hub(url: str) -> bool:
-    """Tell whether an address is that of a file in a data set's repository on the hub."""
-    return ADDRESS.fullmatch(url) is not None
-
-
-def find_on_hub(url: str) -> Remote:
-    """Return the address of a file at its present commit, with its size and SHA-256.
+def find_on_hub(url: str) -> Remote | None:
+    """Return the address of a file at its present commit, with its size and SHA-256; None if it is not on the hub.
 
     The library's settings hold: HF_ENDPOINT names a mirror, and HF_HUB_OFFLINE forbids the network. No token is sent.
 
     Args:
-        url: address on the hub, for which `is_on_hub`.
+        url: address of the file, such as https://huggingface.co/datasets/OWNER/NAME/resolve/main/FILE.
 
     Raises:
         DownloadError: the hub does not tell, the network is forbidden, or the mirror is not of https.
     """
     match = ADDRESS.fullmatch(url)
-    assert match
+    if match is None:
+        return None
     repo, revision, file = match.groups()
 
     def address(revision: str) -> str:

@@ -9,7 +9,7 @@ from huggingface_hub import constants
 from datasets.base import BiomedDataset
 
 from .fetch import DownloadError, Remote, beside, fetch, source_of
-from .hub import find_on_hub, is_on_hub
+from .hub import find_on_hub
 
 # Large files are given only after "download anyway" on a page of Drive; this address has the answer in it.
 DRIVE = "https://drive.usercontent.google.com/download?export=download&confirm=t&id="
@@ -41,8 +41,7 @@ def bring_archive(cls: type[BiomedDataset], root: Path) -> tuple[Path, str]:
 
 
 def _bring_from_address(cls: type[BiomedDataset], path: Path) -> None:
-    source = find_on_hub(cls.archive) if is_on_hub(cls.archive) else Remote(cls.archive)
-    _bring_zip(source, path, cls.archive_mb)
+    _bring_zip(find_on_hub(cls.archive) or Remote(cls.archive), path, cls.archive_mb)
 
 
 def _bring_from_drive(cls: type[BiomedDataset], path: Path) -> None:

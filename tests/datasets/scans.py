@@ -73,7 +73,7 @@ def image(name: str = "MR_small.dcm", roll: int = 0, **tags) -> bytes:
 
 
 def heart(slices: int = 3, phases: int = 2, roll: int = 0, **tags) -> dict[str, bytes]:
-    """Return a short-axis cine, files not in order; the pixels of slice s, phase p are moved by 10 s + p + roll rows."""
+    """Return a short-axis cine, files not in order; pixels of slice s, phase p are moved by 10 s + p + roll rows."""
     files = {"manifest.cvs": f"file,name,date\n1.dcm,{PERSON},May 4, 2016\n".encode()}
     for s in range(slices):
         for p in reversed(range(phases)):

@@ -92,9 +92,11 @@ def test_a_key_and_what_is_inherited_are_read_from_the_source(tmp_path):
     (tmp_path / "two.py").write_text(
         f"{register}class Two(Base):\n    classes = ('a', 'b', 'c')\n\nclass Three(Own): pass\n"
     )
+    (tmp_path / "unknown.py").write_text(f"{register}class Unknown(Base):\n    classes = tuple(NAMES)\n")
     assert catalogue.read_facts(tmp_path) == {
         "first": catalogue.Facts("first", "One", True, (), True),
         "two": catalogue.Facts("two", "Two", False, ("a", "b", "c"), False),
+        "unknown": catalogue.Facts("unknown", "Unknown", False, (), True),
     }
     (tmp_path / "four.py").write_text(f"{register}class Four(Base):\n    key = 'two'\n")
     with pytest.raises(UserError, match='Four and Two are both "two"'):
