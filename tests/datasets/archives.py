@@ -26,6 +26,11 @@ def make_zip(folder: Path, cls=BTMRI, prefix: str = "", **counts: int) -> bytes:
     noise = random.Random(0)
     for path in sorted(folder.rglob("*.png")):
         path.write_bytes(noise.randbytes(200))
+    return zip_folder(folder, prefix)
+
+
+def zip_folder(folder: Path, prefix: str = "") -> bytes:
+    """Return a zip of all that is in a folder, with paths relative to `folder / prefix`."""
     body = io.BytesIO()
     with zipfile.ZipFile(body, "w") as file:
         for path in sorted(folder.rglob("*")):
