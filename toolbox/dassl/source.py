@@ -56,15 +56,17 @@ def _constants(node: ast.ClassDef) -> dict[str, Any]:
     """Return the attributes that the body of a class sets to plain values."""
     found: dict[str, Any] = {}
     for statement in node.body:
+        targets: list[ast.expr] = []
+        value: ast.expr | None = None
         if isinstance(statement, ast.Assign):
-            targets = statement.targets
-        elif isinstance(statement, ast.AnnAssign) and statement.value:
-            targets = [statement.target]
-        else:
+            targets, value = statement.targets, statement.value
+        elif isinstance(statement, ast.AnnAssign):
+            targets, value = [statement.target], statement.value
+        if value is None:
             continue
         try:
-            value = ast.literal_eval(statement.value)  # type: ignore[arg-type] # not None: see above
+            constant = ast.literal_eval(value)
         except (ValueError, TypeError):
             continue  # an expression
-        found |= {target.id: value for target in targets if isinstance(target, ast.Name)}
+        found |= {target.id: constant for target in targets if isinstance(target, ast.Name)}
     return found
