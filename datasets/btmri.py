@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class BTMRI(BiomedDataset):
+    """Brain tumours in MRI."""
+
     dataset_dir = "BTMRI"
     classes = (
         "glioma tumor",

@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class BUSI(BiomedDataset):
+    """Breast ultrasound; one novel class only, so there is no base-to-novel task."""
+
     dataset_dir = "BUSI"
     classes = (
         "benign tumor",

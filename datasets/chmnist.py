@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class CHMNIST(BiomedDataset):
+    """Tissue types in colorectal histology."""
+
     dataset_dir = "CHMNIST"
     classes = (
         "adipose tissue",

@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class COVID_19(BiomedDataset):
+    """Chest radiographs."""
+
     dataset_dir = "COVID_19"
     classes = (
         "covid lungs",

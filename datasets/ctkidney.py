@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class CTKidney(BiomedDataset):
+    """Kidney findings in CT."""
+
     dataset_dir = "CTKidney"
     classes = (
         "cyst kidney",

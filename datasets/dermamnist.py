@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class DermaMNIST(BiomedDataset):
+    """Pigmented skin lesions."""
+
     dataset_dir = "DermaMNIST"
     classes = (
         "actinic keratosis",

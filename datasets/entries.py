@@ -1,4 +1,4 @@
-"""What split files and other lists of images hold: every entry is checked before anything is done with it."""
+"""Read split files, and check every entry of a list of images before anything is done with it."""
 
 import re
 import unicodedata
@@ -12,12 +12,12 @@ from dassl.reading import MB, read_json
 
 PARTS = ("train", "val", "test")
 MOST = 1_000_000  # entries of a list
-LIMIT = 256 * MB  # of the file that holds so many
+LIMIT = 256 * MB  # of a file of so many entries
 SHAPE = '{"train": [[path, label, class name], ...], "val": ..., "test": ...}'
 
 ABSOLUTE = re.compile(r"[A-Za-z]:|[/\\]")  # also a drive or a share of Windows
-UPWARDS = re.compile(r"(?:^|[/\\])\.\.[. ]*(?:[/\\]|$)")  # Windows passes over dots and spaces at the end of a name
-# Control characters, and surrogates that do not stand for a byte of a file's name.
+UPWARDS = re.compile(r"(?:^|[/\\])\.\.[. ]*(?:[/\\]|$)")  # Windows ignores dots and spaces at the end of a name
+# Control characters, and surrogates that are not a byte of a file's name.
 UNUSABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udc7f\udd00-\udfff]")
 WRONG = re.compile(rf"{UNUSABLE.pattern}|^(?:{ABSOLUTE.pattern})|{UPWARDS.pattern}|[/\\]$|^$")
 
@@ -34,7 +34,7 @@ Split = dict[str, list[Item]]
 
 
 def nfc(text: str) -> str:
-    """`text` with its accents as one character each: a Mac writes names with two."""
+    """Return `text` with one character for each letter with its accent: a Mac writes two."""
     return text if text.isascii() else unicodedata.normalize("NFC", text)
 
 
@@ -43,10 +43,10 @@ def relative_path(value: Any, where: str) -> str:
 
     Args:
         value: read from a file.
-        where: the file and the place in it, in the words of an error.
+        where: the file and the place in it, for errors.
 
     Raises:
-        UserError: it is no text or empty, absolute, leads upwards, or has control characters.
+        UserError: it is no text, empty, absolute, leads out of the folder, or has control characters.
 
     >>> relative_path(r"covid\1.png", "list.csv")
     'covid/1.png'
@@ -70,14 +70,14 @@ def relative_path(value: Any, where: str) -> str:
 
 
 def read_entries(path: Path, way_out: str) -> Split:
-    """Return the split in a JSON file; raises as `read_json`.
+    """Return the split in a JSON file.
 
     Args:
         path: the file.
-        way_out: what to do about a file that is no split, as the end of an error.
+        way_out: what to do if it is no split, as the end of an error.
 
     Raises:
-        UserError: it is no split, or too long, or an entry is not as it should be; names file and entry.
+        UserError: it cannot be read, is no split, is too long, or has a wrong entry; names file and entry.
     """
     found = read_json(path, LIMIT)
     if not isinstance(found, dict) or not all(isinstance(found.get(part, []), list) for part in PARTS):
@@ -99,6 +99,7 @@ def check_number(count: int, path: Path) -> None:
 
 
 def _item(entry: Any, where: str, way_out: str, checked: dict[Any, str]) -> Item:
+    """Return a checked entry; `checked` holds class names that were checked before, for speed."""
     if not isinstance(entry, list) or len(entry) != 3:
         raise UserError(f"Expected [path, label, class name] in {where}, but got {shown(entry)}: {way_out}")
     path, label, name = entry

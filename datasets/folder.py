@@ -1,4 +1,4 @@
-"""A user's own images, one folder per class; no code to write."""
+"""A user's own images in one folder per class."""
 
 from collections import Counter
 from pathlib import Path
@@ -8,26 +8,26 @@ from dassl.errors import UserError
 from dassl.images import SUFFIXES
 from datasets.entries import ABSOLUTE, PARTS, Item, Split
 from datasets.listing import Found, suffix_of
-from datasets.own import OF_THE_DATA_SET, OwnImages, class_name, given_table, part_of, refuse_segmentation
+from datasets.own import DESCRIPTIONS, OwnImages, class_name, find_tables, part_of, refuse_segmentation
 
-# Kinds of images that are not read: a folder that holds nothing else was meant as a class.
+# Images that are not read; a folder that holds nothing else was still meant as a class.
 OTHER_IMAGES = (".gif", ".heic", ".avif", ".svs", ".ndpi", ".nii", ".gz", ".mha", ".mhd", ".nrrd", ".npy", ".npz")
 
 
 @DATASET_REGISTRY.register()
 class FolderDataset(OwnImages):
-    """`<root>/<class>/*.png` and other images, where `cfg.DATASET.ROOT` is <root> itself.
+    """Images `<root>/<class>/*.png` (or of other kinds), where `cfg.DATASET.ROOT` is <root> itself.
 
-    Class names are the folder names with "_" as space, in the order of `classes.txt` (one a line) or else sorted. Where
-    there are `<root>/train/` and `<root>/test/` (and maybe `val/`; or `Training/`, `Testing/`, `valid/`, ...), they are
-    the split; otherwise the images are divided.
+    Class names are the names of the folders with spaces for "_", in the order of `classes.txt` (one name a line), or
+    else sorted. If there are `<root>/train/` and `<root>/test/` (and maybe `val/`; or `Training/`, `Testing/`,
+    `valid/`, ...), they are the split; otherwise the images are divided.
     """
 
     source = "give --root (DATA=...) the folder that holds one folder of images per class, four or more in each"
 
     def find(self) -> tuple[Split, Counter[str]]:
         refuse_segmentation(self.folder)
-        self.listing.known = {*OF_THE_DATA_SET, self.split_file.name, *(path.name for path in given_table(self.folder))}
+        self.listing.known = {*DESCRIPTIONS, self.split_file.name, *(path.name for path in find_tables(self.folder))}
         left_out: Counter[str] = Counter()
         parts = self._parts(left_out)
         held = {part: self._classes(folder, left_out) for part, folder in parts.items()}
@@ -46,15 +46,15 @@ class FolderDataset(OwnImages):
             ]
             for part, found in held.items()
         }
-        if tables := given_table(self.folder):
+        if tables := find_tables(self.folder):
             left_out[f'table ({tables[0].name}), which the data set "table" would read'] += 1
         return items, left_out
 
     def _parts(self, left_out: Counter[str]) -> dict[str, str]:
-        """Folder by part; the folder itself under "" if there are no parts.
+        """Return the folder of each part, or the folder itself under "" if there are no parts.
 
         Raises:
-            UserError: two folders are for one part, or one of training and test is missing.
+            UserError: two folders are for one part, or only one of training and test is there.
         """
         folders = self.listing.subfolders()
         named: dict[str, str] = {}
@@ -79,10 +79,10 @@ class FolderDataset(OwnImages):
         return {"": ""}
 
     def _classes(self, folder: str, left_out: Counter[str]) -> dict[str, Found]:
-        """What each class folder in `folder` holds, by class name.
+        """Return what each class folder in `folder` holds, by class name, and count in `left_out` what is not used.
 
         Raises:
-            UserError: two folders have one name, or one has images but none that is read.
+            UserError: two folders have the same name, or a folder has images but none that can be read.
         """
         found: dict[str, Found] = {}
         spelled: dict[str, Path] = {}

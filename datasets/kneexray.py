@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class KneeXray(BiomedDataset):
+    """Grades of knee osteoarthritis."""
+
     dataset_dir = "KneeXray"
     classes = (
         "healthy knee",

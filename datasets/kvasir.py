@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class Kvasir(BiomedDataset):
+    """Findings and landmarks in endoscopy."""
+
     dataset_dir = "Kvasir"
     classes = (
         "dyed lifted polyps",

@@ -1,4 +1,4 @@
-"""What is on two sides of a split: the same image, or images of the same patient."""
+"""Find what is on two sides of a split: the same image, or images of the same patient."""
 
 from collections.abc import Callable, Mapping, Sequence
 
@@ -12,7 +12,7 @@ NAMES = {"train": "training", "val": "validation", "test": "test"}
 
 
 def groups_on_both_sides(split: Split, groups: Mapping[str, str]) -> list[str]:
-    """A sentence for each two parts that share groups; names no group, which may be a patient's number."""
+    """Return a sentence for each two parts that share groups; no group is named, as it may be a patient's number."""
     held = {part: {groups[item.path] for item in items if item.path in groups} for part, items in split.items()}
     return [
         f"{len(shared)} groups (patients) have images both for {NAMES[one]} and for {NAMES[other]}: accuracy says less "
@@ -25,12 +25,12 @@ def groups_on_both_sides(split: Split, groups: Mapping[str, str]) -> list[str]:
 def copies(
     parts: Mapping[str, Sequence[Datum]], digests_of: Callable[[list[str]], list[bytes]], kind: str = "byte for byte"
 ) -> list[str]:
-    """A sentence for each way in which the same image is there more than once.
+    """Return a sentence for each way in which the same image is there more than once.
 
     Args:
         parts: the images for "train", "val" and "test".
-        digests_of: gives a digest of what each file holds.
-        kind: of being the same, in the words of the sentences.
+        digests_of: returns a digest of the content of each file.
+        kind: in which way images are the same, in words.
     """
     items = [(part, item) for part, some in parts.items() for item in some or ()]
     contents: dict[bytes, list[tuple[str, Datum]]] = {}
@@ -71,7 +71,7 @@ def copies(
 def copies_in_other_files(
     parts: Mapping[str, Sequence[Datum]], contents: Mapping[str, bytes], pictures: Mapping[str, bytes]
 ) -> list[str]:
-    """Sentences of `copies` about images that are the same pixel for pixel in files that differ.
+    """Return sentences as `copies` about images that are the same pixel for pixel in files that differ.
 
     Args:
         parts: the images for "train", "val" and "test".
@@ -81,7 +81,7 @@ def copies_in_other_files(
     seen: set[tuple[str, int, bytes]] = set()
     kept: dict[str, list[Datum]] = {part: [] for part in parts}
     for part, items in parts.items():
-        for item in items or ():  # of files with the same bytes, of which `copies` tells, one is looked at
+        for item in items or ():  # files with the same bytes are told by `copies`: only one of them is looked at
             key = (part, item.label, contents[item.impath])
             if key not in seen:
                 seen.add(key)
@@ -94,11 +94,13 @@ def copies_in_other_files(
 
 
 def _of_two_labels(found: Sequence[tuple[str, Datum]]) -> tuple[Datum, Datum]:
+    """Return the first image, and the next one of another label."""
     first = found[0][1]
     return first, next(item for _, item in found if item.label != first.label)
 
 
 def _listed_again(items: Sequence[Datum] | None) -> int:
+    """Return how many entries name a path that another entry names."""
     return len(items or ()) - len({item.impath for item in items or ()})
 
 
@@ -110,10 +112,10 @@ def tell(findings: Sequence[str], mode: str) -> None:
         mode: `cfg.DATASET.LEAKS`: "warn" or "error".
 
     Raises:
-        UserError: there is a finding, and the mode is "error"; or the mode is neither.
+        UserError: there is a finding and the mode is "error", or the mode is another word.
     """
     if mode not in MODES:
-        raise UserError(f'Expected DATASET.LEAKS to be one of {", ".join(MODES)}, but got "{mode}".')
+        raise UserError(f'Expected DATASET.LEAKS to be one of {", ".join(MODES)}, but got "{mode}": correct it.')
     if findings and mode == "error":
         raise UserError(f"Expected no image or patient on two sides (DATASET.LEAKS error), but {findings[0]}.")
     for finding in findings:

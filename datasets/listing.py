@@ -1,4 +1,4 @@
-"""The files below a folder, and which of them are images."""
+"""List the files below a folder, and tell which of them are images."""
 
 import os
 from collections import Counter
@@ -10,14 +10,14 @@ from dassl.errors import UserError
 from dassl.images import SUFFIXES, is_dicom
 from datasets.entries import UNUSABLE, nfc
 
-LEFT_BY_SYSTEMS = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # and by draws of ours
+IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # of operating systems, and our draws
 LINKS = ("inside", "anywhere")
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".yaml", ".yml", ".html", ".pdf", ".log")  # never DICOM
 HIDDEN, BROKEN = "hidden", "broken links"
 
 
 def suffix_of(name: str) -> str:
-    """The suffix of a file's name if it is one of an image, else "".
+    """Return the suffix of a file's name if it is one of an image, else "".
 
     >>> suffix_of("scan.PNG"), suffix_of("1.2.840.113619")
     ('.png', '')
@@ -27,21 +27,26 @@ def suffix_of(name: str) -> str:
 
 
 class Found(NamedTuple):
-    """What a folder holds: images, as paths below the root, and how many other things of which kind."""
+    """The content of a folder.
+
+    Attributes:
+        images: paths below the root.
+        left_out: number of other things, by kind.
+    """
 
     images: list[str]
     left_out: Counter[str]
 
 
 class Listing:
-    """The files below a folder; `find` reads each folder in it once, however many files are looked for.
+    """The files below a folder; `find` reads each folder in it only once.
 
     Args:
         root: the folder.
-        links: "inside" if links must lead to files below `root`, or "anywhere".
+        links: "inside" if links must lead to files below `root`, else "anywhere".
 
     Raises:
-        UserError: `links` is another word; and by any method, a link leads out of `root` and must not.
+        UserError: `links` is another word. All methods raise one for a link that leads out of `root` and must not.
     """
 
     def __init__(self, root: str | Path, links: str = "inside"):
@@ -55,16 +60,10 @@ class Listing:
         self.places: dict[str, str | None] = {"": ""}
 
     def find(self, path: str) -> str | None:
-        """`path`, a relative one, as the disk spells it; None if there is nothing of the name."""
+        """Return a relative path as the disk spells it; None if there is no such file."""
         folder, _, name = path.rpartition("/")
         place = self._place(folder)
-        spelled = None if place is None else self._spelled(place, name)
-        if spelled is None:
-            return None
-        found = f"{place}/{spelled}" if place else spelled
-        if self.folders[place][spelled]:
-            self.check_link(found)
-        return found
+        return None if place is None else self._step(place, name)
 
     def check_link(self, path: str) -> None:
         """Raise a UserError if `path`, a link below the root, leads out of it and must not."""
@@ -78,11 +77,11 @@ class Listing:
             )
 
     def images(self, folder: str = "", nested: bool = False) -> Found:
-        """The images in a folder below the root, sorted by name.
+        """Return the images in a folder below the root, sorted by name.
 
         Args:
             folder: relative to the root.
-            nested: take those of the folders in it, too; else these are counted as left out.
+            nested: also take the images of folders in it; otherwise these folders are counted as left out.
         """
         return self._images(folder, nested, set())
 
@@ -114,17 +113,17 @@ class Listing:
         return found
 
     def subfolders(self, folder: str = "") -> list[str]:
-        """Names of the folders in a folder that are not hidden, whatever else is wrong with them, sorted."""
+        """Return the sorted names of the folders in a folder, without hidden ones."""
         return [entry.name for entry in self._entries(folder) if entry.is_dir() and self._unusable(entry) != HIDDEN]
 
     def broken_links(self, folder: str = "") -> list[str]:
-        """Names of the links in a folder that lead nowhere."""
+        """Return the names of the links in a folder that lead nowhere."""
         return [entry.name for entry in self._entries(folder) if self._unusable(entry) == BROKEN]
 
     @staticmethod
-    def _unusable(entry: os.DirEntry) -> str:
-        """Why a name is passed over, or ""."""
-        if entry.name.startswith(".") or entry.name in LEFT_BY_SYSTEMS:
+    def _unusable(entry: os.DirEntry[str]) -> str:
+        """Return why a name is left out; "" if it is not."""
+        if entry.name.startswith(".") or entry.name in IGNORED:
             return HIDDEN
         if "\\" in entry.name or UNUSABLE.search(entry.name):
             return "names with a backslash or control characters"
@@ -132,7 +131,8 @@ class Listing:
             return BROKEN
         return "" if entry.is_file() or entry.is_dir() else "pipes or devices"
 
-    def _entries(self, folder: str) -> Iterator[os.DirEntry]:
+    def _entries(self, folder: str) -> Iterator[os.DirEntry[str]]:
+        """Return the entries of a folder, sorted by name."""
         try:
             with os.scandir(self.root / folder) as entries:
                 return iter(sorted(entries, key=lambda entry: entry.name))
@@ -142,7 +142,7 @@ class Listing:
             ) from error
 
     def _names(self, place: str) -> dict[str, bool]:
-        """Names in a folder, and whether they are links."""
+        """Return the names in a folder, and whether they are links."""
         if place not in self.folders:
             try:
                 with os.scandir(self.root / place) as entries:
@@ -152,6 +152,7 @@ class Listing:
         return self.folders[place]
 
     def _spelled(self, place: str, name: str) -> str | None:
+        """Return a name in a folder as the disk spells it; None if there is none."""
         names = self._names(place)
         if name in names or name.isascii():
             return name if name in names else None
@@ -160,16 +161,19 @@ class Listing:
         return self.composed[place].get(nfc(name))
 
     def _place(self, folder: str) -> str | None:
-        """A folder as the disk spells it; None if there is none."""
+        """Return a folder as the disk spells it; None if there is none."""
         if folder not in self.places:
             parent, _, name = folder.rpartition("/")
             place = self._place(parent)
-            if name in ("", "."):
-                self.places[folder] = place
-            else:
-                spelled = None if place is None else self._spelled(place, name)
-                found = None if spelled is None else (f"{place}/{spelled}" if place else spelled)
-                if found is not None and self.folders[place][spelled]:
-                    self.check_link(found)
-                self.places[folder] = found
+            self.places[folder] = place if place is None or name in ("", ".") else self._step(place, name)
         return self.places[folder]
+
+    def _step(self, place: str, name: str) -> str | None:
+        """Return the path of a name in a folder, as the disk spells both; None if there is none."""
+        spelled = self._spelled(place, name)
+        if spelled is None:
+            return None
+        found = f"{place}/{spelled}" if place else spelled
+        if self.folders[place][spelled]:
+            self.check_link(found)
+        return found

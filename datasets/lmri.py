@@ -1,11 +1,13 @@
 """Liver MRI of UK Biobank."""
 
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.uk_biobank import UKBiobank
+from datasets.ukb.biobank import UKBiobank
 
 
 @DATASET_REGISTRY.register()
 class LMRI(UKBiobank):
+    """Liver MRI of UK Biobank."""
+
     dataset_dir = "LMRI"
     classes = (
         "normal liver",

@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class LungColon(BiomedDataset):
+    """Lung and colon histology; augmented from about 1,250 originals, which its splits share."""
+
     dataset_dir = "LungColon"
     classes = (
         "colon adenocarcinoma",

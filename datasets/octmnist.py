@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class OCTMNIST(BiomedDataset):
+    """Retinal OCT."""
+
     dataset_dir = "OCTMNIST"
     classes = (
         "choroidal neovascularization",

@@ -1,4 +1,4 @@
-"""What the data sets of a user's own images share: `cfg.DATASET.ROOT` is the folder itself, and no code is written."""
+"""The base class of a user's own images: `cfg.DATASET.ROOT` is their folder, and no code has to be written."""
 
 import os
 from collections import Counter
@@ -10,55 +10,51 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import read_text
 from dassl.writing import check_within, write_json
+from datasets import splits
 from datasets.base import PHANTOMS, BiomedDataset
+from datasets.division import divide_items
 from datasets.entries import PARTS, Split, nfc
-from datasets.groups import divide_items
 from datasets.listing import Listing, suffix_of
 
-WORDS = {
+PART_NAMES = {
     **dict.fromkeys(("train", "training"), "train"),
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-OF_THE_DATA_SET = ("classes.txt", "classes.csv", "groups.csv", "prompts.json")
-SHOWN = 12  # of what is left out
-
-
-def part_of(word: str) -> str | None:
-    """The part of a split that a folder's name or a cell means, if it means one.
-
-    >>> part_of("Training"), part_of("valid"), part_of("tumour")
-    ('train', 'val', None)
-    """
-    return WORDS.get(word.strip().lower())
+DESCRIPTIONS = ("classes.txt", "classes.csv", "groups.csv", "prompts.json")  # files that describe the images
+SHOWN = 12  # kinds of files that are listed
 
 
 class OwnImages(BiomedDataset):
-    """A folder of a user's images. Without a split of its own it is divided 50/20/30 by a hash of the paths, or of the
-    patients where these are known, and the split is kept as `split_<class>.json`. `<root>/prompts.json` is the LLM's
-    bank.
+    """A folder of a user's images; a subclass finds the images by `find`.
 
-    A subclass tells what there is by `find`.
+    Images that are not divided yet are divided 50/20/30 by a hash of their paths, or of the patients if these are
+    known, and the split is kept as `split_<class>.json`. `<root>/prompts.json` holds an LLM's sentences.
+
+    Attributes: as of `BiomedDataset`, but `key` is the name of the folder.
     """
 
     own = True
-    keeps_split = True  # write a new division down
+    keeps_split = True  # write a new division to the folder
     dataset_dir = ""
 
     def find(self) -> tuple[Split, Counter[str]]:
-        """All images by part, or under "" if they are not divided yet, and what was left out; sets `classes`."""
-        raise NotImplementedError
+        """Find all images, and set `classes`.
 
-    def key_of(self, cfg: CfgNode) -> str:
-        return Path(cfg.DATASET.ROOT).expanduser().resolve().name
+        Returns:
+            The images by part, or all of them under "" if they are not divided yet; and how many other things were
+            left out, by kind.
+        """
+        raise NotImplementedError
 
     def find_folder(self, cfg: CfgNode) -> Path:
         folder = Path(cfg.DATASET.ROOT).expanduser()
         if cfg.DATASET.ROOT == PHANTOMS or not folder.is_dir():
             raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
+        self.key = folder.resolve().name
         bank = folder / "prompts.json"
         self.prompt_bank = bank if bank.is_file() else None
-        for name in OF_THE_DATA_SET:
+        for name in DESCRIPTIONS:
             Listing(folder, self.settings.LINKS).check_link(name)
         return folder
 
@@ -75,35 +71,37 @@ class OwnImages(BiomedDataset):
         return self.folder / f"split_{type(self).__name__}.json"
 
     def read_split(self) -> Split:
-        """The split that the folder has, or had when it was first read, or a new one."""
+        """Return the split that the folder has, or the division that was kept of it, or a new division."""
         found, left_out = self.find()
         kinds = Counter(suffix_of(item.path) or "DICOM" for items in found.values() for item in items)
-        print(f"Images found: {some(kinds)}")
+        print(f"Images found: {list_counts(kinds)}")
         if left_out:
-            print(f"Left out: {some(left_out)}")
+            print(f"Left out: {list_counts(left_out)}")
         if "" not in found:
-            self.check(found)
-            self.check_paths(found)
+            splits.require_classes(found, self.classes, self.folder, self.how_to_get())
+            splits.check_paths(found, self.source_file)
             self.groups = self.find_groups([item.path for items in found.values() for item in items])
             return {part: found.get(part, []) for part in PARTS}
         if self.split_file.is_file():
             split = super().read_split()
-            self.compare(split, found)
+            self._compare(split, found)
             return split
         self.groups = self.find_groups([item.path for item in found[""]])
         split = divide_items(found[""], self.groups)
-        self.check(split)
-        if not self.keeps_split:
-            return split
+        splits.require_classes(split, self.classes, self.folder, self.how_to_get())
+        if self.keeps_split:
+            self._keep(split)
+        return split
+
+    def _keep(self, split: Split) -> None:
         try:
             check_within(self.split_file, self.folder)
             write_json(split, str(self.split_file))
         except (OSError, UserError) as error:
             print(f"The split is not kept: {self.split_file} cannot be written ({error})")
-        return split
 
-    def compare(self, split: Split, found: Split) -> None:
-        """Hold a kept split against what is there now.
+    def _compare(self, split: Split, found: Split) -> None:
+        """Compare a kept split with the images that are there now; print how many it does not list.
 
         Raises:
             UserError: an image is gone, or has another label.
@@ -123,39 +121,58 @@ class OwnImages(BiomedDataset):
         if later := len(there) - len(listed):
             print(f"{later} images came after the division in {self.split_file} and stay out: delete it to divide anew")
 
-    def listed_classes(self, file: Path) -> list[str] | None:
-        """The lines of `classes.txt`, with spaces for underscores; None if there is no such file."""
+    def listed_classes(self) -> list[str] | None:
+        """Return the lines of `classes.txt`, with spaces for underscores; None if there is no such file."""
+        file = self.folder / "classes.txt"
         if not file.is_file():
             return None
         return [nfc(line.strip()).replace("_", " ") for line in read_text(file).splitlines() if line.strip()]
 
     def in_order(self, names: set[str]) -> tuple[str, ...]:
-        """Class names in the order of `classes.txt`, or else sorted.
+        """Return class names in the order of `classes.txt`, or else sorted.
 
         Raises:
             UserError: the file lists other classes.
         """
-        file = self.folder / "classes.txt"
-        order, expected = self.listed_classes(file), sorted(names)
+        order, expected = self.listed_classes(), sorted(names)
         if order is not None and sorted(order) != expected:
-            raise UserError(f"Expected {file} to list the classes {expected}, but it lists {order}: correct it.")
+            raise UserError(
+                f"Expected {self.folder / 'classes.txt'} to list the classes {expected}, but it lists {order}: "
+                "correct it."
+            )
         return tuple(expected if order is None else order)
 
 
-def looked_at(cls: type[BiomedDataset]) -> type[BiomedDataset]:
-    """The same data set, of which no division is written down: whoever only looks decides nothing for later runs."""
-    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "keeps_split": False})
+def without_writing(cls: type[BiomedDataset]) -> type[BiomedDataset]:
+    """Return the same data set, but one that does not write a new division down.
+
+    Commands that only look at images use it, so that they decide nothing for later runs.
+    """
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "key": cls.key, "keeps_split": False})
+
+
+def part_of(word: str) -> str | None:
+    """Return the part of a split that the name of a folder, or a cell of a table, stands for; None if it is none.
+
+    >>> part_of("Training"), part_of("valid"), part_of("tumour")
+    ('train', 'val', None)
+    """
+    return PART_NAMES.get(word.strip().lower())
 
 
 def class_name(text: str, where: str | Path) -> str:
-    """A folder's name or a label as a text tower reads it; raises as `check_name`."""
+    """Return the name of a folder, or a label, as a text tower reads it; raises as `check_name`."""
     return check_name(nfc(text).replace("_", " "), "class", str(where))
 
 
-def some(left_out: Counter[str]) -> str:
-    """Counts and kinds, the first dozen of them."""
-    shown = [f"{count} {what}" for what, count in list(left_out.items())[:SHOWN]]
-    more = len(left_out) - len(shown)
+def list_counts(counts: Counter[str]) -> str:
+    """Return counts and kinds in words, the first dozen of them.
+
+    >>> list_counts(Counter({".png": 3, ".txt files": 1}))
+    '3 .png; 1 .txt files'
+    """
+    shown = [f"{count} {kind}" for kind, count in list(counts.items())[:SHOWN]]
+    more = len(counts) - len(shown)
     return "; ".join(shown) + (f"; and {more} more kinds (python -m datasets.check lists them)" if more else "")
 
 
@@ -168,9 +185,14 @@ def refuse_segmentation(folder: Path) -> None:
         )
 
 
-def given_table(folder: Path) -> list[Path]:
-    """The tables in a folder that could name the classes of its images; none where there is no folder."""
+def find_tables(folder: Path) -> list[Path]:
+    """Return the tables in a folder that may name the classes of its images; none if there is no folder."""
     names = sorted(os.listdir(folder)) if folder.is_dir() else []  # noqa: PTH208 - names only
     tables = [name for name in names if name.lower().endswith((".csv", ".tsv")) and not name.startswith(".")]
     usual = [name for name in tables if name.lower() in ("labels.csv", "labels.tsv")]
     return [folder / name for name in usual or tables if name not in ("groups.csv", "classes.csv")]
+
+
+def choose_key(folder: Path) -> str:
+    """Return the key of the data set that reads a folder of images: "table" if there is a table, else "folder"."""
+    return "table" if find_tables(folder) else "folder"

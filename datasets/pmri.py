@@ -1,11 +1,13 @@
 """Pancreas MRI of UK Biobank."""
 
 from dassl.data.datasets import DATASET_REGISTRY
-from datasets.uk_biobank import UKBiobank
+from datasets.ukb.biobank import UKBiobank
 
 
 @DATASET_REGISTRY.register()
 class PMRI(UKBiobank):
+    """Pancreas MRI of UK Biobank."""
+
     dataset_dir = "PMRI"
     classes = (
         "normal pancreas",

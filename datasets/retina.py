@@ -6,6 +6,8 @@ from datasets.base import BiomedDataset
 
 @DATASET_REGISTRY.register()
 class RETINA(BiomedDataset):
+    """Eye diseases in fundus photographs."""
+
     dataset_dir = "RETINA"
     classes = (
         "diabetic retinopathy",

@@ -1,8 +1,9 @@
-"""Tables of a user's: CSV or TSV in whatever dialect, and the columns that are meant."""
+"""Read CSV and TSV tables of any dialect, find the columns that are meant, and the files that cells name."""
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,7 +13,7 @@ from dassl.reading import read_text
 from datasets.entries import LIMIT, check_number, nfc, relative_path
 
 DELIMITERS = ",;\t"
-SEVERAL = "|;["  # how cells join several labels
+SEVERAL = "|;["  # marks of cells that hold several labels
 
 # Usual names of columns, in the order in which they are taken; case, spaces and hyphens do not matter.
 # fmt: off
@@ -33,21 +34,32 @@ GROUP = [
 
 
 class Table(NamedTuple):
-    """A table that was read: its file, the names of its columns, and its rows with the numbers of their lines."""
+    """A table that was read.
+
+    Attributes:
+        path: of its file.
+        header: names of its columns.
+        rows: number of the line, and cells, of each row.
+    """
 
     path: Path
     header: list[str]
     rows: list[tuple[int, list[str]]]
 
     def where(self, line: int) -> str:
-        """A row, in the words of an error."""
+        """Return the place of a row, for errors."""
         return f"{self.path}, line {line}"
 
     def find(self, names: Sequence[str], wanted: str | None = None, setting: str = "") -> list[int]:
-        """Places of the columns that are called so, the most usual name first; or of the one that is asked for.
+        """Return the places of columns.
+
+        Args:
+            names: of columns, the most usual first.
+            wanted: name of the only column that will do; None for all columns that have one of `names`.
+            setting: that names `wanted`, for errors.
 
         Raises:
-            UserError: there is no column `wanted`; names the setting that asks for it.
+            UserError: there is no column `wanted`.
         """
         header = [_plain(name) for name in self.header]
         if wanted is None:
@@ -55,42 +67,65 @@ class Table(NamedTuple):
         places = [place for place, name in enumerate(header) if name == _plain(str(wanted))]
         if not places:
             raise UserError(
-                f'Expected a column "{wanted}" in {self.path} ({setting}), but its columns are {self.columns()}.'
+                f'Expected a column "{wanted}" in {self.path} ({setting}), but its columns are {self.columns()}: '
+                "correct it."
             )
         return places
 
     def columns(self) -> str:
-        """The names of the columns, in the words of an error."""
+        """Return the names of the columns, for errors."""
         return ", ".join(f'"{printable(name)[:50]}"' for name in self.header[:50])
 
     def column(self, place: int) -> Iterator[str]:
+        """Yield the cells of a column."""
         return (cells[place] for _, cells in self.rows)
 
 
-def read_table(path: str | Path) -> Table:
-    """Return a table whose first line names its columns; cells are stripped, and lines without any left out.
+def read_rows(
+    lines: Iterable[str], path: Path, delimiters: str = DELIMITERS, strict: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    r"""Yield the number of the line and the stripped cells of each row, as it is read; the first row is the header.
 
-    The delimiter is whichever of comma, semicolon and tab divides the first line most.
+    Args:
+        lines: of the table.
+        path: of its file, for errors.
+        delimiters: that it may have; whichever divides the first line most is taken.
+        strict: raise for a quote that is not closed.
 
     Raises:
-        UserError: it is no text, or no table: a quote that is not closed, a row of another length; names the line.
+        UserError: a line is not a row of a table; names the line.
+
+    >>> list(read_rows(["path;label\n", "1.png; covid\n"], Path("labels.csv")))
+    [(1, ['path', 'label']), (2, ['1.png', 'covid'])]
+    """
+    rest = iter(lines)
+    first = next(rest, "")
+    delimiter = max(delimiters, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
+    reader = csv.reader(chain([first], rest), delimiter=delimiter, strict=strict)
+    try:
+        for cells in reader:
+            yield reader.line_num, [cell.strip() for cell in cells]
+    except csv.Error as error:
+        raise UserError(
+            f"Expected a table in {path}, but line {reader.line_num} is no row of it ({error}): correct it."
+        ) from error
+
+
+def read_table(path: str | Path) -> Table:
+    """Return a table whose first line names its columns, without empty lines.
+
+    Raises:
+        UserError: it is no text or no table, has a quote that is not closed, or a row of another length; names the
+            line.
     """
     path = Path(path)
     lines = io.StringIO(read_text(path, LIMIT), newline="")
-    first = lines.readline()
-    lines.seek(0)
-    delimiter = max(DELIMITERS, key=lambda mark: len(next(csv.reader([first], delimiter=mark), [])))
-    reader, rows = csv.reader(lines, delimiter=delimiter, strict=True), []
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                rows.append((reader.line_num, [nfc(cell.strip()) for cell in cells]))
-    except csv.Error as error:
-        raise UserError(
-            f"Expected a table in {path}, but line {reader.line_num} is none ({error}): correct it."
-        ) from error
+    rows = [(line, [nfc(cell) for cell in cells]) for line, cells in read_rows(lines, path) if any(cells)]
     if len(rows) < 2:
-        raise UserError(f"Expected a line with the names of columns and more below it in {path}, but got none.")
+        raise UserError(
+            f"Expected a line with the names of columns and more below it in {path}, but got none: is it the right "
+            "file?"
+        )
     (_, header), *rows = rows
     check_number(len(rows), path)
     table = Table(path, header, rows)
@@ -104,7 +139,7 @@ def read_table(path: str | Path) -> Table:
 
 
 def number(cell: str) -> int | None:
-    """The whole number that a cell holds, or None.
+    """Return the whole number that a cell holds, or None.
 
     >>> number("1.0"), number("-1"), number("nv")
     (1, -1, None)
@@ -117,12 +152,12 @@ def number(cell: str) -> int | None:
 
 
 class Finder:
-    """Finds files by what tables call them: path, name of a file, or name without suffix.
+    """Finds files by the names that tables have for them: path, file name, or name without suffix.
 
     Args:
-        paths: of the files, relative to the folder.
-        folder: name of the folder itself, with which the paths of tables sometimes begin.
-        suffix: gives the suffix of a name, or "" if it has none that counts.
+        paths: of the files, relative to their folder.
+        folder: name of that folder, with which paths in tables sometimes begin.
+        suffix: returns the suffix of a name, or "" if it has none that counts.
     """
 
     def __init__(self, paths: Sequence[str], folder: str, suffix: Callable[[str], str]):
@@ -135,15 +170,15 @@ class Finder:
                 self.known.setdefault(_key(key), []).append(path)
 
     def find(self, value: str, where: str) -> str | None:
-        """The one file that a cell names, or None.
+        """Return the one file that a cell names, or None.
 
         Raises:
-            UserError: several files could be meant, or it is no path below the folder; names the row and the files.
+            UserError: the cell may mean several files, or leads out of the folder; names the row and the files.
         """
         wanted = relative_path(value, where).removeprefix("./")
         for name in (wanted, wanted.removeprefix(f"{self.folder}/")):
             found = self.known.get(_key(name), [])
-            if len(found) > 1:  # the same but for capitals, or another file that is called so without its suffix
+            if len(found) > 1:  # names that differ in capitals, or one that is another without its suffix
                 found = [path for path in found if nfc(path) == nfc(name)] or found
             if len(found) > 1:
                 raise UserError(
@@ -156,8 +191,10 @@ class Finder:
 
 
 def _key(name: str) -> str:
+    """Return a name without the difference between capitals and small letters."""
     return nfc(name).casefold()
 
 
 def _plain(name: str) -> str:
+    """Return the name of a column in lower case, with underscores for spaces and hyphens."""
     return "_".join(name.lower().replace("-", " ").replace("_", " ").split())

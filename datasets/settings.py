@@ -7,9 +7,9 @@ DEFAULTS = CfgNode(
         "SUBSAMPLE_CLASSES": "all",  # "all", "base" or "new"
         "LINKS": "inside",  # "inside": links among the images must stay in the data folder; "anywhere"
         "LEAKS": "warn",  # "warn" or "error": what the same image, or patient, on two sides is
-        "NESTED": False,  # of folders: read the images in the folders below a class's, too
+        "NESTED": False,  # of folders: also read the images in folders below that of a class
         "GROUP_PATTERN": None,  # regular expression on paths with one group in brackets, which is the patient
-        "TABLE": {  # of tables: file and columns, where their usual names do not do
+        "TABLE": {  # of tables: file and columns that do not have their usual names
             "FILE": None,
             "PATH": None,
             "LABEL": None,  # one column, or several with a 1 in one of them, separated by commas
@@ -28,7 +28,7 @@ def extend_cfg(cfg: CfgNode) -> None:
 
 
 def settings_of(cfg: CfgNode) -> CfgNode:
-    """The settings of a configuration, with the defaults of those that it lacks."""
+    """Return the settings of a configuration, and the defaults of those that it lacks."""
     found = DEFAULTS.clone()
     found.merge_from_other_cfg(CfgNode({key: cfg.DATASET[key] for key in DEFAULTS if key in cfg.DATASET}))
     return found

@@ -10,6 +10,7 @@ from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from dassl.names import file_name
 from dassl.utils import check_availability
+from datasets.catalogue import find_facts
 from runs.layout import data_name, protocol_folder, seeds_folder
 from runs.spec import RunSpec, default_backbone
 from trainers import extend_cfg
@@ -74,7 +75,8 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     for file in config_files(spec):
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
-    cfg.DATASET.NAME = cfg.DATASET.NAME or registered_name(spec.dataset)
+    if spec.dataset and not cfg.DATASET.NAME:  # a data set needs no yaml
+        cfg.DATASET.NAME = find_facts(spec.dataset).name
     cfg.TRAINER.NAME = spec.trainer or cfg.TRAINER.NAME
     cfg.MODEL.BACKBONE.NAME = spec.backbone or cfg.MODEL.BACKBONE.NAME
     cfg.DATASET.SUBSAMPLE_CLASSES = spec.subsample or cfg.DATASET.SUBSAMPLE_CLASSES
@@ -91,23 +93,6 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
         trainer.complete_cfg(cfg)
     cfg.freeze()
     return cfg
-
-
-def registered_name(key: str) -> str:
-    """Return the name in Dassl's registry of the data set with this key, "" for no key.
-
-    Raises:
-        UserError: there is no such data set.
-    """
-    names = {cls.__module__.rsplit(".", 1)[-1]: name for name, cls in registered_datasets().items()}
-    if key and key not in names:
-        raise UserError(f'Expected one of the data sets {", ".join(sorted(names))}, but got "{key}".')
-    return names.get(key, "")
-
-
-def registered_datasets() -> dict[str, type]:
-    """Return the classes of all data sets by their name in Dassl's registry."""
-    return {name: DATASET_REGISTRY.get(name) for name in DATASET_REGISTRY.registered_names()}
 
 
 def check_complete(cfg: CfgNode) -> None:

@@ -3,11 +3,11 @@
 They are read from the source, so that a table of results does not wait for PyTorch.
 """
 
-import ast
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dassl.errors import UserError
+from dassl.source import read_registered
 
 FOLDER = Path(__file__).parents[1] / "trainers"
 ZERO_SHOT = "ZeroshotCLIP"
@@ -38,23 +38,15 @@ def read_methods(folder: Path = FOLDER) -> list[Method]:
     Raises:
         UserError: two methods have one short name.
     """
-    files = [*sorted(folder.glob("*.py")), *sorted(folder.glob("base/*.py"))]
-    nodes = [node for path in files for node in ast.parse(path.read_text(encoding="utf-8")).body]
-    classes = {node.name: node for node in nodes if isinstance(node, ast.ClassDef)}
-
-    def inherited(name: str, attribute: str) -> bool:
-        if name not in classes:
-            return False
-        bases = [base.id for base in classes[name].bases if isinstance(base, ast.Name)]
-        own = _constants(classes[name])
-        return bool(own[attribute]) if attribute in own else any(inherited(base, attribute) for base in bases)
-
-    found: list[Method] = []
-    for name, node in classes.items():
-        if any("TRAINER_REGISTRY.register" in ast.unparse(decorator) for decorator in node.decorator_list):
-            own = _constants(node)
-            short, seedless = own.get("short", name.lower()), bool(own.get("seedless", False))
-            found.append(Method(name, short, seedless, inherited(name, "closed_set")))
+    found = [
+        Method(
+            each.name,
+            each.own.get("short", each.name.lower()),
+            bool(each.own.get("seedless", False)),
+            bool(each.constants.get("closed_set", False)),
+        )
+        for each in read_registered(folder, "TRAINER_REGISTRY", [folder / "base"])
+    ]
     names = {method.short: method.trainer for method in found}
     for method in found:
         if names[method.short] != method.trainer:
@@ -63,18 +55,6 @@ def read_methods(folder: Path = FOLDER) -> list[Method]:
                 f'"{method.short}": set another `short` in one of the classes.'
             )
     return sorted(found, key=lambda method: method.trainer.lower())
-
-
-def _constants(node: ast.ClassDef) -> dict[str, Any]:
-    """Return the class attributes that are set to a constant in the body of the class."""
-    pairs = [
-        (target.id, statement.value.value)
-        for statement in node.body
-        if isinstance(statement, (ast.Assign, ast.AnnAssign)) and isinstance(statement.value, ast.Constant)
-        for target in (statement.targets if isinstance(statement, ast.Assign) else [statement.target])
-        if isinstance(target, ast.Name)
-    ]
-    return dict(pairs)
 
 
 ALL = read_methods()

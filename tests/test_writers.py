@@ -41,7 +41,7 @@ FRESH = {
     ("clip/testing.py", "write_text"),
     ("clip/testing.py", "save"),
     ("clip/testing.py", "save_file"),
-    ("datasets/download/__main__.py", "copy"),
+    ("datasets/download/install.py", "copy"),
     ("datasets/ukb/pseudonym.py", "fdopen"),  # opened so that it fails if anything is there
     ("datasets/phantoms/folder.py", "save"),
     ("benchmarks/few_shot_cost.py", "save"),

@@ -1,1 +1,1 @@
-"""What there is to know about a folder of images before anything is trained on it."""
+"""Check a folder of images before anything is trained on it: `python -m datasets.check DATA`."""

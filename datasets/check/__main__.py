@@ -1,9 +1,9 @@
-"""Look at images before anything is trained on them: python -m datasets.check DATA [KEY VALUE ...]
+"""Check images before anything is trained on them: python -m datasets.check DATA [KEY VALUE ...]
 
-DATA is a folder of class folders, a folder with a table, or, with --dataset, the folder of named data sets. It tells
-how many images each class has in each part, what is left out and why, which images or patients are on two sides of the
-split, what kinds of files there are and what the reader makes of them. Nothing is written into DATA. It returns 1 if a
-run would fail, or if an image cannot be read. KEY VALUE pairs are settings as for train.py, such as
+DATA is a folder of class folders, a folder with a table, or, with --dataset, the folder of named data sets. The command
+tells how many images each class has in each part, what is left out and why, which images or patients are on two sides
+of the split, what kinds of files there are and what the reader makes of them. Nothing is written into DATA. It returns
+1 if a run would fail, or if an image cannot be read. KEY VALUE pairs are settings as for train.py, such as
 DATASET.GROUP_PATTERN '/(P[0-9]+)_'.
 """
 
@@ -11,13 +11,13 @@ import argparse
 import re
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 from yacs.config import CfgNode
 
-import datasets  # noqa: F401, registers the data sets
-from dassl.config import get_cfg_default, merge_file, merge_pairs
+from dassl.config import merge_pairs
 from dassl.console import printable
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError, command
@@ -25,60 +25,61 @@ from dassl.images import Reading, reading_of
 from datasets import leaks
 from datasets.base import BiomedDataset
 from datasets.check import pictures
-from datasets.own import given_table, looked_at
+from datasets.entries import PARTS
+from datasets.load import configure
+from datasets.own import choose_key, find_tables, without_writing
 from datasets.prompts import load_prompts
-from datasets.settings import extend_cfg
 
-CONFIGS = Path(__file__).parents[2] / "configs" / "datasets"
-SHOWN = 20  # problems that are written out
+SHOWN = 20  # problems that are printed
 NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -160:240; argparse would take it for a flag
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     p = argparse.ArgumentParser(
         prog="python -m datasets.check", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     p.add_argument("data", help="folder of images, or of named data sets")
-    p.add_argument("--dataset", default="", help="folder, table, or a named data set; found out if it is not given")
+    p.add_argument("--dataset", default="", help="such as btmri (default: table or folder, whatever DATA is)")
     p.add_argument("--sheets", type=Path, help="folder for a contact sheet of each class")
     p.add_argument("opts", nargs="*", help="KEY VALUE ... settings")
     p._negative_number_matcher = NEGATIVE
     return p
 
 
-def configuration(args: argparse.Namespace) -> CfgNode:
-    """The settings of a data set, all of its images.
+def configuration(data: str, dataset: str, pairs: Sequence[str]) -> CfgNode:
+    """Return the settings of a data set for all of its images.
+
+    Args:
+        data: folder of images, or of named data sets.
+        dataset: key; "" for "table" or "folder", whatever `data` is.
+        pairs: KEY VALUE ... settings.
 
     Raises:
         UserError: there is no such data set or setting.
     """
-    names = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
-    folder = Path(args.data).expanduser()
-    tables = given_table(folder)
-    name = args.dataset or ("table" if tables else "folder")
-    if name not in names:
-        raise UserError(f'Expected one of the data sets {", ".join(names)}, but got "{name}".')
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
-    merge_file(cfg, CONFIGS / f"{name}.yaml")
-    merge_pairs(cfg, args.opts)
-    cfg.DATASET.ROOT = args.data
-    why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables and not args.dataset else ""
-    print(f"Checking {args.data} as {name} (--dataset){why}")
+    folder = Path(data).expanduser()
+    key = dataset or choose_key(folder)
+    cfg = configure(key, data)
+    merge_pairs(cfg, pairs)
+    cfg.DATASET.ROOT = data
+    tables = [] if dataset else find_tables(folder)
+    why = f": {tables[0].name} lies there; --dataset folder takes class folders" if tables else ""
+    print(f"Checking {data} as {key} (--dataset){why}")
     return cfg
 
 
-def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
-    """Print what is found out about the images of a data set; gives the number of those that cannot be read."""
+def print_findings(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
+    """Print what is found out about the images of a data set, and return the number of those that cannot be read."""
     reading = reading_of(cfg)
-    parts = {"train": dataset.train_x, "val": dataset.val or [], "test": dataset.test}
+    parts = {part: dataset.records(part) for part in PARTS}
     rows = [[name, *(sum(i.classname == name for i in some) for some in parts.values())] for name in dataset.classnames]
     print(tabulate(rows, headers=["class", *leaks.NAMES.values()]))
     files = {item.impath: item for some in parts.values() for item in some}
-    if not dataset.own:  # of the others it was said
+    if not dataset.own:  # of the user's own images this is printed already
         there = {str(dataset.images / path) for path in dataset.listing.images(nested=True).images}
         print(f"Images in {dataset.images} that {dataset.source_file.name} does not list: {len(there - set(files))}")
-    found = dict(zip(files, pictures.look(list(files.values()), reading), strict=True))
+    found = dict(zip(files, pictures.read_pictures(list(files.values()), reading), strict=True))
     bad = [picture.problem for picture in found.values() if picture.problem]
     for problem in bad[:SHOWN]:
         print(f"ERROR: {printable(problem)}")
@@ -91,8 +92,8 @@ def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
     leaks.tell(findings, cfg.DATASET.LEAKS)
     if not findings:
         print("No image is there twice, byte for byte or pixel for pixel")
-    _kinds({path: picture for path, picture in found.items() if not picture.problem}, reading)
-    for note in pictures.notes(found.values()):
+    _print_kinds({path: picture for path, picture in found.items() if not picture.problem}, reading)
+    for note in pictures.count_notes(found.values()):
         print(note)
     if sheets:
         for place, name in enumerate(dataset.classnames):
@@ -101,7 +102,7 @@ def report(dataset: BiomedDataset, cfg: CfgNode, sheets: Path | None) -> int:
     return len(bad)
 
 
-def _kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
+def _print_kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
     """Print the kinds of files, their sizes, and what the reader makes of the first of each."""
     kinds = Counter(picture.kind for picture in found.values())
     rows = []
@@ -109,25 +110,26 @@ def _kinds(found: dict[str, pictures.Picture], reading: Reading) -> None:
         mine = [path for path, picture in found.items() if picture.kind == kind]
         sizes = sorted({found[path].size for path in mine}, key=lambda size: size[0] * size[1])
         span = " to ".join(f"{w} x {h}" for w, h in dict.fromkeys((sizes[0], sizes[-1])))
-        rows.append([kind, count, span, pictures.as_read(Path(mine[0]), reading)])
+        rows.append([kind, count, span, pictures.describe_reading(Path(mine[0]), reading)])
     print(tabulate(rows, headers=["kind", "images", "pixels", "how the first is read"]))
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
+    """Check the images that the command line names; return 1 if a run would fail."""
     args = parser().parse_intermixed_args(argv)
-    cfg = configuration(args)
-    cls = DATASET_REGISTRY.get(cfg.DATASET.NAME)
-    dataset = looked_at(cls)(cfg)
-    bad = report(dataset, cfg, args.sheets)
+    cfg = configuration(args.data, args.dataset, args.opts)
+    dataset = without_writing(DATASET_REGISTRY.get(cfg.DATASET.NAME))(cfg)
+    bad = print_findings(dataset, cfg, args.sheets)
     print(
         f"{bad} images cannot be read: a run would stop at the first" if bad else "A run can read all of these images"
     )
-    return int(bad > 0 or not _sentences_are_read(dataset))
+    return int(bad > 0 or not _check_sentences(dataset))
 
 
-def _sentences_are_read(dataset: BiomedDataset) -> bool:
-    """Say whether methods that read an LLM's sentences can be run on one's own images; False if they are no such."""
+def _check_sentences(dataset: BiomedDataset) -> bool:
+    """Print whether methods that read an LLM's sentences can be run on one's own images; return False if the file of
+    sentences is broken."""
     if not dataset.own:
         return True
     if not dataset.prompt_bank:

@@ -1,4 +1,4 @@
-"""Every image of a data set, read as a run reads it."""
+"""Read every image of a data set as a run reads it, and tell what the files are."""
 
 import contextlib
 import hashlib
@@ -27,7 +27,16 @@ COLUMNS, ROWS = 8, 8
 
 
 class Picture(NamedTuple):
-    """What is found out about an image: kind on disk, size, digests of bytes and pixels, notes, what is wrong."""
+    """The findings about an image.
+
+    Attributes:
+        kind: format and depth on disk.
+        size: width and height in pixels.
+        content: digest of the bytes of the file.
+        pixels: digest of the picture.
+        notes: names of the reader's remarks, see `dassl.images.NOTES`.
+        problem: why it cannot be read; "" if it can.
+    """
 
     kind: str
     size: tuple[int, int]
@@ -37,13 +46,13 @@ class Picture(NamedTuple):
     problem: str
 
 
-def look(items: Sequence[Datum], reading: Reading) -> list[Picture]:
-    """Read every image; one that cannot be read has a problem instead of pixels."""
+def read_pictures(items: Sequence[Datum], reading: Reading) -> list[Picture]:
+    """Read every image; one that cannot be read has a `problem`."""
     bar = tqdm(items, desc="Reading images", unit="image", delay=3, leave=False)
-    return [_one(Path(item.impath), reading) for item in bar]
+    return [_read_one(Path(item.impath), reading) for item in bar]
 
 
-def _one(path: Path, reading: Reading) -> Picture:
+def _read_one(path: Path, reading: Reading) -> Picture:
     try:
         content = hashlib.blake2b(read_bytes(path, FILE_BYTES), digest_size=16).digest()
         picture = read_image(path, reading)
@@ -53,7 +62,7 @@ def _one(path: Path, reading: Reading) -> Picture:
 
 
 def kind(path: Path) -> str:
-    """Format and depth of a file that was read, such as "PNG, 16-bit grey"; nothing of its header beyond that."""
+    """Return format and depth of a readable file, such as "PNG, 16-bit grey", and nothing else of its header."""
     if is_dicom(path) or path.suffix.lower() in DICOM:
         return "DICOM"
     with _opened(path) as file:
@@ -68,43 +77,45 @@ def kind(path: Path) -> str:
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image | None]:
-    """The file as Pillow alone has it, or None where the reader reads more than Pillow does."""
+    """Open a file by Pillow alone; give None for kinds that only our reader reads."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
             file = Image.open(path, formats=FORMATS)
-        except Exception:  # nearly anything; the reader has read the file
+        except Exception:  # Pillow raises nearly anything
             yield None
             return
         with file:
             yield file
 
 
-def as_read(path: Path, reading: Reading) -> str:
-    """What the reader makes of one file: the range of values on disk, where Pillow tells it, and in the picture."""
+def describe_reading(path: Path, reading: Reading) -> str:
+    """Return in words how a file is read: the range of values on disk, if Pillow tells it, and in the picture."""
     read = read_image(path, reading)
     values = np.asarray(read)
     told = f"{read.width} x {read.height} {read.mode}, values {values.min()} to {values.max()}"
     if kind(path) == "DICOM":
         return told
     with _opened(path) as file:
+        if file is None:
+            return told
         try:
-            raw = np.asarray(file) if file else None
-        except Exception:
-            raw = None
-        if raw is None or raw.dtype.kind not in "uif":
+            raw = np.asarray(file)
+        except Exception:  # Pillow raises nearly anything
+            return told
+        if raw.dtype.kind not in "uif":
             return told
         return f"{file.width} x {file.height}, values {raw.min():g} to {raw.max():g} -> {told}"
 
 
-def notes(pictures: Iterable[Picture]) -> list[str]:
-    """What the reader has to say about the pictures, each with their number."""
+def count_notes(pictures: Iterable[Picture]) -> list[str]:
+    """Return the reader's remarks, each with the number of pictures that have it."""
     counts = Counter(name for picture in pictures for name in picture.notes)
     return [f"{count} x {NOTES[name]}" for name, count in counts.items()]
 
 
 def write_sheet(items: Sequence[Datum], to: Path, label: int, classname: str, reading: Reading) -> Path:
-    """Write a PNG of up to 64 images of a class as a run reads them, evenly over its files; gives its path."""
+    """Write a PNG of up to 64 images of a class as a run reads them, evenly over its files; return its path."""
     step = max(1, -(-len(items) // (COLUMNS * ROWS)))
     shown = items[::step]
     height = CELL + LINE
@@ -121,7 +132,7 @@ def write_sheet(items: Sequence[Datum], to: Path, label: int, classname: str, re
             picture.thumbnail((CELL - 4, CELL - 4))
             sheet.paste(picture, (left, top))
         _write(draw, (left, top + CELL - 4), Path(item.impath).name[-SHOWN:])
-    path = to / f"{label}-{file_name(classname)}.png"  # two names may be one as a file's
+    path = to / f"{label}-{file_name(classname)}.png"  # names of two classes may be one as a file's
     with atomic_write(path, "wb", within=to) as file:
         sheet.save(file, "PNG")
     return path

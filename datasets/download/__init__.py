@@ -1,1 +1,1 @@
-"""Bringing the real images: `python -m datasets.download DATASET... [--root data]`."""
+"""Bring real images to disk: `python -m datasets.download DATASET... [--root data]`."""

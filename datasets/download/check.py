@@ -1,4 +1,4 @@
-"""Files per class against the split."""
+"""Compare the files of a data set with its split."""
 
 from collections import Counter
 from pathlib import Path
@@ -6,22 +6,25 @@ from pathlib import Path
 from tabulate import tabulate
 
 from dassl.errors import UserError
-from datasets.base import BiomedDataset, Split
+from datasets.base import BiomedDataset
+from datasets.listing import Listing
+from datasets.splits import read_split
 
 
-def check(cls: type[BiomedDataset], folder: Path, way_out: str) -> None:
+def check_files(cls: type[BiomedDataset], folder: Path, way_out: str) -> None:
     """Print, for each class, how many images the split lists, how many of them are there, and how many others.
 
     Args:
         cls: the data set.
-        folder: where its split file and its images are.
-        way_out: what to do if images are missing.
+        folder: holds its split file and its folder of images.
+        way_out: what to do if images are missing, as the end of an error.
 
     Raises:
-        UserError: there is no split file, or an image that it lists is missing or empty.
-        UserError: the split is not one of this data set.
+        UserError: there is no split of this data set, or an image that it lists is missing or empty.
     """
-    images, split = folder / cls.dataset_dir, _read_split(cls, folder)
+    images, split_file = folder / cls.dataset_dir, folder / f"split_{cls.dataset_dir}.json"
+    Listing(folder).check_link(split_file.name)
+    split = read_split(split_file, cls.classes, cls.download_hint())
     items = {images / item.path: item for part in split.values() for item in part}
     lost = [item for path, item in items.items() if not (path.is_file() and path.stat().st_size)]
     homes = {path.parent: item.classname for path, item in items.items()}
@@ -36,10 +39,3 @@ def check(cls: type[BiomedDataset], folder: Path, way_out: str) -> None:
             f"Expected the {len(items)} images that split_{cls.dataset_dir}.json lists, but {len(lost)} are missing or "
             f"empty, the first is {lost[0].path}: {way_out}."
         )
-
-
-def _read_split(cls: type[BiomedDataset], folder: Path) -> Split:
-    """The split, checked as for a run but without the images, which a run's data set insists on."""
-    dataset = cls.__new__(cls)
-    dataset.key, dataset.folder = cls.__module__.rsplit(".", 1)[-1], folder
-    return dataset.read_split()

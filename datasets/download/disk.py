@@ -1,4 +1,4 @@
-"""Room on the disk, asked for beforehand and missed with one sentence."""
+"""Check for room on the disk beforehand, and tell a full disk in one sentence."""
 
 import errno
 import shutil
@@ -14,32 +14,37 @@ RESERVE = 512 * 1024 * 1024  # bytes of the disk that are left to others
 
 
 class DiskFullError(UserError):
-    """No room is left; what was written so far is kept where it can be used again."""
+    """There is no room left; whatever can be used again is kept."""
 
 
-def size(n: int) -> str:
-    """Bytes for people: "112MB"."""
+def format_size(n: int) -> str:
+    """Return a number of bytes for people.
+
+    >>> format_size(112_000_000)
+    '112MB'
+    """
     return tqdm.format_sizeof(n, "B")
 
 
 def room(folder: Path) -> int:
-    """Bytes that may be written where `folder` lies."""
+    """Return how many bytes may be written to the disk of `folder`."""
     return max(0, shutil.disk_usage(folder).free - RESERVE)
 
 
 def check_room(folder: Path, needed: int, purpose: str) -> None:
-    """Raises DiskFullError unless there is room for `needed` bytes where `folder` lies."""
+    """Raise a DiskFullError unless there is room for `needed` bytes on the disk of `folder`."""
     free = room(folder)
     if free < needed:
         raise DiskFullError(
-            f"Expected {size(needed)} free in {folder} {purpose}, but there are {size(free)} beside {size(RESERVE)} "
-            "that stay free: free some, or choose another folder by --root; what was downloaded is kept."
+            f"Expected {format_size(needed)} free in {folder} {purpose}, but there are {format_size(free)} beside "
+            f"{format_size(RESERVE)} that stay free: free some, or choose another folder by --root; what was "
+            "downloaded is kept."
         )
 
 
 @contextmanager
-def full_disk_told(folder: Path) -> Iterator[None]:
-    """Turns the system's error about a full disk (or quota) into DiskFullError."""
+def full_disk_in_words(folder: Path) -> Iterator[None]:
+    """Turn the system's error about a full disk, or quota, into a DiskFullError."""
     try:
         yield
     except OSError as error:

@@ -1,8 +1,9 @@
-"""MedMNIST's data sets by name: the package `medmnist` says where they are, which classes they have, and their split.
+"""Make data sets of MedMNIST: the package `medmnist` has their addresses, classes and splits.
 
-DermaMNIST and OCTMNIST are called as in BiomedCoOp (`train12_1.png` is number 12 of the training part, of class 1), so
-its split file fits them too; of DermaMNIST it leaves out train0, which is kept here (7,007 training images instead of
-7,006). Every other one becomes a folder of images with `train/`, `val/` and `test/`, which the data set `folder` reads.
+The files of DermaMNIST and OCTMNIST are named as in BiomedCoOp (`train12_1.png` is number 12 of the training part, of
+class 1), so that its split file fits them too; of DermaMNIST it leaves out train0, which is kept here (7,007 training
+images instead of 7,006). Every other data set becomes a folder of images with `train/`, `val/` and `test/`, which the
+data set `folder` reads.
 """
 
 import re
@@ -22,7 +23,7 @@ from datasets.entries import PARTS
 
 from .disk import check_room
 from .fetch import DownloadError, digest, fetch
-from .npz import open_npz, rows
+from .npz import open_npz, read_rows
 
 SIZES = (28, 64, 128, 224)
 SIZE = 224
@@ -31,8 +32,8 @@ FORBIDDEN = re.compile(r'[/\\:*?"<>|]')  # in the names of files, here or on Win
 SOURCE = "MedMNIST v2 (Yang et al. 2023)"
 
 
-def known() -> dict[str, dict[str, Any]]:
-    """What the package says of each data set, by name such as "pathmnist".
+def read_package() -> dict[str, dict[str, Any]]:
+    """Return what the package says of each data set, by name such as "pathmnist".
 
     Raises:
         UserError: the package is missing.
@@ -44,13 +45,13 @@ def known() -> dict[str, dict[str, Any]]:
     return INFO
 
 
-def find(name: str, size: int) -> dict[str, Any]:
-    """What the package says of one data set.
+def find_info(name: str, size: int) -> dict[str, Any]:
+    """Return what the package says of one data set.
 
     Raises:
-        UserError: there is none of that name or size, or its images are no pictures of one class each.
+        UserError: there is none of that name or size, or its images are not pictures with one class each.
     """
-    every = known()
+    every = read_package()
     usable = sorted(key for key in every if not _why_not(key, every[key]))
     if name not in every:
         raise UserError(f"Expected one of {', '.join(usable)} for --medmnist, but got {name}: leave the flag out.")
@@ -64,17 +65,19 @@ def find(name: str, size: int) -> dict[str, Any]:
 
 
 def _why_not(name: str, info: dict[str, Any]) -> str:
+    """Return why a data set cannot be used, in words; "" if it can."""
     if name.endswith("3d"):
         return "has volumes (3-D)"
     return "has several labels to a picture" if "multi-label" in info["task"] else ""
 
 
 def _key(what: str, size: int) -> str:
+    """Return the package's key, or the name of a file, for one size of pictures."""
     return what if size == SMALLEST else f"{what}_{size}"
 
 
 def classes_of(name: str, info: dict[str, Any]) -> list[str]:
-    """The class names in the order of labels, as a folder can be called."""
+    """Return the class names in the order of labels, in characters that names of folders may have."""
     labels = info["label"]
     names = [check_name(labels[str(i)], "class", f"medmnist's {name}") for i in range(len(labels))]
     names = [FORBIDDEN.sub("-", label).strip(" .") for label in names]
@@ -89,13 +92,13 @@ def classes_of(name: str, info: dict[str, Any]) -> list[str]:
 
 
 def bring_npz(name: str, size: int, root: Path) -> tuple[Path, str]:
-    """The package's file in `root`, and where it is from; one that lies there already is taken.
+    """Return MedMNIST's file in `root`, downloaded unless it is there, and its address.
 
     Raises:
-        UserError: no such data set (see `find`), or the file is not the one that the package knows.
-        DownloadError, DiskFullError: as `fetch`.
+        UserError: there is no such data set (see `find_info`), or the file has another sum than the package says.
+        DownloadError, DiskFullError: see `fetch`.
     """
-    info = find(name, size)
+    info = find_info(name, size)
     path = root / f"{_key(name, size)}.npz"
     pixels = sum(info["n_samples"].values()) * size * size * info["n_channels"]
     url, md5 = info[_key("url", size)], info.get(_key("MD5", size))
@@ -115,34 +118,37 @@ def bring_npz(name: str, size: int, root: Path) -> tuple[Path, str]:
 
 
 def pictures(path: Path, name: str, size: int, part: str) -> Iterator[tuple[int, np.ndarray, int]]:
-    """Number, pixels [size, size] or [size, size, 3] and label of each picture of a part.
+    """Yield the number, the pixels [size, size] or [size, size, 3] and the label of each picture of a part.
 
     Raises:
-        UserError: the file holds other arrays, or a label without a class; names it.
+        UserError: the file holds other arrays than expected, or a label without a class; names the file.
     """
-    info = find(name, size)
+    info = find_info(name, size)
     count, classes = info["n_samples"][part], len(info["label"])
     shape = (count, size, size) if info["n_channels"] == 1 else (count, size, size, info["n_channels"])
     with open_npz(path) as archive:
-        labels = [int(row[0]) for row in rows(archive, f"{part}_labels", (count, 1), "iu")]
+        labels = [int(row[0]) for row in read_rows(archive, f"{part}_labels", (count, 1), "iu")]
         if wrong := sorted({label for label in labels if not 0 <= label < classes}):
             raise ValueError(f"{part}_labels has {wrong[0]}, which is none of {classes} classes")
-        images = tqdm(rows(archive, f"{part}_images", shape, "u"), total=count, desc=f"{name} {part}", unit=" images")
+        images = tqdm(
+            read_rows(archive, f"{part}_images", shape, "u"), total=count, desc=f"{name} {part}", unit=" images"
+        )
         for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):
             if pixels.dtype != np.uint8:
                 raise ValueError(f"{part}_images is of {pixels.dtype}, not of bytes")
             yield i, pixels, label
 
 
-def write(cls: type[BiomedDataset], path: Path, folder: Path) -> None:
+def write_named(cls: type[BiomedDataset], path: Path, folder: Path) -> None:
     """Write images and split file of DermaMNIST or OCTMNIST into `folder`, from the package's file.
 
     Raises:
-        DiskFullError: there is not room enough.
-        UserError: as `pictures`.
+        DiskFullError: there is not enough room.
+        UserError: see `pictures`.
     """
-    name, split, images = cls.__name__.lower(), {}, folder / cls.dataset_dir
-    check_room(folder, _bytes(name, SIZE), f"for the images of {cls.__name__}")
+    name, images = cls.__name__.lower(), folder / cls.dataset_dir
+    split: dict[str, list[tuple[str, int, str]]] = {}
+    check_room(folder, _png_bytes(name, SIZE), f"for the images of {cls.__name__}")
     for part in PARTS:
         split[part] = []
         for i, pixels, label in pictures(path, name, SIZE, part):
@@ -157,11 +163,11 @@ def write_folder(name: str, size: int, path: Path, folder: Path) -> None:
     """Write the images of any data set into `folder`, as `<part>/<class>/<number>.png`, and `classes.txt`.
 
     Raises:
-        DiskFullError: there is not room enough.
-        UserError: as `pictures`; or the classes' names.
+        DiskFullError: there is not enough room.
+        UserError: see `pictures` and `classes_of`.
     """
-    classes = classes_of(name, find(name, size))
-    check_room(folder, _bytes(name, size), f"for the images of {name}")
+    classes = classes_of(name, find_info(name, size))
+    check_room(folder, _png_bytes(name, size), f"for the images of {name}")
     for part in PARTS:
         for i, pixels, label in pictures(path, name, size, part):
             _save(pixels, folder / part / classes[label].replace(" ", "_") / f"{i}.png")
@@ -170,8 +176,8 @@ def write_folder(name: str, size: int, path: Path, folder: Path) -> None:
 
 
 def check_folder(name: str, size: int, folder: Path) -> None:
-    """Print how many images each part has, and raise a UserError where they are not as many as MedMNIST says."""
-    expected = find(name, size)["n_samples"]
+    """Print how many images each part has; raise a UserError if MedMNIST has another number."""
+    expected = find_info(name, size)["n_samples"]
     for part in PARTS:
         found = sum(1 for _ in (folder / part).glob("*/*.png"))
         print(f"{folder}: {found} of {expected[part]} images in {part}")
@@ -182,9 +188,9 @@ def check_folder(name: str, size: int, folder: Path) -> None:
             )
 
 
-def _bytes(name: str, size: int) -> int:
-    """The most that the images take as PNG."""
-    info = find(name, size)
+def _png_bytes(name: str, size: int) -> int:
+    """Return the most bytes that the images take as PNG."""
+    info = find_info(name, size)
     return sum(info["n_samples"].values()) * (size * size * info["n_channels"] + 1024)
 
 

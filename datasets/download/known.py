@@ -1,4 +1,4 @@
-"""Whether an archive is the one that it was: by the sum that its data set names, or else by what was noted before."""
+"""Check whether an archive has changed: by the sum that its data set names, and by what was noted before."""
 
 import re
 from datetime import date
@@ -8,26 +8,29 @@ from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import write_json
 
-from .fetch import NOTE, beside, digest
+from .fetch import NOTE_BYTES, beside, digest
 
 
 def check_known(path: Path, sha256: str) -> dict[str, int | str]:
-    """Bytes and SHA-256 of an archive, compared with those that are known.
+    """Return the bytes and SHA-256 of an archive, compared with those that are known.
+
+    They are noted in `<path>.known.json`, which stays when the archive is deleted. If they differ from an earlier note,
+    one line is printed.
 
     Args:
-        path: the archive. What is found is noted in `<path>.known.json`, which stays when the archive goes.
-        sha256: that it must have; "" where none is known: then a change since the note is told in one line.
+        path: the archive.
+        sha256: that it must have; "" if it is not known.
 
     Raises:
         UserError: it has another sum than `sha256`, or the note holds something else.
     """
     note = beside(path, ".known.json")
-    found = {"bytes": path.stat().st_size, "sha256": digest(path)}
+    found: dict[str, int | str] = {"bytes": path.stat().st_size, "sha256": digest(path)}
     if sha256 and found["sha256"] != sha256:
         raise UserError(
             f"Expected the SHA-256 {sha256} of {path}, but it has {found['sha256']}: delete it, and run again."
         )
-    before = read_json(note, NOTE, links=False) if note.is_file() else None
+    before = read_json(note, NOTE_BYTES, links=False) if note.is_file() else None
     if before is None:
         print(f"{path.name} is noted in {note.name} ({found['bytes']} bytes, SHA-256 {found['sha256']})")
     elif not _is_note(before):

@@ -1,4 +1,4 @@
-"""Prompt banks: what LLMs wrote about the classes, `<llm>/<dataset>.json`."""
+"""Prompt banks: sentences that LLMs wrote about the classes, `<llm>/<dataset>.json`."""
 
 import warnings
 from collections.abc import Sequence
@@ -15,23 +15,23 @@ FOLDER = Path(__file__).parent
 def load_prompts(
     dataset: str, llm: str, classnames: Sequence[str], n: int, bank: str | Path | None = None
 ) -> list[list[str]]:
-    """The first `n` sentences of each class.
+    """Return the first `n` sentences of each class.
 
     Args:
         dataset: key of the data set, such as "btmri".
-        llm: whose bank: a folder of datasets/prompts/.
+        llm: name of the LLM, which is that of a folder of datasets/prompts/.
         classnames: C names.
         n: sentences per class.
-        bank: file to read instead: {"prompts": {class: [sentence, ...]}}, or the inner object alone, as BiomedCoOp has
-            it; one sentence may stand without its list.
+        bank: file to read instead: {"prompts": {class: [sentence, ...]}}, or the inner object alone, as in BiomedCoOp;
+            a class may have one sentence instead of a list.
 
     Returns:
         C lists of `n` sentences.
 
     Raises:
         UserError: there is no such bank; lists those that exist.
-        UserError: it is no such JSON, a class is not in it, or has fewer than `n` sentences.
-        UserError: a sentence is empty, or nothing that a tokenizer can read; see `shapes.why_not`.
+        UserError: it is no such JSON, or a class is missing or has fewer than `n` sentences.
+        UserError: a sentence is empty, or cannot be read by a tokenizer; see `shapes.why_not`.
     """
     path = Path(bank) if bank else bank_path(llm, dataset)
     if not path.is_file():
@@ -42,7 +42,9 @@ def load_prompts(
         )
     held = by_class(read_json(path), path)
     if absent := [name for name in classnames if name not in held]:
-        raise UserError(f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}.')
+        raise UserError(
+            f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}: add them.'
+        )
     prompts = {name: sentences_of(name, held[name], path) for name in classnames}
     for name, texts in prompts.items():
         if len(texts) < n:
@@ -59,5 +61,5 @@ def load_prompts(
 
 
 def bank_path(llm: str, dataset: str) -> Path:
-    """Where a bank lies or will lie, within `FOLDER` whatever the names are."""
+    """Return the file of a bank, which is in `FOLDER` whatever the names are."""
     return FOLDER / file_name(llm) / f"{file_name(dataset)}.json"

@@ -5,10 +5,9 @@
 
     python -m datasets.prompts.generate --folder data/pathmnist --modality "histopathology of the colon" --model gpt-4o
 
-Any server that speaks OpenAI's chat API will do. Each answer is checked and written to the bank as it comes, and the
-model is asked again for what is missing; a bank that exists is completed, so a run that broke off is simply repeated.
-The bank is datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>; of a folder of images it is
-prompts.json in it.
+Any server with OpenAI's chat API will do. Each answer is checked and written to the bank as it comes, and the model is
+asked again for what is missing. A bank that exists is completed: repeat the command after an interruption. The bank is
+datasets/prompts/<llm>/<dataset>.json, which a run reads with PROMPTS.LLM <llm>, or prompts.json in a folder of images.
 """
 
 import argparse
@@ -20,19 +19,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-from dassl.config import get_cfg_default
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.reading import read_json
 from dassl.writing import write_json
 from datasets import prompts
 from datasets.base import BiomedDataset
-from datasets.catalogue import by_key
-from datasets.folder import FolderDataset
-from datasets.own import given_table, looked_at
-from datasets.prompts.answers import LONGEST, different, printable_ones, sentences
+from datasets.catalogue import by_key, find_class
+from datasets.load import configure
+from datasets.own import choose_key, without_writing
+from datasets.prompts.answers import LONGEST, find_sentences, keep_new, keep_usable
 from datasets.prompts.shapes import by_class, sentences_of
-from datasets.table import TableDataset
 
 # The paper's, after BiomedCoOp; [N], [CLASS] and [MODALITY] are filled in for each class.
 INSTRUCTION = (
@@ -42,11 +39,17 @@ INSTRUCTION = (
 FORM = "Write one full sentence per line, without numbers, headings or remarks of your own."
 AGAIN = "None of them may repeat or merely reword one of these:"
 PATIENCE = 3  # answers in a row without a new sentence
-LONGEST_ANSWER = 1_000_000  # characters; what comes after them is not looked at
+LONGEST_ANSWER = 1_000_000  # characters that are read
 
 
 class Answer(NamedTuple):
-    """What came back: the text, whether it was cut short, and the model's full name."""
+    """The answer of a model.
+
+    Attributes:
+        text: what it wrote.
+        cut: whether it was cut short.
+        by: full name of the model, as the server has it.
+    """
 
     text: str
     cut: bool
@@ -57,6 +60,7 @@ Ask = Callable[[str], Answer]
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     which = p.add_mutually_exclusive_group(required=True)
     which.add_argument("--dataset", choices=sorted(by_key()), metavar="KEY", help="such as btmri")
@@ -71,31 +75,42 @@ def parser() -> argparse.ArgumentParser:
 
 
 class Subject(NamedTuple):
-    """What the sentences are about: a data set's name, its classes, and what its images are, in words."""
+    """The subject of a bank of sentences.
+
+    Attributes:
+        name: of the data set.
+        classes: names of the classes.
+        modality: of the images, in words.
+    """
 
     name: str
     classes: Sequence[str]
     modality: str
 
 
-def of_folder(folder: Path, modality: str) -> Subject:
-    """Images of one's own, in folders of classes or with a table, as a run reads them; raises its errors.
+def read_folder(folder: Path, modality: str) -> Subject:
+    """Return the name and classes of a folder of images as a run reads it; nothing is written there.
 
-    Nothing is written there.
+    Raises:
+        UserError: as a run does.
     """
-    cfg = get_cfg_default()
-    cfg.DATASET.ROOT, cfg.DATASET.SUBSAMPLE_CLASSES = str(folder), "all"
-    dataset = looked_at(TableDataset if given_table(folder) else FolderDataset)(cfg)
+    key = choose_key(folder)
+    dataset = without_writing(find_class(key))(configure(key, folder))
     return Subject(dataset.key, dataset.classnames, modality)
 
 
-def modality(cls: type[BiomedDataset]) -> str:
-    """What the images are, in words: "MRI of the brain"."""
+def describe_modality(cls: type[BiomedDataset]) -> str:
+    """Return in words what the images are: "MRI of the brain"."""
     return cls.modality if cls.organ in cls.modality else f"{cls.modality} of the {cls.organ}"
 
 
 def chat(model: str, base_url: str | None, timeout: float) -> Ask:
-    """A function that asks the model one question; the client repeats it after time-outs and errors that may pass.
+    """Return a function that asks the model one question; the client repeats it after time-outs and passing errors.
+
+    Args:
+        model: name, as its server has it.
+        base_url: of the server; None for OPENAI_BASE_URL, or else OpenAI's own.
+        timeout: seconds to wait for an answer.
 
     Raises:
         UserError: the client or the key is missing.
@@ -139,7 +154,7 @@ def chat(model: str, base_url: str | None, timeout: float) -> Ask:
 
 
 def without_secrets(url: str) -> tuple[str, list[str]]:
-    """An address without user, password, query and fragment, and the parts of it that nobody should see.
+    """Return an address without user, password, query and fragment, and these parts of it.
 
     >>> without_secrets("https://me:key@host:8000/v1?token=x")
     ('https://host:8000/v1', ['me:key', 'key', 'token=x'])
@@ -151,10 +166,16 @@ def without_secrets(url: str) -> tuple[str, list[str]]:
 
 
 class Bank:
-    """Sentences of each class in a file, with where they come from.
+    """A file of sentences of each class, with where they come from.
+
+    Args:
+        path: of the file; a bank that is there is completed.
+        subject: what the sentences are about.
+        model: that writes them.
+        n: sentences per class.
 
     Raises:
-        UserError: there is such a file, but not by this model for these classes.
+        UserError: the file is by another model, or for other classes.
     """
 
     def __init__(self, path: Path, subject: Subject, model: str, n: int):
@@ -168,7 +189,8 @@ class Bank:
                 "folder by --llm."
             )
         self.prompts = {name: sentences_of(name, held.get(name, []), path) for name in subject.classes}
-        self.head = {
+        self.modality = subject.modality
+        self.head: dict[str, str | list[str]] = {
             "llm": path.parent.name,
             "dataset": subject.name,
             "modality": subject.modality,
@@ -179,23 +201,23 @@ class Bank:
         }
 
     def question(self, name: str) -> str:
-        """What is asked about a class that lacks sentences."""
+        """Return the question about a class that lacks sentences."""
         known = self.prompts[name]
         asked = INSTRUCTION.replace("[N]", str(self.n - len(known)))
-        asked = asked.replace("[CLASS]", name).replace("[MODALITY]", self.head["modality"])
+        asked = asked.replace("[CLASS]", name).replace("[MODALITY]", self.modality)
         return "\n".join([f"{asked} {FORM}", *([AGAIN, *known] if known else [])])
 
     def add(self, name: str, answer: Answer) -> bool:
-        """Take from an answer what is new, also to the other classes, and write it down; whether there was any."""
+        """Add the sentences of an answer that no class has yet, write the file, and return whether there were any."""
         known = [text for texts in self.prompts.values() for text in texts]
-        found = sentences(answer.text, answer.cut)
-        usable = printable_ones(found)
+        found = find_sentences(answer.text, answer.cut)
+        usable = keep_usable(found)
         if len(usable) < len(found):
             print(
                 f"{name}: {len(found) - len(usable)} of {len(found)} sentences are left out: longer than {LONGEST} "
                 "characters, with words no tokenizer is made for, or not printable"
             )
-        new = different(usable, known)[: self.n - len(self.prompts[name])]
+        new = keep_new(usable, known)[: self.n - len(self.prompts[name])]
         if new:
             self.prompts[name] += new
             self.head["answered_by"] = sorted({*self.head["answered_by"], answer.by})
@@ -205,7 +227,7 @@ class Bank:
 
 
 def _names(value: Any) -> list[str]:
-    """A list of names from a file; anything else is none."""
+    """Return a list of names from a file; [] for anything else."""
     return [name for name in value if isinstance(name, str)] if isinstance(value, list) else []
 
 
@@ -213,11 +235,11 @@ def generate(bank: Bank, ask: Ask) -> None:
     """Ask until every class of the bank has its sentences.
 
     Raises:
-        UserError: the model would not describe a class, or not often enough; the other classes are written.
+        UserError: the model gave too few sentences of a class; all that it gave are written.
     """
     lacking = []
     for name, texts in bank.prompts.items():
-        fruitless, answer = 0, None
+        fruitless, answer = 0, Answer("", False, "")
         while len(texts) < bank.n and fruitless < PATIENCE:
             answer = ask(bank.question(name))
             fruitless = 0 if bank.add(name, answer) else fruitless + 1
@@ -233,6 +255,7 @@ def generate(bank: Bank, ask: Ask) -> None:
 
 @command
 def main(argv: list[str] | None = None) -> int:
+    """Make or complete the bank that the command line names."""
     cli = parser()
     args = cli.parse_args(argv)
     if args.n < 1:
@@ -240,10 +263,10 @@ def main(argv: list[str] | None = None) -> int:
     if args.folder and not (args.modality and args.modality.isprintable()):
         cli.error("expected --modality, the words for what the images of --folder are")
     if args.folder:
-        bank = Bank(args.folder / "prompts.json", of_folder(args.folder, args.modality), args.model, args.n)
+        bank = Bank(args.folder / "prompts.json", read_folder(args.folder, args.modality), args.model, args.n)
     else:
         cls = by_key()[args.dataset]
-        subject = Subject(cls.__name__, cls.classes, modality(cls))
+        subject = Subject(cls.__name__, cls.classes, describe_modality(cls))
         bank = Bank(prompts.bank_path(args.llm or args.model, args.dataset), subject, args.model, args.n)
     generate(bank, chat(args.model, args.base_url, args.timeout))
     print(f"Complete: {bank.path}")

@@ -1,4 +1,4 @@
-"""BiomedCoOp's own sentences (by GPT-4) as the bank `gpt4`, from a checkout of its repository.
+"""Import BiomedCoOp's own sentences (by GPT-4) as the bank `gpt4`, from a checkout of its repository.
 
     git clone https://github.com/HealthX-Lab/BiomedCoOp
     python -m datasets.prompts.import_biomedcoop BiomedCoOp
@@ -25,10 +25,10 @@ VARIABLE = "BIOMEDCOOP_TEMPLATES"
 
 
 def read_templates(path: Path) -> dict[str, list[str]]:
-    """The sentences of each class in a Python file, which is parsed and not run.
+    """Return the sentences of each class in a Python file, which is parsed and not run.
 
     Raises:
-        UserError: there is no such file; or it assigns no such dictionary of lists of strings.
+        UserError: there is no such file, or it assigns no such dictionary of lists of strings.
     """
     if not path.is_file():
         raise UserError(f"Expected BiomedCoOp's {FILE}, but there is no {path}: give the root of its checkout.")
@@ -54,10 +54,10 @@ def read_templates(path: Path) -> dict[str, list[str]]:
 
 
 def import_banks(checkout: Path, folder: Path) -> None:
-    """Write a bank for each data set that has all its classes there, and say what was found.
+    """Write a bank for each data set that has all its classes there, and print what was found.
 
     Raises:
-        UserError: as `read_templates`; or a bank that differs stands in the way.
+        UserError: the file cannot be used (see `read_templates`), or there is another bank already.
     """
     path = checkout / FILE
     templates = read_templates(path)
@@ -67,21 +67,17 @@ def import_banks(checkout: Path, folder: Path) -> None:
         if absent:
             print(f'{key}: left out, "{absent[0]}" is not among their classes')
             continue
-        bank = {
-            "llm": LLM,
-            "dataset": cls.__name__,
-            "source": source,
-            "prompts": {name: templates[name] for name in cls.classes},
-        }
+        prompts_of = {name: templates[name] for name in cls.classes}
+        bank = {"llm": LLM, "dataset": cls.__name__, "source": source, "prompts": prompts_of}
         target = folder / f"{key}.json"
         if target.is_file() and read_json(target) != bank:
             raise UserError(f"Expected no bank or this one in {target}, but it has another: move it away.")
         write_json(bank, target)
-        print(f"{key}: {target}{repeats(bank['prompts'])}")
+        print(f"{key}: {target}{describe_repeats(prompts_of)}")
 
 
-def repeats(sentences: dict[str, list[str]]) -> str:
-    """Which classes have sentences more than once, in words; "" for none."""
+def describe_repeats(sentences: dict[str, list[str]]) -> str:
+    """Return in words which classes have sentences more than once; "" if none has."""
     counts = {name: (len(set(texts)), len(texts)) for name, texts in sentences.items()}
     told = [
         f"{name} has {different} different of {all_}" for name, (different, all_) in counts.items() if different < all_
@@ -91,6 +87,7 @@ def repeats(sentences: dict[str, list[str]]) -> str:
 
 @command
 def main(argv: list[str] | None = None) -> int:
+    """Import the banks of the checkout that the command line names."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkout", type=Path, help="root of a checkout of BiomedCoOp")
     args = parser.parse_args(argv)

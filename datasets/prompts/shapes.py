@@ -1,4 +1,4 @@
-"""What a bank may look like on disk, and which sentences can stand in one."""
+"""Check the content of a bank: its shape, and that its sentences can be read by a tokenizer."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,17 +9,17 @@ from dassl.console import printable
 from dassl.errors import UserError
 
 LONGEST = 2000  # characters of a sentence in a bank, more than any text tower reads
-LONGEST_WORD = 100  # letters; CLIP's tokenizer takes time by the square of it
+LONGEST_WORD = 100  # letters; the time of CLIP's tokenizer grows with the square of it
 LIST = '{"prompts": {class: [sentence, ...]}}'
 WORD = re.compile(r"\S+")
 CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\ud800-\udfff]")  # all but white space; lone surrogates
 
 
 def by_class(found: Any, path: Path) -> Mapping[str, Any]:
-    """What a bank holds for each class: what stands under "prompts", or the whole file where there is no such key.
+    """Return what a bank has for each class: the object under "prompts", or the whole file if it has no such key.
 
     Raises:
-        UserError: it is no such object; names the file.
+        UserError: it is no object; names the file.
     """
     if isinstance(found, dict):
         nested = found.get("prompts", [])
@@ -30,10 +30,10 @@ def by_class(found: Any, path: Path) -> Mapping[str, Any]:
 
 
 def sentences_of(name: str, found: Any, path: Path) -> list[str]:
-    """The sentences of a class: a list of them, or one alone.
+    """Return the sentences of a class, of which a bank may have a list or only one.
 
     Raises:
-        UserError: it is something else, or one of them is empty, too long or not printable; names class and file.
+        UserError: it has something else, or a sentence is empty, too long or not printable; names class and file.
     """
     if isinstance(found, str):
         found = [found]
@@ -46,7 +46,7 @@ def sentences_of(name: str, found: Any, path: Path) -> list[str]:
 
 
 def why_not(text: Any, longest: int = LONGEST) -> str:
-    """What keeps a text from being a sentence that a tokenizer can read, in words; "" for nothing.
+    """Return why a text is no sentence that a tokenizer can read, in words; "" if it is one.
 
     >>> why_not("A ring."), why_not("  "), why_not("a" * 500)
     ('', 'is empty', 'has a word of 500 letters, where 100 are the most')
@@ -64,7 +64,7 @@ def why_not(text: Any, longest: int = LONGEST) -> str:
 
 
 def _kind(value: Any) -> str:
-    """A value in words, for an error."""
+    """Return a value in words, for errors."""
     if value is None or isinstance(value, (bool, int, float)):
         return f"{value!r}".replace("None", "null")
     if isinstance(value, str):

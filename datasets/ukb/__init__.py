@@ -1,11 +1,15 @@
-"""From UK Biobank's bulk files to a data set in the layout that the other rooms read.
+"""Make a data set from UK Biobank's bulk files, in the layout that runs read.
 
     python -m datasets.ukb prepare cmri --bulk DIR --phenotypes FILE --out DIR
 
-Nothing that identifies a participant leaves this package: names, logs, errors and tables hold pseudonyms and counts.
+Nothing that identifies a participant leaves this package: file names, logs, errors and tables hold pseudonyms and
+counts.
 """
 
 
 class LeftOut(Exception):
-    """A participant or a zip that is not taken. The message is the reason: the same words for all of one kind, as they
-    are counted by it, and nothing of the participant."""
+    """Raised for a participant or a zip that is not taken.
+
+    The message is the reason. Reasons are counted, so it is the same for all of one kind; it never holds anything of a
+    participant.
+    """

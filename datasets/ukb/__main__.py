@@ -19,6 +19,7 @@ SALT = Path(user_config_dir("vmfcoop")) / "ukb.salt"
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the command line."""
     commands = argparse.ArgumentParser(
         prog="python -m datasets.ukb", description="Data sets from UK Biobank's bulk files."
     )
@@ -35,8 +36,8 @@ def parser() -> argparse.ArgumentParser:
 
 
 @contextmanager
-def for_the_owner_alone() -> Iterator[None]:
-    """Whatever is written meanwhile, by this process or those that it starts, is nobody else's to read."""
+def owner_only() -> Iterator[None]:
+    """Let only the owner read files that are written meanwhile, by this process or those that it starts."""
     before = os.umask(0o077)
     try:
         yield
@@ -45,8 +46,9 @@ def for_the_owner_alone() -> Iterator[None]:
 
 
 @command
-@for_the_owner_alone()
+@owner_only()
 def main(argv: Sequence[str] | None = None) -> int:
+    """Prepare the data set that the command line names."""
     args = parser().parse_args(argv)
     try:
         from datasets.ukb.prepare import prepare  # needs pydicom, which is optional

@@ -1,4 +1,4 @@
-"""Who is taken: from what is known of the participants to their classes."""
+"""Select participants and give each a class, from their diagnoses and visits."""
 
 from collections import Counter
 from pathlib import Path
@@ -10,23 +10,33 @@ from datasets.ukb.recipe import Participants, matches
 
 
 class Member(NamedTuple):
-    """A participant who is taken."""
+    """A participant who is taken.
+
+    Attributes:
+        classname: class of the participant.
+        instances: of the visits whose images show the class; None for all visits.
+    """
 
     classname: str
-    instances: frozenset[int] | None  # of the visits whose images show the class; None: all
+    instances: frozenset[int | None] | None
 
 
-def gather(
+def select_participants(
     path: Path, wanted: set[str], rules: Participants, pseudonym: Pseudonym
 ) -> tuple[dict[str, Member], Counter]:
-    """The wanted participants who are taken, by pseudonym, and how many are left out, by reason.
+    """Return the participants who are taken, by pseudonym, and how many are left out, by reason.
 
-    Several rows of one participant are put together.
+    Args:
+        path: table of participants, with one or several rows for each.
+        wanted: pseudonyms.
+        rules: which participants are taken, and in which class.
+        pseudonym: gives the pseudonym of an eid.
     """
     records: dict[str, phenotypes.Record] = {}
     for eid, record in phenotypes.read(path, lambda eid: pseudonym(eid) in wanted):
         records.setdefault(pseudonym(eid), phenotypes.Record()).add(record)
-    members, left = {}, Counter({"not in the table of participants": len(wanted - records.keys())})
+    members: dict[str, Member] = {}
+    left = Counter({"not in the table of participants": len(wanted - records.keys())})
     for name, record in records.items():
         try:
             members[name] = classify(record, rules)
@@ -36,13 +46,14 @@ def gather(
 
 
 def classify(record: phenotypes.Record, rules: Participants) -> Member:
-    """The class of a participant.
+    """Return the class of a participant.
 
-    Active after a day is who has a diagnosis or a visit of a later date. One class that the codes match is the class,
-    of several the first or none, as the rules say; normal is who has neither these nor related codes at any time.
+    A participant is active if a diagnosis or a visit is later than `active_after`. If the codes match one class, that
+    is the class; if they match several, the first (`several: first`) or none (`several: drop`). A participant is normal
+    who has no code of any class and none of `normal_without`, at any time.
 
     Raises:
-        LeftOut: not active, several classes, or neither ill nor normal.
+        LeftOut: the participant is not active, has several classes, or is neither ill nor normal.
     """
     dates = (*record.codes.values(), *record.visits.values())
     if not any(day and day > rules.active_after for day in dates):

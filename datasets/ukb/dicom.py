@@ -1,4 +1,4 @@
-"""From a zip of DICOM files to grey images: which slices and phases, and which grey values become 0 to 255."""
+"""Read grey images from a zip of DICOM files: choose slices and phases, and scale grey values to 0 to 255."""
 
 import io
 import re
@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,16 +28,23 @@ TAGS = [
 
 @dataclass(frozen=True)
 class Header:
-    """What decides whether an image is taken."""
+    """The part of a DICOM header that decides whether an image is taken.
 
-    file: str  # in the zip
-    position: float  # mm, along the normal of its plane
+    Attributes:
+        file: name in the zip.
+        position: mm, along the normal of the image's plane.
+        series: number of the series.
+        phase: trigger time (ms), echo time (ms) and instance number; phases are in this order.
+    """
+
+    file: str
+    position: float
     series: int
-    phase: tuple[float, float, int]  # trigger time (ms), echo time (ms), number: phases are in this order
+    phase: tuple[float, float, int]
 
 
 def read_images(path: Path, recipe: Images) -> dict[str, np.ndarray]:
-    """The images of a zip that the recipe asks for: "s05_p00" (slice and phase in their order) to uint8 [H, W].
+    """Return the images of a zip that the recipe asks for, uint8 [H, W], by slice and phase such as "s05_p00".
 
     Raises:
         LeftOut: the zip or its images cannot be read, or it lacks the series, slices or phases.
@@ -47,20 +55,21 @@ def read_images(path: Path, recipe: Images) -> dict[str, np.ndarray]:
             if len(archive.infolist()) > FILES:
                 raise LeftOut(f"a zip of more than {FILES:,} files")
             headers = [header for file in archive.namelist() if (header := _header(archive, file, recipe))]
-            return {name: _pixels(archive, file, recipe) for name, file in choose(headers, recipe).items()}
+            files = choose_files(headers, recipe)
+            return {name: _pixels(archive, file, recipe) for name, file in files.items()}
     except LeftOut:
         raise
     except Exception:  # decoders raise whatever they like on damaged files; their words may quote a path or a header
         raise LeftOut("a zip, or DICOM files in it, that cannot be read") from None
 
 
-def choose(headers: list[Header], recipe: Images) -> dict[str, str]:
-    """The files of the slices and phases that the recipe asks for, by name as in `read_images`.
+def choose_files(headers: list[Header], recipe: Images) -> dict[str, str]:
+    """Return the files of the slices and phases that the recipe asks for, named as in `read_images`.
 
-    A slice that was taken several times counts once, with its last series: the earlier ones were not good enough.
+    Of a slice that was taken several times the last series is used: the earlier ones were not good enough.
 
     Raises:
-        LeftOut: no header at all, too few slices, or too few phases of a slice.
+        LeftOut: there is no header, or there are too few slices, or phases of a slice.
     """
     if not headers:
         raise LeftOut("a zip without the series")
@@ -71,7 +80,7 @@ def choose(headers: list[Header], recipe: Images) -> dict[str, str]:
         slices[-1].append(header)
     if len(slices) < recipe.slices.least:
         raise LeftOut("a series with too few slices")
-    chosen = {}
+    chosen: dict[str, str] = {}
     for i in recipe.slices.of(len(slices)):
         last = max(header.series for header in slices[i])
         phases = sorted((h for h in slices[i] if h.series == last), key=lambda header: (header.phase, header.file))
@@ -82,14 +91,23 @@ def choose(headers: list[Header], recipe: Images) -> dict[str, str]:
 
 
 def to_grey(pixels: np.ndarray, window: tuple[float, float], inverted: bool = False) -> np.ndarray:
-    """Values [H, W] to uint8: the lower percentile of the window is black, the upper one white, or else inverted."""
+    """Scale values [H, W] to uint8: the lower percentile of the window becomes black and the upper one white.
+
+    Args:
+        pixels: values.
+        window: lower and upper percentile.
+        inverted: make the lower percentile white instead.
+
+    >>> to_grey(np.array([[0, 10], [20, 30]]), (0, 100)).tolist()
+    [[0, 85], [170, 255]]
+    """
     low, high = np.percentile(pixels, window)
     grey = np.round(255 * np.clip((pixels - low) / (high - low or 1), 0, 1)).astype(np.uint8)
     return 255 - grey if inverted else grey
 
 
 def _header(archive: zipfile.ZipFile, file: str, recipe: Images) -> Header | None:
-    """The header of an image that may be taken; None for other series and for files that are no DICOM images."""
+    """Return the header of an image of the series; None of other images and of files that are not DICOM."""
     try:
         found = pydicom.dcmread(inflated(_open(archive, file)), stop_before_pixels=True, specific_tags=TAGS)
     except pydicom.errors.InvalidDicomError:  # the manifest
@@ -109,7 +127,8 @@ def _header(archive: zipfile.ZipFile, file: str, recipe: Images) -> Header | Non
     return Header(file, _position(found), int(found.get("SeriesNumber") or 0), phase)
 
 
-def _position(found: "pydicom.Dataset") -> float:
+def _position(found: Any) -> float:
+    """Return the place (mm) of a DICOM header's image along the normal of its plane."""
     origin, axes = found.get("ImagePositionPatient"), found.get("ImageOrientationPatient")
     if not origin or not axes:
         return float(found.get("SliceLocation") or 0)
@@ -117,6 +136,7 @@ def _position(found: "pydicom.Dataset") -> float:
 
 
 def _pixels(archive: zipfile.ZipFile, file: str, recipe: Images) -> np.ndarray:
+    """Return an image, uint8 [H, W]."""
     try:
         pixels, inverted = values_of(_open(archive, file))
     except Undecodable as error:
@@ -130,7 +150,7 @@ def _pixels(archive: zipfile.ZipFile, file: str, recipe: Images) -> np.ndarray:
 
 
 def _open(archive: zipfile.ZipFile, file: str) -> io.BytesIO:
-    """A file of the zip, whole: no more of it is unpacked than a DICOM file of one image needs."""
-    if archive.getinfo(file).file_size > FILE_BYTES:  # more than is told is never read
+    """Return the content of a file in the zip; raise `LeftOut` if it is larger than a DICOM file of one image."""
+    if archive.getinfo(file).file_size > FILE_BYTES:  # zipfile reads no more than this size
         raise LeftOut(f"a zip with a file of more than {FILE_BYTES // MB} MB")
     return io.BytesIO(archive.read(file))

@@ -1,4 +1,4 @@
-"""Which visits are finished, so that a run that was killed, or more zips that come later, cost no work twice."""
+"""Keep a list of finished visits, so that no work is done twice after a run was killed or more zips came."""
 
 import json
 import re
@@ -17,37 +17,48 @@ IMAGE = re.compile(r"([0-9a-f]{16})_([0-9]{1,2})_s[0-9]{2,4}_p[0-9]{2,4}\.png")
 
 @dataclass(frozen=True)
 class Visit:
-    """A visit whose images are all on disk, in the folder of its class."""
+    """A visit whose images are all on disk, in the folder of its class.
 
-    participant: str  # pseudonym
+    Attributes:
+        participant: pseudonym.
+        instance: number of the visit.
+        classname: class of the participant.
+        images: file names.
+    """
+
+    participant: str
     instance: int
     classname: str
-    images: list[str]  # file names
+    images: list[str]
 
     @property
     def key(self) -> tuple[str, int]:
+        """Pseudonym and instance."""
         return self.participant, self.instance
 
     def paths(self) -> list[str]:
-        """Of the images, as in a split file."""
+        """Return the paths of the images, as in a split file."""
         return [f"{self.classname.replace(' ', '_')}/{name}" for name in self.images]
 
 
 class Journal:
-    """The finished visits of a folder: a file of one line of JSON each, after one that says how they were made."""
+    """The finished visits of a folder.
+
+    The file has one line of JSON for each, after a line that says how they were made.
+    """
 
     def __init__(self, folder: Path, made_with: dict[str, str], classes: Sequence[str]):
-        """Read the journal, or begin one.
+        """Read the journal, or begin a new one.
 
         Args:
             folder: of the data set; the images lie in a folder of the same name in it.
-            made_with: what must be the same for all images, such as "salt", and its fingerprint.
-            classes: that a visit may have.
+            made_with: fingerprint of each thing that must be the same for all images, such as "salt".
+            classes: names that a visit may have.
 
         Raises:
             UserError: the folder holds a split that no run of this command made.
             UserError: the images in the folder were made with another salt or other choices.
-            UserError: a line is not as this class writes it; names file and line.
+            UserError: a line is not one that this class writes; names file and line.
         """
         self.folder = folder
         self.path = folder / "prepared.jsonl"
@@ -74,23 +85,23 @@ class Journal:
                 )
 
     def add(self, visit: Visit) -> None:
-        """Note a finished visit."""
+        """Add a finished visit to the file."""
         self.visits[visit.key] = visit
         with open_to_append(self.path, private=True) as file:
             file.write((json.dumps(asdict(visit)) + "\n").encode())
 
     def forget(self, participants: set[str]) -> None:
-        """Delete all images of some participants, also those that a killed run left behind."""
+        """Delete all images of some participants, also those that a killed run left."""
         for path in self._files() if participants else ():
             if path.name.lstrip(".").split("_")[0] in participants:
                 path.unlink()
         self._write(visit for visit in self.visits.values() if visit.participant not in participants)
 
     def tidy(self, classes: dict[str, str]) -> None:
-        """Move images of participants who are in another class now, and forget visits whose images are not all there.
+        """Move images of participants whose class has changed, and drop visits whose images are not all there.
 
         Args:
-            classes: by pseudonym. Images of participants without a class stay where they are.
+            classes: class by pseudonym. Images of participants without one stay where they are.
 
         Raises:
             UserError: a folder of images is a link to elsewhere.
@@ -110,7 +121,7 @@ class Journal:
         self._write(kept)
 
     def _files(self) -> Iterable[Path]:
-        """All files in the folders of classes, those of former classes as well; no link is entered."""
+        """Yield all files in the folders of classes, also of former classes; links are not followed."""
         if self.images.is_symlink() or not self.images.is_dir():
             return
         for folder in self.images.iterdir():
@@ -118,13 +129,14 @@ class Journal:
                 yield from (path for path in folder.iterdir() if path.is_symlink() or not path.is_dir())
 
     def _head(self, line: str) -> dict[str, str]:
+        """Return what the first line says the images were made with."""
         found = self._json(line, 1)
         if found.keys() != self.made_with.keys():
             raise self._refusal(1, f"the keys {', '.join(self.made_with)}")
         return found
 
     def _visit(self, line: str, number: int) -> Visit:
-        """The visit that a line tells of, if `add` can have written it: it says which files are moved."""
+        """Return the visit in a line, which must be one that `add` writes: it decides which files are moved."""
         found = self._json(line, number)
         if found.keys() != Visit.__dataclass_fields__.keys():
             raise self._refusal(number, f"the keys {', '.join(Visit.__dataclass_fields__)}")
@@ -141,6 +153,7 @@ class Journal:
 
     @staticmethod
     def _own_images(visit: Visit) -> bool:
+        """Tell whether the names of the images are those of this visit, each once."""
         names = visit.images if isinstance(visit.images, list) else []
         found = [IMAGE.fullmatch(name) for name in names if isinstance(name, str)]
         own = visit.participant, str(visit.instance)
@@ -148,6 +161,7 @@ class Journal:
         return all_own and 0 < len(names) == len(found) == len(set(names))
 
     def _json(self, line: str, number: int) -> dict:
+        """Return the object in a line."""
         try:
             found = json.loads(line)
         except (ValueError, RecursionError):
@@ -163,11 +177,12 @@ class Journal:
         )
 
     def _write(self, visits: Iterable[Visit]) -> None:
+        """Write the file anew with some visits."""
         self.visits = {visit.key: visit for visit in visits}
         with atomic_write(self.path, private=True) as file:
             file.writelines(json.dumps(line) + "\n" for line in (self.made_with, *map(asdict, self.visits.values())))
 
 
 def _is_file(path: Path) -> bool:
-    """Whether a file lies here itself, not a link to one."""
+    """Tell whether there is a file, and not a link to one."""
     return path.is_file() and not path.is_symlink()

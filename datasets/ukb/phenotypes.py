@@ -1,8 +1,7 @@
-"""Diagnoses and visits from UK Biobank's table of participants, read row by row."""
+"""Read diagnoses and visits from UK Biobank's table of participants, row by row."""
 
 import ast
 import codecs
-import csv
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
@@ -13,6 +12,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from dassl.errors import UserError
+from datasets.rows import read_rows
 
 CODES, DATES, VISITS = 41270, 41280, 53  # ICD-10 diagnoses, their first dates, days of visits
 # 41270-0.0 and f.41270.0.0 (field, instance, array), or p41270_i0_a0 with "participant." before it or not
@@ -24,19 +24,25 @@ EMPTY = {"", "NA", "NAN", "NONE", "NULL"}
 
 @dataclass
 class Record:
-    """What is known of a participant."""
+    """The diagnoses and visits of a participant.
 
-    codes: dict[str, date | None] = field(default_factory=dict)  # ICD-10 without the dot: first date
-    visits: dict[int, date] = field(default_factory=dict)  # by instance
-    unknown: int = 0  # diagnoses that are no ICD-10 codes
+    Attributes:
+        codes: first date, or None, by ICD-10 code without the dot.
+        visits: date by instance.
+        unknown: number of diagnoses that are not ICD-10 codes.
+    """
+
+    codes: dict[str, date | None] = field(default_factory=dict)
+    visits: dict[int | None, date] = field(default_factory=dict)
+    unknown: int = 0
 
     def note(self, code: str, day: date | None) -> None:
-        """A diagnosis; of several days the first counts."""
+        """Add a diagnosis; the first of several days is kept."""
         known = self.codes.get(code)
         self.codes[code] = min(known, day) if known and day else known or day
 
     def add(self, other: "Record") -> None:
-        """What another row says of the same participant."""
+        """Add what another row says of the same participant."""
         for code, day in other.codes.items():
             self.note(code, day)
         self.visits |= other.visits
@@ -44,42 +50,39 @@ class Record:
 
 
 def read(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Record]]:
-    """Each row of a wanted participant: eid and record.
+    """Yield the eid and the record of each row of a wanted participant.
 
     Args:
         path: comma- or tab-separated, with a line of column names; UTF-8 (with a mark or not), UTF-16 or Latin-1.
-        wanted: by eid.
+        wanted: tells by the eid whether a participant is wanted.
 
     Raises:
-        UserError: there is no such file.
-        UserError: no column of eid, 41270, 41280 or 53; or a cell that cannot be read (names the column only).
+        UserError: there is no such file, no column of eid, 41270, 41280 or 53, or a cell cannot be read (the error
+            names only its column).
     """
     if not path.is_file():
-        raise UserError(f"Expected the table of participants at {path}, but there is no such file.")
+        raise UserError(f"Expected the table of participants at {path}, but there is no such file: correct the path.")
     with path.open(encoding=_encoding(path), errors="replace", newline="") as file:
-        header = file.readline()
-        delimiter = "\t" if "\t" in header else ","
-        names = [name.strip() for name in next(csv.reader([header], delimiter=delimiter), [])]
+        rows = read_rows(file, path, delimiters=",\t", strict=False)
+        _, names = next(rows)
         columns = _Columns(path, names)
-        rows = csv.reader(file, delimiter=delimiter)
         with tqdm(rows, desc="Reading participants", unit=" rows", delay=3, leave=False) as bar:
-            try:
-                for row in bar:
-                    eid = row[columns.eid].strip() if columns.eid < len(row) else ""
-                    if wanted(eid):
-                        yield eid, columns.record(row)
-            except csv.Error as error:
-                raise UserError(f"Expected a table in {path}, but a row cannot be read ({error}).") from error
+            for _, row in bar:
+                eid = row[columns.eid] if columns.eid < len(row) else ""
+                if wanted(eid):
+                    yield eid, columns.record(row)
 
 
 def read_withdrawn(path: Path) -> set[str]:
-    """The eids of a list of participants who withdrew, one a line.
+    """Return the eids of a list of participants who withdrew, one a line.
 
     Raises:
-        UserError: there is no such file; or a line that is no number.
+        UserError: there is no such file, or a line is no number.
     """
     if not path.is_file():
-        raise UserError(f"Expected the list of withdrawn participants at {path}, but there is no such file.")
+        raise UserError(
+            f"Expected the list of withdrawn participants at {path}, but there is no such file: correct it."
+        )
     lines = path.read_text(encoding=_encoding(path)).splitlines()
     found = [line.split(",")[0].strip(' "') for line in lines if line.strip()]
     if found and EID.fullmatch(found[0]):
@@ -90,17 +93,22 @@ def read_withdrawn(path: Path) -> set[str]:
 
 
 class _Columns:
-    """Where in a row the fields stand."""
+    """The places of fields in a row.
+
+    Attributes:
+        names: of the columns.
+        eid: place of the column of eids, -1 if there is none.
+        of: place, instance and array index of the columns of each field; None for a number that its name lacks.
+    """
 
     def __init__(self, path: Path, names: Sequence[str]):
         self.names = names
         self.eid = next((i for i, name in enumerate(names) if EID.fullmatch(name)), -1)
-        # Field to (column, instance, array); None where the column's name has no such number.
         self.of: dict[int, list[tuple[int, int | None, int | None]]] = defaultdict(list)
         for i, match in enumerate(map(COLUMN.fullmatch, names)):
             if match:
-                number, instance, array = (int(n) if n else None for n in match.groups()[0 if match[1] else 3 :][:3])
-                self.of[number].append((i, instance, array))
+                field, instance, array = match.groups()[0 if match[1] else 3 :][:3]
+                self.of[int(field)].append((i, _int(instance), _int(array)))
         missing = [str(number) for number in (CODES, DATES, VISITS) if not self.of[number]]
         if self.eid < 0 or missing:
             raise UserError(
@@ -110,6 +118,7 @@ class _Columns:
             )
 
     def record(self, row: Sequence[str]) -> Record:
+        """Return what a row says of its participant."""
         record = Record()
         dates = {array: self._day(i, cell) for i, _, array, cell in self._cells(row, DATES)}
         for i, _, array, cell in self._cells(row, CODES):
@@ -124,12 +133,14 @@ class _Columns:
         return record
 
     def _cells(self, row: Sequence[str], number: int) -> Iterator[tuple[int, int | None, int | None, str]]:
+        """Yield place, instance, array index and text of each cell of a field that is not empty."""
         for i, instance, array in self.of[number]:
-            cell = row[i].strip() if i < len(row) else ""
+            cell = row[i] if i < len(row) else ""
             if cell.upper() not in EMPTY:
                 yield i, instance, array, cell
 
     def _day(self, column: int, cell: str) -> date:
+        """Return the day in a cell; the error does not quote it."""
         try:
             return date.fromisoformat(cell[:10])
         except ValueError:
@@ -139,7 +150,7 @@ class _Columns:
             ) from None
 
     def _list(self, column: int, cell: str) -> Sequence[str]:
-        """The codes of one cell: I10|I251 or ["I10", "I251"]."""
+        """Return the codes of a cell such as I10|I251 or ["I10", "I251"]; the error does not quote it."""
         if not cell.startswith("["):
             return cell.split("|")
         try:
@@ -147,12 +158,16 @@ class _Columns:
         except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
             raise UserError(
                 f'Expected lists such as ["I10", "I251"] or I10|I251 in column {self.names[column]} of the table of '
-                "participants, but found something else."
+                "participants, but found something else: export them so."
             ) from None
 
 
+def _int(text: str | None) -> int | None:
+    return int(text) if text else None
+
+
 def _encoding(path: Path) -> str:
-    """By the mark at the beginning. Without one Latin-1 will do: it reads any byte, and what counts here is ASCII."""
+    """Return the encoding by the byte-order mark; without one Latin-1, which reads any byte, as the codes are ASCII."""
     with path.open("rb") as file:
         head = file.read(3)
     if head == codecs.BOM_UTF8:

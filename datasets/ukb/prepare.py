@@ -1,4 +1,4 @@
-"""The work: zips and table in, images and split out; goes on where an earlier run stopped."""
+"""Make images and a split from zips and a table; go on where an earlier run stopped."""
 
 import multiprocessing
 import stat
@@ -17,12 +17,12 @@ from tqdm import tqdm
 from dassl.errors import UserError
 from dassl.writing import atomic_write, make_folder, write_json
 from datasets.ukb import LeftOut
-from datasets.ukb.cohort import gather
+from datasets.ukb.cohort import select_participants
 from datasets.ukb.dicom import read_images
 from datasets.ukb.journal import Journal, Visit
 from datasets.ukb.pseudonym import Pseudonym, fingerprint
 from datasets.ukb.recipe import Images, Recipe
-from datasets.ukb.split import split
+from datasets.ukb.split import split_visits
 from datasets.ukb.summary import summarise
 from datasets.ukb.zips import find_zips
 
@@ -38,19 +38,22 @@ def prepare(
 ) -> str:
     """Make `<out>/<NAME>/<NAME>/<class>/*.png` and `<out>/<NAME>/split_<NAME>.json`, or go on with them.
 
+    Only their owner can read them.
+
     Args:
+        recipe: images, participants and classes.
         bulk: folder of zips, see `find_zips`.
         phenotypes: table of participants, see `phenotypes.read`.
-        withdrawn: eids of participants who withdrew: left out, and deleted where they were prepared before.
+        out: root of the data sets.
+        pseudonym: gives the pseudonym of an eid.
+        withdrawn: eids of participants who withdrew: they are left out, and their images deleted.
         workers: processes that read zips.
 
     Returns:
         What was made and left out, as text.
 
-    All of it can be read by its owner alone.
-
     Raises:
-        UserError: no folder, no table, or no zips of the field; or the table or the journal cannot be used.
+        UserError: there is no folder, no table, or no zip of the field; or the table or the journal cannot be used.
         filelock.Timeout: another run works in the same folder.
     """
     folder = out / recipe.name
@@ -70,7 +73,7 @@ def prepare(
                 "download this field there, or correct the field in the recipe."
             )
         everyone = known | {participant for participant, _ in visits}
-        members, absent = gather(phenotypes, everyone - gone, recipe.participants, pseudonym)
+        members, absent = select_participants(phenotypes, everyone - gone, recipe.participants, pseudonym)
         absent["withdrew"] = len(everyone & gone)
         journal.tidy({name: member.classname for name, member in members.items()})
         taken = []
@@ -84,13 +87,13 @@ def prepare(
             todo = [(zips[v.key], v) for v in taken if v.key not in journal.visits and v.key in zips]
             unused += _make(todo, recipe.images, journal, workers)
         finally:  # whatever stops the run, what is finished can be used
-            made = split((journal.visits[v.key] for v in taken if v.key in journal.visits), recipe.classes)
+            made = split_visits((journal.visits[v.key] for v in taken if v.key in journal.visits), recipe.classes)
             write_json(made, folder / f"split_{recipe.name}.json", private=True)
     return summarise(made, recipe.classes, {"participants": absent, "zips": unused})
 
 
 def keep_private(folder: Path) -> None:
-    """Let nobody but the owner read a folder and all in it, also what an earlier version left readable; says so."""
+    """Let only the owner read a folder and all in it, and print that; an earlier version left files readable."""
     for path in (folder, *folder.rglob("*")):
         mode = path.lstat().st_mode
         if mode & 0o077 and not stat.S_ISLNK(mode):
@@ -99,7 +102,7 @@ def keep_private(folder: Path) -> None:
 
 
 def _make(todo: list[tuple[Path, Visit]], recipe: Images, journal: Journal, workers: int) -> Counter:
-    """Make the images of all visits; gives how many zips are left out, by reason."""
+    """Make the images of all visits; return how many zips are left out, by reason."""
     left: Counter = Counter()
     with _map(workers) as run:
         done = run(partial(_images, recipe=recipe, folder=journal.images), todo)
@@ -112,7 +115,7 @@ def _make(todo: list[tuple[Path, Visit]], recipe: Images, journal: Journal, work
 
 
 def _images(job: tuple[Path, Visit], recipe: Images, folder: Path) -> Visit | str:
-    """Write the images of one zip; gives the visit with their names, or why there are none."""
+    """Write the images of one zip; return the visit with their names, or the reason why there are none."""
     path, visit = job
     try:
         images = read_images(path, recipe)
@@ -127,7 +130,7 @@ def _images(job: tuple[Path, Visit], recipe: Images, folder: Path) -> Visit | st
 
 @contextmanager
 def _map(workers: int) -> Iterator[Callable]:
-    """`map`, over processes if there are to be several."""
+    """Give a `map`, over several processes if there are to be several."""
     if workers <= 1:
         yield map
         return

@@ -1,4 +1,4 @@
-"""Names for participants that only the holder of the salt can make again."""
+"""Make pseudonyms of participants that only the holder of the salt can make again."""
 
 import hmac
 import os
@@ -23,17 +23,17 @@ Pseudonym = Callable[[str], str]
 
 
 def pseudonyms(path: Path, out: Path, name: str) -> Pseudonym:
-    """A function from eid to pseudonym (16 hexadecimal digits), by a salt that is kept in a file.
+    """Return a function from eid to pseudonym (16 hexadecimal digits), by a salt that is kept in a file.
 
-    In each data set a participant has another pseudonym, so that two sets that were handed on cannot be put together.
+    A participant has another pseudonym in each data set, so that two data sets that were passed on cannot be joined.
 
     Args:
-        path: of the salt; made with mode 0600 unless it is there.
-        out: where images go; the salt must lie elsewhere, as whoever has both can find participants by trying.
+        path: of the salt; a new one is made there, with mode 0600, if there is none.
+        out: folder of the images. The salt must lie elsewhere: whoever has both can find participants by trying.
         name: of the data set.
 
     Raises:
-        UserError: the file lies within `out`, can be read by others, or holds no salt.
+        UserError: the file lies in `out`, can be read by others, or holds no salt.
     """
     path = path.expanduser()
     if path.resolve().is_relative_to(out.resolve()):
@@ -49,16 +49,16 @@ def pseudonyms(path: Path, out: Path, name: str) -> Pseudonym:
 
 
 def fingerprint(pseudonym: Pseudonym) -> str:
-    """What tells one salt from another: 16 digits that stand beside the images.
+    """Return 16 digits that tell one salt from another; they are kept beside the images.
 
-    Whoever has them can test guesses of the salt, as with any pseudonym of a participant whose number is known. No
-    guess succeeds, since a salt of 128 random bits cannot be guessed: this is why no other salt is taken.
+    Whoever has them can test guesses of the salt, as with a pseudonym of a participant whose number is known. A salt of
+    128 random bits cannot be guessed; this is why no other salt is taken.
     """
     return pseudonym("salt")  # no participant's number
 
 
 def looks_random(salt: bytes) -> bool:
-    """Whether hexadecimal digits can be taken for random ones: no text, no pattern, no row.
+    """Tell whether hexadecimal digits look random: they are no text, no pattern and no sequence.
 
     One random salt in a million is refused; a digest of a phrase passes, and is as bad as the phrase.
 
@@ -73,6 +73,7 @@ def looks_random(salt: bytes) -> bool:
 
 
 def _make(path: Path) -> None:
+    """Write a new salt to a file that only its owner can read."""
     make_folder(path.parent, private=True)
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(secrets.token_hex(BYTES) + "\n")
@@ -80,6 +81,7 @@ def _make(path: Path) -> None:
 
 
 def _read(path: Path) -> bytes:
+    """Return the salt in a file; the error says nothing of what else it holds, which may be a password."""
     if os.name != "nt" and path.stat().st_mode & 0o077:
         raise UserError(
             f"Expected a salt that you alone can read in {path}, but others can: chmod 600 it, and if others may have "
@@ -87,7 +89,7 @@ def _read(path: Path) -> bytes:
         )
     salt = read_bytes(path, MOST).strip()
     if not DIGITS.fullmatch(salt) or len(salt) < LEAST or not looks_random(salt):
-        raise UserError(  # says nothing of what is there: it may be a password
+        raise UserError(
             f"Expected a salt of {LEAST} or more random hexadecimal digits in {path}, but found something else: "
             "restore the file, or remove it to have a new one made."
         )

@@ -1,4 +1,4 @@
-"""What a set is made of: the YAML that says which images and which participants are taken, read and checked."""
+"""Read the YAML that says which images and which participants make a data set."""
 
 import re
 from collections.abc import Sequence
@@ -7,10 +7,9 @@ from datetime import date
 from hashlib import sha256
 from pathlib import Path
 
-import datasets  # noqa: F401, registers the data sets
-from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from dassl.reading import read_yaml
+from datasets.catalogue import find_class
 
 FOLDER = Path(__file__).parent
 SETS = ("cmri", "lmri", "pmri")
@@ -19,9 +18,14 @@ PATTERN = re.compile(r"[A-Z]\d\d\w*(-[A-Z]\d\d\w*)?")
 
 @dataclass(frozen=True)
 class Choice:
-    """Which of some slices or phases in their order, and how many there must be."""
+    """A choice of slices or phases, and how many there must be at least.
 
-    at: Sequence[float]  # 0 is the first, 1 the last
+    Attributes:
+        at: places from 0, the first, to 1, the last.
+        least: number.
+    """
+
+    at: Sequence[float]
     least: int
 
     def __post_init__(self):
@@ -29,13 +33,17 @@ class Choice:
             raise UserError(f"at: {self.at!r} is no list of places from 0 to 1")
 
     def of(self, count: int) -> list[int]:
-        """Positions from 0 to count - 1."""
+        """Return the positions among `count` slices or phases, from 0.
+
+        >>> Choice(at=[0, 0.5, 1], least=1).of(9)
+        [0, 4, 8]
+        """
         return sorted({round(place * (count - 1)) for place in self.at})
 
 
 @dataclass(frozen=True)
 class Images:
-    """Which images of a zip, and which grey values become black and white."""
+    """The choice of images in a zip, and of the grey values that become black and white."""
 
     field: int  # of UK Biobank
     series: str  # regular expression for all of SeriesDescription, upper and lower case alike
@@ -52,12 +60,13 @@ class Images:
 
     @property
     def fingerprint(self) -> str:
+        """16 hexadecimal digits of a hash of this choice."""
         return sha256(repr(self).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Participants:
-    """Who is taken, and in which class."""
+    """The choice of participants, and the rules for their classes."""
 
     active_after: date
     diagnosed: str
@@ -79,7 +88,7 @@ class Participants:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All about one set."""
+    """Everything that one data set is made by."""
 
     name: str  # in the registry of data sets
     classes: Sequence[str]  # in the order of labels
@@ -88,11 +97,15 @@ class Recipe:
 
 
 def read_recipe(key: str, path: Path | None = None) -> Recipe:
-    """The recipe of "cmri", "lmri" or "pmri", from a file of one's own if there is one.
+    """Return the recipe of "cmri", "lmri" or "pmri".
+
+    Args:
+        key: of the data set.
+        path: file of one's own; None for datasets/ukb/<key>.yaml.
 
     Raises:
         UserError: there is no such file, or it is no yaml.
-        UserError: keys or values that are not understood, or other classes than the data set's.
+        UserError: it has unknown keys or values, or other classes than the data set.
     """
     own = FOLDER / f"{key}.yaml"
     path = path or own
@@ -105,7 +118,7 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
         normal = people.pop("normal")
         recipe = Recipe(
             name=key.upper(),
-            classes=DATASET_REGISTRY.get(key.upper()).classes,
+            classes=find_class(key).classes,
             images=Images(**images | choices),
             participants=Participants(**people, normal=normal["class"], normal_without=normal["without"]),
         )
@@ -122,7 +135,7 @@ def read_recipe(key: str, path: Path | None = None) -> Recipe:
 
 
 def matches(code: str, patterns: Sequence[str]) -> bool:
-    """Whether an ICD-10 code begins with one of the prefixes, or with one from a range.
+    """Tell whether an ICD-10 code begins with one of the prefixes, or with one from a range.
 
     >>> matches("I251", ["I20-I25"]), matches("I26", ["I20-I25"]), matches("I48", ["I481"])
     (True, False, False)

@@ -1,4 +1,4 @@
-"""What was made and what was left out: counts, and nothing else of anybody."""
+"""Count what was made and what was left out; nothing else about participants is told."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -6,14 +6,16 @@ from pathlib import PurePosixPath
 
 from tabulate import tabulate
 
-from datasets.base import Split
+from datasets.entries import Split
 
 
 def summarise(split: Split, classes: Sequence[str], left: dict[str, Counter]) -> str:
-    """Two tables: participants and images of each class, and what was left out.
+    """Return two tables as text: participants and images of each class, and what was left out.
 
     Args:
-        left: how many, by what ("participants", "zips") and reason.
+        split: of all images.
+        classes: names in the order of the rows.
+        left: numbers by kind ("participants", "zips") and reason.
     """
     rows = []
     for name in classes:

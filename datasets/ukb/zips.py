@@ -1,4 +1,4 @@
-"""The bulk files: which zip holds which visit."""
+"""Find the zip of each visit among the bulk files."""
 
 import re
 from collections import Counter, defaultdict
@@ -11,17 +11,20 @@ NAME = re.compile(r"(\d+)_(\d+)_(\d+)_(\d+)\.zip")  # eid, field, instance, arra
 
 
 def find_zips(bulk: Path, field: int, pseudonym: Pseudonym) -> tuple[dict[tuple[str, int], Path], Counter]:
-    """The zip of each visit, by pseudonym and instance, and how many are left out, by reason.
+    """Return the zip of each visit, by pseudonym and instance, and how many are left out, by reason.
 
     Args:
         bulk: folder that holds, at any depth, zips `<eid>_<field>_<instance>_<array>.zip`.
+        field: number of the field of UK Biobank.
+        pseudonym: gives the pseudonym of an eid.
 
     Raises:
         UserError: there is no such folder.
     """
     if not bulk.is_dir():
-        raise UserError(f"Expected a folder of zips at {bulk}, but there is no such folder.")
-    found, left = defaultdict(list), Counter()
+        raise UserError(f"Expected a folder of zips at {bulk}, but there is no such folder: correct --bulk.")
+    found: dict[tuple[str, int], list[tuple[int, Path]]] = defaultdict(list)
+    left: Counter[str] = Counter()
     for path in bulk.rglob("*.zip"):
         match = NAME.fullmatch(path.name)
         if not match:

@@ -1,4 +1,4 @@
-"""A chat model on this machine: a server that answers like the API, with all that goes wrong there."""
+"""A server on this machine that answers like the API of a chat model, with all that can go wrong."""
 
 import json
 import re
@@ -16,7 +16,7 @@ def lines(name: str, first: int, last: int) -> str:
 
 
 class Api:
-    """Answers the next of `script`, and when that is over, what was asked for; keeps what it was asked."""
+    """Answers the next step of `script`, and then what is asked for; keeps the questions."""
 
     def __init__(self):
         self.script, self.questions, self.served, self.model = [], [], 0, "Org/Model-1"

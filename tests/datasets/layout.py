@@ -1,4 +1,4 @@
-"""Data sets of empty files in the layout of the real ones, and how they are read."""
+"""Write data sets of empty files in the layout of the real ones, and read them."""
 
 import json
 from pathlib import Path
@@ -13,7 +13,7 @@ COUNTS = {"train": 6, "val": 5, "test": 2}
 
 
 def lay_out(root: Path, cls: type[BiomedDataset] = BTMRI, **counts: int) -> Path:
-    """Write a data set with so many images of each class in each part; gives its split file."""
+    """Write a data set with so many images of each class in each part; return its split file."""
     folder, split = root / cls.dataset_dir, {}
     for part, count in (COUNTS | counts).items():
         split[part] = []
@@ -37,7 +37,7 @@ def load(
     table: dict | None = None,
     **settings,
 ):
-    """The data set below `root`; `settings` are keys of `cfg.DATASET`, and `table` those of `cfg.DATASET.TABLE`."""
+    """Return the data set below `root`; `settings` are keys of `cfg.DATASET`, `table` those of `cfg.DATASET.TABLE`."""
     cfg = get_cfg_default()
     extend_cfg(cfg)
     cfg.DATASET.update(settings)
@@ -47,5 +47,5 @@ def load(
 
 
 def names(data: list[Datum]) -> list[str]:
-    """Class folder and file of each image: "glioma_tumor/train0.png"."""
+    """Return class folder and file of each image: "glioma_tumor/train0.png"."""
     return ["/".join(Path(item.impath).parts[-2:]) for item in data]

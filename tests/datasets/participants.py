@@ -1,4 +1,4 @@
-"""Tables of participants as UK Biobank exports them, and recipes that their small scans satisfy."""
+"""Write tables of participants as UK Biobank exports them, and recipes for small stacks."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ def table(path: Path, *rows: list[str], separator: str = ",", encoding: str = "u
 
 
 def recipe_file(path: Path, *changes: tuple[str, str], key: str = "cmri") -> Path:
-    """The recipe of a set for stacks of three slices and two phases."""
+    """Write the recipe of a data set for stacks of three slices and two phases."""
     text = (FOLDER / f"{key}.yaml").read_text(encoding="utf-8")
     for old, new in (("least: 6", "least: 3"), ("least: 20", "least: 2"), *changes):
         text = text.replace(old, new)

@@ -1,4 +1,4 @@
-"""A biobank in small: zips around the pixels that pydicom ships, a table of participants, and the command for them."""
+"""A small biobank: zips of the pixels that pydicom ships, a table of participants, and the command for them."""
 
 import hashlib
 import hmac
@@ -32,7 +32,7 @@ CODES = {
 
 
 def alias(eid: str, salt: bytes = SALT, name: str = "CMRI") -> str:
-    """The pseudonym of a participant, reckoned another way."""
+    """Return the pseudonym of a participant, computed in another way."""
     return hmac.new(salt, f"{name} {eid}".encode(), hashlib.sha256).hexdigest()[:16]
 
 
@@ -44,7 +44,7 @@ def write_salt(path: Path, salt: bytes = SALT) -> Path:
 
 @cache
 def content(name: str) -> bytes:
-    """A file that comes with pydicom."""
+    """Return a file that comes with pydicom."""
     return Path(get_testdata_file(name, download=False)).read_bytes()
 
 
@@ -58,7 +58,7 @@ def pixels_of(name: str) -> np.ndarray:
 
 
 def image(name: str = "MR_small.dcm", roll: int = 0, **tags) -> bytes:
-    """A DICOM file with shipped pixels, moved down by `roll` rows so that images can be told apart."""
+    """Return a DICOM file with shipped pixels, moved down by `roll` rows so that images can be told apart."""
     ds = shipped(name)
     ds.PatientName, ds.PatientID, ds.PatientBirthDate = PERSON, "7000001", "19500102"
     ds.SeriesDescription, ds.ImageType = "CINE_segmented_SAX_b1", ["ORIGINAL", "PRIMARY", "M", "ND"]
@@ -73,7 +73,7 @@ def image(name: str = "MR_small.dcm", roll: int = 0, **tags) -> bytes:
 
 
 def heart(slices: int = 3, phases: int = 2, roll: int = 0, **tags) -> dict[str, bytes]:
-    """A short-axis cine, files not in order; the pixels of slice s and phase p are moved by 10 s + p + roll rows."""
+    """Return a short-axis cine, files not in order; pixels of slice s, phase p are moved by 10 s + p + roll rows."""
     files = {"manifest.cvs": f"file,name,date\n1.dcm,{PERSON},May 4, 2016\n".encode()}
     for s in range(slices):
         for p in reversed(range(phases)):
@@ -92,7 +92,7 @@ def zipped(path: Path, files: dict[str, bytes]) -> Path:
 
 
 def grey(roll: int) -> np.ndarray:
-    """What shipped MR pixels, moved by so many rows, are in 8 bits, reckoned another way."""
+    """Return shipped MR pixels, moved by so many rows, in 8 bits, computed in another way."""
     pixels = np.roll(pixels_of("MR_small.dcm"), roll, axis=0).astype(float)
     ordered = np.sort(pixels.ravel())
     places = np.array([0.5, 99.5]) / 100 * (ordered.size - 1)
@@ -101,14 +101,14 @@ def grey(roll: int) -> np.ndarray:
 
 
 def compressed(name: str) -> dict[str, bytes]:
-    """Three slices of two phases in a file's own transfer syntax."""
+    """Return three slices of two phases in a file's own transfer syntax."""
     return {
         f"{s}{p}": image(name, ImagePositionPatient=[0, 0, 9 * s], InstanceNumber=p) for s in range(3) for p in range(2)
     }
 
 
 def without_decoder(monkeypatch: pytest.MonkeyPatch) -> str:
-    """A pydicom without packages that decode compressed pixels; gives what is said then of JPEG-LS."""
+    """Take from pydicom the packages that decode pixels; return the reason that is given then for JPEG-LS."""
     monkeypatch.setattr(pydicom.pixels.decoders.base.Decoder, "is_available", False)
     return (
         "pixels compressed as JPEG-LS Lossless Image Compression (1.2.840.10008.1.2.4.80) that cannot be decoded: if "
@@ -117,7 +117,7 @@ def without_decoder(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def make_bulk(folder: Path) -> Path:
-    """Zips of twenty participants, 7000000 to 7000019."""
+    """Make zips of twenty participants, 7000000 to 7000019."""
     for i in range(20):
         zipped(folder / f"70000{i:02}_20209_2_0.zip", heart(roll=i))
     return folder
@@ -140,7 +140,7 @@ class Biobank:
         return zipped(self.root / "bulk" / folder / f"{eid}_20209_{visit}.zip", heart(**tags))
 
     def run(self, *more: str, status: int = 0) -> str:
-        """What the command says; no word of it may be of a participant."""
+        """Run the command and return what it prints, which must not tell anything of a participant."""
         table(self.root / "table.csv", self.header, *self.rows.values())
         paths = {"bulk": "bulk", "phenotypes": "table.csv", "out": "out", "salt": "salt", "recipe": "recipe.yaml"}
         flags = [word for flag, path in paths.items() for word in (f"--{flag}", str(self.root / path))]

@@ -6,20 +6,22 @@ import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import huggingface_hub
 import pytest
 import requests
+from huggingface_hub import constants
 
 
 @contextlib.contextmanager
 def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
-    """Address of a server whose requests `answer` answers."""
+    """Give the address of a server whose requests `answer` answers."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             with contextlib.suppress(ConnectionError):  # the client has gone
                 answer(self)
 
-        do_POST = do_GET
+        do_POST = do_HEAD = do_GET
 
         def log_message(self, *args) -> None:
             pass
@@ -41,7 +43,7 @@ def serve(answer: Callable[[BaseHTTPRequestHandler], None]) -> Iterator[str]:
 
 
 def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **headers: str | int) -> None:
-    """A whole answer; header names are written with "_" for "-"."""
+    """Send a whole answer; header names are written with "_" for "-"."""
     handler.send_response(status)
     for name, value in ({"Content_Length": len(body)} | headers).items():
         handler.send_header(name.replace("_", "-"), str(value))
@@ -51,9 +53,9 @@ def send(handler: BaseHTTPRequestHandler, body: bytes, status: int = 200, **head
 
 @contextlib.contextmanager
 def over_https(url: str, host: str = "files.test") -> Iterator[str]:
-    """While this lasts `https://<host>` is the server at `url`, and there is no other machine.
+    """Let `https://<host>` be the server at `url`, and let there be no other machine.
 
-    The certificate is what is left out: who asks for https and where redirections lead is requests' own doing.
+    Only the certificate is left out: redirections, and who asks for https, are up to requests.
     """
     send_on = requests.adapters.HTTPAdapter.send
 
@@ -72,3 +74,25 @@ def over_https(url: str, host: str = "files.test") -> Iterator[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(requests.adapters.HTTPAdapter, "send", redirected)
         yield f"https://{host}"
+
+
+@contextlib.contextmanager
+def as_hub(url: str, endpoint: str) -> Iterator[None]:
+    """Let the Hugging Face hub be at `endpoint` (HF_ENDPOINT), which is the server at `url`."""
+    place = urllib.parse.urlsplit(url)
+
+    def redirect(request) -> None:
+        assert str(request.url).startswith(endpoint), f"no network for {request.url}"
+        request.url = request.url.copy_with(scheme="http", host=place.hostname, port=place.port)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(constants, "ENDPOINT", endpoint)
+        template = "/{repo_id}/resolve/{revision}/{filename}"
+        patch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", endpoint + template)
+        huggingface_hub.close_session()
+        session = huggingface_hub.get_session()
+        session.event_hooks = {**session.event_hooks, "request": [*session.event_hooks["request"], redirect]}
+        try:
+            yield
+        finally:
+            huggingface_hub.close_session()

@@ -92,7 +92,7 @@ def test_the_anchors_are_estimated_on_the_cpu_whatever_the_device(flags, monkeyp
     monkeypatch.setattr(vmf, "fit", lambda x, *args: seen.append(type(x)) or real(x, *args))
     with pretended_gpu():
         for space in ("encoded", "projected"):
-            args = train.parse(flags("vMFCoOp", "TRAINER.VMFCOOP.VOCAB_SPACE", space, *GPU))
-            trainer = build_trainer(configure(args, 1))
+            spec = train.parse(flags("vMFCoOp", "TRAINER.VMFCOOP.VOCAB_SPACE", space, *GPU))
+            trainer = build_trainer(configure(spec, 1))
             assert isinstance(trainer.anchors, GpuTensor)
     assert seen == [torch.Tensor] * 4

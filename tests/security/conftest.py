@@ -3,9 +3,12 @@
 import io
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.datasets.archives import Files, serving_btmri
 
 
 class Sentinel:
@@ -71,3 +74,16 @@ def no_stdin(monkeypatch):
     monkeypatch.setattr(sys, "stdin", Nobody())
     yield asked
     assert not asked, f"the user was asked {len(asked)} times"
+
+
+@pytest.fixture
+def files(tmp_path) -> Iterator[Files]:
+    """The server of BTMRI's archive, whose images are in `tmp_path / "source"`."""
+    with serving_btmri(tmp_path / "source") as files:
+        yield files
+
+
+@pytest.fixture
+def root(tmp_path) -> Path:
+    """The folder that data sets are brought to; it is not there yet."""
+    return tmp_path / "data"

@@ -1,4 +1,4 @@
-"""Downloads: servers and archives that lead elsewhere, never end, or are another than they were."""
+"""Downloads from servers, and of archives, that lead elsewhere, never end, or have changed."""
 
 import hashlib
 import io
@@ -15,27 +15,15 @@ from datasets.base import BiomedDataset
 from datasets.btmri import BTMRI
 from datasets.catalogue import by_key
 from datasets.download import archive, disk, fetch
-from tests.datasets.archives import assert_ready, assert_untouched, run, said, serving_btmri
+from tests.datasets.archives import assert_ready, assert_untouched, run, said
 from tests.datasets.serving import over_https, send, serve
-
-
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
-
 
 # ------------------------------------------------------------------------------------------------------- where it leads
 
 
 @pytest.fixture
 def leading():
-    """Make a server that redirects to an address; gives its own address over https, and what it was asked."""
+    """A server that redirects to an address: its own address over https, and the paths that were asked for."""
     with serve(lambda handler: answer(handler)) as server, over_https(server) as url:
         asked, target = [], {}
 
@@ -250,7 +238,7 @@ def bomb(root: Path, *entries: tuple[str, bytes], method: int = zipfile.ZIP_DEFL
     ],
 )
 def test_an_archive_that_would_fill_the_disk_or_the_memory(files, root, monkeypatch, capsys, entries, method, why):
-    monkeypatch.setattr(archive, "ENTRIES", 250)
+    monkeypatch.setattr(archive, "MOST_ENTRIES", 250)
     bomb(root, *entries, method=method)
     assert run(root) == 1
     text = said(capsys)

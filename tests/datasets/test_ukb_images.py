@@ -15,7 +15,7 @@ dicom = pytest.importorskip("datasets.ukb.dicom")
 
 @pytest.fixture
 def read(tmp_path):
-    """`read(files, (old, new), ...)`: the images of a zip of these files, by a recipe with these changes."""
+    """`read(files, (old, new), ...)` returns the images of a zip of these files, by a recipe with these changes."""
 
     def reader(files, *changes):
         recipe = read_recipe("cmri", recipe_file(tmp_path / "r.yaml", *changes))

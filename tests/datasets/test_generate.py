@@ -1,4 +1,4 @@
-"""Asking a chat model for a bank: a server that answers like the API, with all that goes wrong there."""
+"""Ask a chat model for a bank, with all that can go wrong at its server."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from datasets.cmri import CMRI
 from datasets.folder import FolderDataset
 from datasets.lmri import LMRI
 from datasets.prompts import generate, load_prompts
-from datasets.prompts.answers import different, sentences
+from datasets.prompts.answers import find_sentences, keep_new
 from tests.datasets.asking import Api, N, bank, lines
 from tests.datasets.asking import ask_for as run
 from tests.datasets.layout import load
@@ -214,10 +214,13 @@ def test_no_sentences_at_all(capsys):
 
 
 def test_every_data_set_has_words_for_its_images():
-    words = {key: generate.modality(cls) for key, cls in by_key().items()}
+    words = {key: generate.describe_modality(cls) for key, cls in by_key().items()}
     assert len(words) == 14 and "folder" not in words
     assert words["covid"] == "X-ray of the chest" and words["octmnist"] == "OCT of the retina"
-    assert generate.modality(CMRI) == "cardiac cine MRI of the heart" and generate.modality(LMRI) == "liver MRI"
+    assert (
+        generate.describe_modality(CMRI) == "cardiac cine MRI of the heart"
+        and generate.describe_modality(LMRI) == "liver MRI"
+    )
 
 
 @pytest.mark.parametrize(
@@ -247,16 +250,16 @@ def test_every_data_set_has_words_for_its_images():
     ],
 )
 def test_sentences_of_an_answer(answer, found):
-    assert sentences(answer) == found
+    assert find_sentences(answer) == found
 
 
 def test_the_last_line_of_an_answer_that_was_cut():
-    assert sentences("A bright ring of tissue.\nA dark ring of", cut=True) == ["A bright ring of tissue."]
-    assert sentences("A bright ring of", cut=True) == []
+    assert find_sentences("A bright ring of tissue.\nA dark ring of", cut=True) == ["A bright ring of tissue."]
+    assert find_sentences("A bright ring of", cut=True) == []
 
 
 def test_different_in_more_than_case_and_punctuation():
-    assert different(["A ring.", "a  RING", "Two rings", "A ring of T2"], ["two rings!"]) == ["A ring.", "A ring of T2"]
+    assert keep_new(["A ring.", "a  RING", "Two rings", "A ring of T2"], ["two rings!"]) == ["A ring.", "A ring of T2"]
 
 
 @pytest.mark.parametrize("given", [True, False], ids=["with parts", "without"])

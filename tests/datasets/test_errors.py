@@ -1,4 +1,4 @@
-"""What is said when data are missing or broken: one sentence that names the file and the way out."""
+"""Errors about data that are missing or broken: one sentence that names the file and the way out."""
 
 import json
 
@@ -14,7 +14,7 @@ DOWNLOAD = "`python -m datasets.download btmri`"
 
 
 def sentence(error: pytest.ExceptionInfo) -> str:
-    """The message, which is one line and no more."""
+    """Return the message, which must be one line."""
     message = str(error.value)
     assert message.startswith("Expected ") and "\n" not in message
     return message
@@ -117,7 +117,7 @@ def test_too_few_images_for_the_shots(tmp_path):
 
 @pytest.fixture
 def stderr_of(tmp_path, monkeypatch, capsys):
-    """`stderr_of(flag, value, ...)`: what a run of ZeroshotCLIP that fails says; it has one line."""
+    """`stderr_of(flag, value, ...)` returns the one line that a failing run of ZeroshotCLIP prints."""
     monkeypatch.setenv("VMFCOOP_CACHE", str(tmp_path / "store"))
 
     def make(*more: str) -> str:

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.shares import SHARES, divide
+from datasets.division import SHARES, divide
 
 
 def test_shares_of_ten_and_of_few():

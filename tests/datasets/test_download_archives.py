@@ -1,4 +1,4 @@
-"""Bringing a data set, with all that archives hold."""
+"""Download archives that are damaged, hostile, or of something else."""
 
 import io
 import re
@@ -16,19 +16,8 @@ from tests.datasets.archives import (
     make_zip,
     run,
     said,
-    serving_btmri,
+    zip_folder,
 )
-
-
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
 
 
 @pytest.mark.parametrize("harm", ["a changed image", "cut short", "no zip", "encrypted", "an entry twice"])
@@ -94,11 +83,7 @@ def test_a_hostile_archive(files, root, tmp_path, capsys, info, why):
 
 def test_an_archive_that_lacks_images(files, root, tmp_path, capsys):
     shutil.rmtree(tmp_path / "source" / "BTMRI" / "BTMRI" / "normal_brain")
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as file:
-        for path in (tmp_path / "source").rglob("*"):
-            file.write(path, path.relative_to(tmp_path / "source"))
-    files.content = body.getvalue()
+    files.content = zip_folder(tmp_path / "source")
     assert run(root) == 1
     captured = capsys.readouterr()
     assert re.search(r"normal brain +13 +0 +0\n", captured.out)
@@ -117,11 +102,7 @@ def test_an_archive_of_another_data_set(files, root, tmp_path, capsys):
 def test_a_split_with_classes_of_another_kind(files, root, tmp_path, capsys):
     path = tmp_path / "source" / "BTMRI" / "split_BTMRI.json"
     path.write_text(path.read_text().replace('"glioma tumor"', '"glioma"'))
-    body = io.BytesIO()
-    with zipfile.ZipFile(body, "w") as file:
-        for path in (tmp_path / "source").rglob("*"):
-            file.write(path, path.relative_to(tmp_path / "source"))
-    files.content = body.getvalue()
+    files.content = zip_folder(tmp_path / "source")
     assert run(root) == 1
     assert 'glioma_tumor/train0.png has label 0 "glioma"' in said(capsys)
     assert_untouched(root)

@@ -9,9 +9,11 @@ import yaml
 import datasets
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
+from datasets import catalogue
 from datasets.phantoms import PHANTOMS
-from datasets.uk_biobank import UKBiobank
-from runs.methods import OWN
+from datasets.ukb.biobank import UKBiobank
+from report import paper
+from runs.layout import OWN
 from tests.datasets.layout import lay_out, load
 
 ROOT = Path(datasets.__file__).parents[1]
@@ -66,14 +68,46 @@ def table(heading: str) -> dict[str, dict[str, str]]:
     return {cells[0].strip("`"): dict(zip(header, cells, strict=True)) for cells in rows}
 
 
-def test_all_data_sets_are_registered_and_have_a_config():
-    ours = [n for n in DATASET_REGISTRY.registered_names() if DATASET_REGISTRY.get(n).__module__.startswith("datasets")]
-    assert sorted(ours) == sorted([*CLASSES, "FolderDataset", "TableDataset"]) and len(CLASSES) == 14
-    configs = {path.stem: yaml.safe_load(path.read_text()) for path in (ROOT / "configs/datasets").glob("*.yaml")}
-    wanted = {key: {"DATASET": {"NAME": name}} for key, (name, _) in EXPECTED.items()}
-    assert {DATASET_REGISTRY.get(f"{name.title()}Dataset").own for name in OWN} == {True}
-    assert not any(cls.own for cls in CLASSES.values())
-    assert configs == wanted | {name: {"DATASET": {"NAME": f"{name.title()}Dataset"}} for name in OWN}
+def test_the_catalogue_has_what_the_source_and_the_registry_have():
+    facts = catalogue.read_facts()
+    assert {key: cls.__name__ for key, cls in catalogue.by_key().items()} == {
+        k: name for k, (name, _) in EXPECTED.items()
+    }
+    assert catalogue.names() == sorted(facts) == sorted([*EXPECTED, "folder", "table"])
+    registered = {n: DATASET_REGISTRY.get(n) for n in DATASET_REGISTRY.registered_names()}
+    ours = {name: cls for name, cls in registered.items() if cls.__module__.startswith("datasets.")}
+    assert sorted(ours) == sorted(one.name for one in facts.values())
+    for key, one in facts.items():
+        cls = ours[one.name]
+        assert (cls.key, cls.own, tuple(cls.classes)) == (key, one.own, one.classes)
+        assert catalogue.find_class(key) is cls
+    assert {key for key, one in facts.items() if one.own} == set(OWN)
+    assert {key for key, one in facts.items() if not one.novel} == paper.WITHOUT_NOVEL
+
+
+def test_a_key_and_what_is_inherited_are_read_from_the_source(tmp_path):
+    (tmp_path / "base.py").write_text("class Own:\n    own = True\n    key: str = 'inherited'\n")
+    register = "@DATASET_REGISTRY.register()\n"
+    (tmp_path / "one.py").write_text(f"{register}class One(Own):\n    key = 'first'\n    size = max(1, 2)\n")
+    (tmp_path / "two.py").write_text(
+        f"{register}class Two(Base):\n    classes = ('a', 'b', 'c')\n\nclass Three(Own): pass\n"
+    )
+    (tmp_path / "unknown.py").write_text(f"{register}class Unknown(Base):\n    classes = tuple(NAMES)\n")
+    assert catalogue.read_facts(tmp_path) == {
+        "first": catalogue.Facts("first", "One", True, (), True),
+        "two": catalogue.Facts("two", "Two", False, ("a", "b", "c"), False),
+        "unknown": catalogue.Facts("unknown", "Unknown", False, (), True),
+    }
+    (tmp_path / "four.py").write_text(f"{register}class Four(Base):\n    key = 'two'\n")
+    with pytest.raises(UserError, match='Four and Two are both "two"'):
+        catalogue.read_facts(tmp_path)
+
+
+def test_a_file_of_settings_names_its_data_set():
+    """They are there for CoOp's users; a data set needs none."""
+    for path in (ROOT / "configs" / "datasets").glob("*.yaml"):
+        name = catalogue.find_facts(path.stem).name
+        assert yaml.safe_load(path.read_text())["DATASET"]["NAME"] == name
 
 
 @pytest.mark.parametrize("key", EXPECTED)
@@ -102,7 +136,7 @@ def test_every_data_set_says_where_it_comes_from(tmp_path, name):
         assert cls.archive == f"https://huggingface.co/datasets/TahaKoleilat/BiomedCoOp/resolve/main/{name}.zip"
         assert len(cls.drive_id) == 33
         assert sum(other.drive_id == cls.drive_id for other in CLASSES.values()) == 1
-        wanted = f"`python -m datasets.download {cls.__module__.rsplit('.', 1)[-1]}`"
+        wanted = f"`python -m datasets.download {cls.key}`"
     with pytest.raises(UserError) as error:
         load(tmp_path, cls)
     assert str(tmp_path / name) in str(error.value) and wanted in str(error.value)

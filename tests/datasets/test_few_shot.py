@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.base import Item
+from datasets import draws
 from datasets.btmri import BTMRI
+from datasets.entries import Item
 from tests.datasets.layout import lay_out, load, names
 
 sizes = st.lists(st.integers(8, 20), min_size=4, max_size=4)
@@ -24,7 +25,7 @@ def items_of(sizes: list[int]) -> list[Item]:
 
 
 def draw(items: list[Item], shots: int, seed: int, part: str = "train") -> list[Item]:
-    return BTMRI.__new__(BTMRI).draw(items, part, shots, seed)  # a draw needs the classes, and no folder
+    return draws.draw(items, BTMRI.classes, shots, "BTMRI", part, seed)
 
 
 @settings(max_examples=60, deadline=None)

@@ -1,4 +1,4 @@
-"""Patients: never on two sides of a division, K shots from K of them, and one who is on both sides is told of."""
+"""Patients: none is on two sides of a division, K shots come from K of them, and overlaps are told."""
 
 import itertools
 import random
@@ -10,17 +10,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dassl.errors import UserError
-from datasets.base import Item
 from datasets.btmri import BTMRI
+from datasets.division import divide_items
+from datasets.entries import Item
 from datasets.folder import FolderDataset
-from datasets.groups import divide_items, spread
+from datasets.groups import spread
 from tests.datasets.layout import lay_out, load, names
 
 PATTERN = r"/(P\d+)_"
 
 
 def fill(root: Path, sizes: dict[str, list[int]]) -> Path:
-    """Empty images: so many of each patient of a class, `<class>/P<number>_<image>.png`."""
+    """Write empty images: so many of each patient of a class, `<class>/P<number>_<image>.png`."""
     patient = 0
     for name, counts in sizes.items():
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -13,7 +13,7 @@ from datasets.leaks import NAMES, copies, tell
 
 @pytest.fixture(scope="module")
 def datum(tmp_path_factory):
-    """`datum(name, label)`: a record whose file is there."""
+    """`datum(name, label)` makes a record whose file is there."""
     root = tmp_path_factory.mktemp("images")
 
     def make(name: str, label: int = 0) -> Datum:

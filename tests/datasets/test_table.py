@@ -1,4 +1,4 @@
-"""A table of a user's instead of class folders, in the dialects and with the columns in which tables come."""
+"""A user's table instead of class folders, in many dialects and with many names of columns."""
 
 import json
 import unicodedata
@@ -75,9 +75,9 @@ def test_dialects(tmp_path, delimiter, encoding, name):
         ("image,label\n", "more below it"),
         ("image,label\n001,a\n002\n", "line 3, as in its first line, but got 1"),
         ("image,label\n001,a,b\n", "line 2, as in its first line, but got 3"),
-        ('image,label\n001,"a\n002,b\n', "is none"),
-        ('image,label\n001,"a"b\n', "line 2 is none"),
-        ("image,label\n001,a" + "a" * 200_000 + "\n", "line 2 is none"),
+        ('image,label\n001,"a\n002,b\n', "is no row"),
+        ('image,label\n001,"a"b\n', "line 2 is no row"),
+        ("image,label\n001,a" + "a" * 200_000 + "\n", "line 2 is no row"),
         ("image,label\n001,\n", 'one class in the column "label" of'),
         ("image,label\n,a\n", "names no file"),
         ("image,label\n001,a\n002,a\n", "at least two classes"),

@@ -22,7 +22,7 @@ def folder(tmp_path, monkeypatch):
 
 @pytest.fixture
 def checkout(tmp_path):
-    """`checkout(text)`: a checkout whose file of sentences says `text`."""
+    """`checkout(text)` makes a checkout whose file of sentences is `text`."""
 
     def make(text: str):
         path = tmp_path / "BiomedCoOp" / "trainers" / "prompt_templates.py"

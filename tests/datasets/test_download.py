@@ -1,4 +1,4 @@
-"""Bringing a data set: as it should be, the disk, and others."""
+"""Download a data set: the normal case, a full disk, and other processes."""
 
 import errno
 import hashlib
@@ -22,20 +22,8 @@ from tests.datasets.archives import (
     make_zip,
     run,
     said,
-    serving_btmri,
 )
 from tests.datasets.layout import lay_out, load
-
-
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
 
 
 def test_a_data_set_is_brought_checked_and_recorded(files, root, tmp_path, capsys):
@@ -129,7 +117,7 @@ def test_too_little_room_is_told_before_anything_is_written(files, root, monkeyp
     monkeypatch.setattr(disk.shutil, "disk_usage", lambda path: SimpleNamespace(free=free))
     assert run(root) == 1
     text = said(capsys)
-    assert f"free in {root} for the archive and what it holds, but there are {disk.size(free)}" in text
+    assert f"free in {root} for the archive and what it holds, but there are {disk.format_size(free)}" in text
     assert "choose another folder by --root" in text
     assert not (root / "BTMRI.zip.part").exists() and len(files.ranges) == 1
 

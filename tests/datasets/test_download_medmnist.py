@@ -1,4 +1,4 @@
-"""Bringing MedMNIST's data sets by name, with a package of that name that knows small ones."""
+"""Download MedMNIST's data sets by name, with a stand-in for its package that knows small ones."""
 
 import hashlib
 import io
@@ -14,26 +14,15 @@ from PIL import Image
 from datasets.dermamnist import DermaMNIST
 from datasets.download import from_medmnist
 from datasets.folder import FolderDataset
-from tests.datasets.archives import Files, run, said, serving_btmri
+from tests.datasets.archives import Files, run, said
 from tests.datasets.layout import load
 
 CLASSES = ["adipose", "cancer-associated stroma", "granulocytes(myelocytes, and more)", "normal/benign"]
 COUNTS = {"train": 12, "val": 8, "test": 8}
 
 
-@pytest.fixture
-def files(tmp_path):
-    with serving_btmri(tmp_path / "source") as files:
-        yield files
-
-
-@pytest.fixture
-def root(tmp_path):
-    return tmp_path / "data"
-
-
 def arrays(classes: int, size: int, channels: int, counts: dict[str, int]) -> dict[str, np.ndarray]:
-    """Random pictures whose labels go round."""
+    """Return random pictures, with the labels 0, 1, ..., 0, 1, ... in turn."""
     noise, found = np.random.default_rng(0), {}
     for part, count in counts.items():
         shape = (count, size, size) if channels == 1 else (count, size, size, channels)
@@ -183,7 +172,7 @@ def test_no_sum_is_told(package, root, capsys):
 
 
 class Harm:
-    """What would happen if it were unpickled."""
+    """Leaves a trace if it is unpickled."""
 
     def __reduce__(self):
         return Path.touch, (Path("unpickled"),)

@@ -12,7 +12,7 @@ from datasets.ukb import LeftOut, cohort
 from datasets.ukb.journal import Visit
 from datasets.ukb.phenotypes import Record
 from datasets.ukb.recipe import SETS, matches, read_recipe
-from datasets.ukb.split import split
+from datasets.ukb.split import split_visits
 from tests.datasets.participants import recipe_file
 
 
@@ -182,7 +182,7 @@ def test_a_recipe_that_is_none(tmp_path, old, new, said):
 @given(st.sets(st.text("0123456789abcdef", min_size=16, max_size=16), max_size=60), st.randoms(use_true_random=False))
 def test_shares_of_a_split_whatever_the_order(participants, chance):
     def divided(order):
-        parts = split([Visit(name, 2, "normal heart", [f"{name}.png"]) for name in order], ["normal heart"])
+        parts = split_visits([Visit(name, 2, "normal heart", [f"{name}.png"]) for name in order], ["normal heart"])
         return {part: [item.path for item in items] for part, items in parts.items()}
 
     parts = divided(participants)

@@ -1,4 +1,4 @@
-"""`python -m datasets.check`: all that there is to know about a folder of images before anything is trained on it."""
+"""`python -m datasets.check` tells everything about a folder of images before anything is trained on it."""
 
 import re
 import shutil
@@ -30,7 +30,7 @@ def chest(tmp_path) -> Path:
 
 @pytest.fixture
 def check(capsys):
-    """`check(argument, ...)`: what is returned and what is printed, errors included."""
+    """`check(argument, ...)` returns the exit status and what is printed, errors included."""
 
     def call(*words) -> tuple[int, str]:
         code = main([str(word) for word in words])

@@ -1,4 +1,4 @@
-"""A folder of images of one's own: classes, division, and what is said about a folder that does not work."""
+"""A folder of one's own images: classes, division, and errors about a folder that cannot be used."""
 
 import json
 import os
@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from dassl.errors import UserError
 from datasets import own
-from datasets.base import Item
+from datasets.division import divide_items
+from datasets.entries import Item
 from datasets.folder import FolderDataset
-from datasets.groups import divide_items
 from datasets.prompts import load_prompts
 from tests.datasets.layout import load, names
 

@@ -1,0 +1,122 @@
+"""Draw K images per class, and keep the draw as JSON beside the split."""
+
+import random
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from dassl.errors import UserError
+from dassl.reading import read_json
+from dassl.writing import check_within, write_json
+from datasets import leaks
+from datasets.entries import LIMIT, Item, Split
+from datasets.groups import group_of, spread
+
+VAL_SHOTS = 4  # at most so many validation images per class in the few-shot setting, as in CoOp
+
+
+def counts_of(shots: int) -> dict[str, int]:
+    """Return how many images per class are drawn in each part.
+
+    >>> counts_of(16), counts_of(1)
+    ({'train': 16, 'val': 4}, {'train': 1, 'val': 1})
+    """
+    return {"train": shots, "val": min(shots, VAL_SHOTS)}
+
+
+def draw(
+    items: Sequence[Item],
+    classes: Sequence[str],
+    count: int,
+    dataset: str,
+    part: str,
+    seed: int,
+    groups: Mapping[str, str] | None = None,
+) -> list[Item]:
+    """Draw `count` items of each class, or all of a class that has fewer.
+
+    The items of a class are shuffled, and the first `count` are taken, so that fewer shots are a part of more. The
+    order follows from the data set, the part, the class and the seed; the order of `items` and the other classes do
+    not matter.
+
+    Args:
+        items: the items to draw from.
+        classes: class names, in the order of the result.
+        count: items per class.
+        dataset: folder name of the data set.
+        part: "train" or "val".
+        seed: of the draw.
+        groups: group by path. No second item of a group comes before the first of every other.
+    """
+    drawn: list[Item] = []
+    for name in classes:
+        mine = sorted(item for item in items if item.classname == name)
+        random.Random(f"{dataset} {part} {name} {seed}").shuffle(mine)
+        drawn += (spread(mine, groups) if groups else mine)[:count]
+    return drawn
+
+
+def require_shots(items: Sequence[Item], classes: Sequence[str], shots: int, key: str) -> None:
+    """Raise a UserError for a class of fewer than `shots` training images; names the most shots that there can be."""
+    held = Counter(item.classname for item in items)
+    for name in classes:
+        if held[name] < shots:
+            raise UserError(
+                f'Expected at least {shots} training images per class for {shots} shots, but "{name}" of {key} has '
+                f"{held[name]}: take at most {min(held.values())} shots."
+            )
+
+
+def keep(drawn: Split, split: Split, split_hash: str, path: Path, folder: Path, source: Path, seed: int) -> Split:
+    """Write a draw to a file, or return the draw that the file holds of the same split.
+
+    Args:
+        drawn: the draw by seed.
+        split: what it is drawn from.
+        split_hash: of that split; a draw of another split is written over.
+        path: of the draw: {"split": hash, "train": [path, ...], "val": [path, ...]}.
+        folder: that nothing is written outside of.
+        source: the file that the split is from, for errors.
+        seed: of the draw, for the line that is printed.
+
+    Raises:
+        UserError: the file holds something else than a draw of as many images; names it.
+    """
+    found = {"split": split_hash} | {part: [item.path for item in items] for part, items in drawn.items()}
+    kept = read_json(path, LIMIT) if path.is_file() else {}
+    if isinstance(kept, dict) and kept.get("split") != split_hash:
+        try:
+            check_within(path, folder)
+            write_json(found, str(path))
+        except (OSError, UserError) as error:
+            print(f"The draw is not kept: {path} cannot be written ({error})")
+    elif kept != found:
+        drawn = {part: _chosen(kept, part, split[part], drawn[part], path, source) for part in drawn}
+        print(f"The images in {path} are others than seed {seed} draws: used as they are (delete it to draw)")
+    return drawn
+
+
+def _chosen(kept: Any, part: str, items: Sequence[Item], drawn: Sequence[Item], path: Path, source: Path) -> list[Item]:
+    """Return the items that a kept draw lists; raise a UserError unless it has as many of each class as `drawn`."""
+    listed = kept.get(part) if isinstance(kept, dict) else None
+    by_path = {item.path: item for item in items}
+    wanted = Counter(item.classname for item in drawn)
+    if isinstance(listed, list) and all(isinstance(each, str) and each in by_path for each in listed):
+        chosen = [by_path[each] for each in dict.fromkeys(listed)]
+        if len(chosen) == len(listed) and Counter(item.classname for item in chosen) == wanted:
+            return chosen
+    raise UserError(
+        f"Expected {max(wanted.values(), default=0)} images of each class for {leaks.NAMES[part]} in {path}, drawn "
+        f"from {source}, but found something else: delete it to draw anew."
+    )
+
+
+def print_few_groups(drawn: Sequence[Item], classes: Sequence[str], groups: Mapping[str, str], shots: int) -> None:
+    """Print of which classes several training images of one group were drawn."""
+    if not groups:
+        return
+    held = {name: {group_of(i.path, groups) for i in drawn if i.classname == name} for name in classes}
+    few = [f"{name} ({len(found)})" for name, found in held.items() if len(found) < shots]
+    if few:
+        print(f"Fewer than {shots} groups (patients) to draw the {shots} shots from: {', '.join(few)}")
