@@ -1,8 +1,8 @@
 """vMFCoOp: what it needs, and the two packages that it installs: `vmfcoop`, and `dassl` of toolbox/.
 
 `clip/`, `datasets/` and `trainers/` are imported from the repository root, as in CoOp: installing them would overwrite
-the unrelated packages that PyPI carries under the names `clip` and `datasets`. `import vmfcoop` finds that root from any
-folder. `dassl` is part of this distribution, so that no index is ever asked for it.
+the unrelated packages that PyPI carries under the names `clip` and `datasets`. `import vmfcoop` finds that root from
+any folder. `dassl` is part of this distribution, so that no index is ever asked for it.
 
 A lower bound is the first release without a hole known in what we use, or the first with what we need; the reason
 stands beside it, and in tests/test_supply.py. `bash scripts/lowest.sh` installs exactly these and tests them.

@@ -37,7 +37,7 @@ def _check_packages() -> None:
         if module is not None and places != [ROOT / name]:
             raise ImportError(
                 f"Expected the package {name} of {ROOT}, but another one has been imported from "
-                f"{', '.join(map(str, places)) or 'a single file'}: import vmfcoop before it, or in a process of its own."
+                f"{', '.join(map(str, places)) or 'a single file'}: import vmfcoop before it, or in another process."
             )
 
 

@@ -31,7 +31,7 @@ class Bones(BiomedDataset):
 '''
 BACKBONE = '''
 
-NAMES = {"Tiny": "local-dir:nowhere"}
+NAMES = {"Tiny": f"local-dir:{__file__.rpartition('/')[0]}"}
 
 
 def build(name: str, source: str) -> Backbone:
