@@ -11,7 +11,7 @@ from dassl.config import get_cfg_default
 from dassl.errors import UserError
 from tests.tiny_backbone import TinyBackbone
 from trainers import extend_cfg
-from trainers.base.digests import INCIDENTAL
+from trainers.base.digests import NOT_HASHED
 from trainers.base.text_features import check_lengths, llm_features
 
 MOST = TinyBackbone.context_length
@@ -62,7 +62,7 @@ def test_every_method_that_reads_sentences_asks(tmp_path):
     """An error is the default; the setting is none of those that make another run, as it changes no figure."""
     cfg = get_cfg_default()
     extend_cfg(cfg)
-    assert cfg.PROMPTS.TOO_LONG == "error" and "PROMPTS.TOO_LONG" in INCIDENTAL
+    assert cfg.PROMPTS.TOO_LONG == "error" and "PROMPTS.TOO_LONG" in NOT_HASHED
     bank = tmp_path / "prompts.json"
     bank.write_text(json.dumps({"a": [words(MOST + 1)]}))
     dataset = SimpleNamespace(key="mine", classnames=["a"], prompt_bank=bank)

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from trainers.base.gradients import projected
-from trainers.base.step import backward, losses
+from trainers.base.step import backpropagate, compute_losses
 from trainers.prograd import knowledge_loss
 
 
@@ -40,7 +40,7 @@ def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
         gradient, guide = gradients(trainer, batch)
         assert guide.norm() < 1e-5 * gradient.norm()
         trainer.model_zero_grad()
-        backward([trainer], losses([trainer], [trainer.parse_batch_train(batch)]))
+        backpropagate([trainer], compute_losses([trainer], [trainer.parse_batch_train(batch)]))
         assert (trainer.prompt_learner.ctx.grad - gradient).norm() < 1e-4 * gradient.norm()
 
 
@@ -107,7 +107,7 @@ def test_several_seeds_take_two_passes_back_through_the_text_tower(build, monkey
 
     expected = [projected(*gradients(*pair), 1.0) for pair in pairs]
     monkeypatch.setattr(trainers[0].backbone, "pool_tokens", counted)
-    backward(trainers, losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs]))
+    backpropagate(trainers, compute_losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs]))
     assert len(passes) == 2
     for trainer, gradient in zip(trainers, expected, strict=True):
         assert torch.allclose(trainer.prompt_learner.ctx.grad, gradient, atol=1e-5)

@@ -1,1 +1,1 @@
-"""Base classes and parts that the methods of trainers/ share."""
+"""Base classes of the methods in trainers/, and the parts that they share."""
