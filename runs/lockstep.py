@@ -69,14 +69,13 @@ def step(members: list[tuple[Member, dict]], index: int) -> None:
     for trainer in trainers:
         trainer.batch_idx = index
         trainer.model_zero_grad()
-    finite, summaries = [], []
+    finite = []
     for (run, _), found, (_, labels) in zip(members, compute_losses(trainers, batches), batches, strict=True):
         with run.logged():
-            summaries.append(run.trainer.summary(found, labels))
-            finite.append((run, found))
+            finite.append((run, found, run.trainer.summary(found, labels)))
     if finite:
-        backpropagate([run.trainer for run, _ in finite], [found for _, found in finite])
-    for (run, _), summary in zip(finite, summaries, strict=True):
+        backpropagate([run.trainer for run, _, _ in finite], [found for _, found, _ in finite])
+    for run, _, summary in finite:
         with run.logged():
             run.trainer.update()
             run.trainer.end_step(summary)

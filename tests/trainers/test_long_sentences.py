@@ -40,7 +40,7 @@ def test_a_longer_one_is_an_error_unless_it_may_be_cut(capsys, count):
     assert capsys.readouterr().out == f"Sentences are cut after the 77 tokens that PhantomCLIP reads: {found}\n"
 
 
-def test_a_real_tokenizer():
+def test_sentences_of_a_real_tokenizer_are_counted_as_it_cuts_them():
     """Whose words are several tokens each: as many sentences are found as it cuts itself."""
     backbone = build_backbone("PhantomCLIP", "cpu", "fp32")
     texts = [" ".join(["spiculated, nodule"] * n) for n in range(1, 40)]

@@ -25,7 +25,7 @@ from trainers.prograd import knowledge_loss
         ([0.0, 0.0], [1.0, 0.0], 1.0, [0.0, 0.0]),
     ],
 )
-def test_projection_golden(gradient, guide, strength, expected):
+def test_projection_removes_what_conflicts_with_the_guide(gradient, guide, strength, expected):
     found = projected(torch.tensor([gradient]), torch.tensor([guide]), strength)
     assert torch.allclose(found, torch.tensor([expected]), atol=1e-6)
 
@@ -44,7 +44,7 @@ def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
         assert (trainer.prompt_learner.ctx.grad - gradient).norm() < 1e-4 * gradient.norm()
 
 
-def test_knowledge_loss_golden():
+def test_knowledge_loss_is_the_softened_divergence():
     logits, zero_shot = torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * math.log(3), 0.0]])
     expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)  # softmax at temperature 2 is (3/4, 1/4)
     assert knowledge_loss(logits, zero_shot, 2.0).item() == pytest.approx(4 * expected, rel=1e-5)

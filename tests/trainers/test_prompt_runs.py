@@ -17,7 +17,7 @@ def test_seeds_together_learn_what_they_learn_alone_and_differ(flags, tmp_path, 
     assert not alike(together[0], alone) and not alike(together[2], alone)
 
 
-def test_base_to_novel(flags, tmp_path, trainer):
+def test_a_prompt_learned_on_base_classes_meets_novel_ones(flags, tmp_path, trainer):
     protocol = ("--setting", "base2new", "--subsample")
     assert train.main(flags(trainer, more=(*protocol, "base"))) == 0
     assert train.main(flags(trainer, more=(*protocol, "new", "--eval-only"))) == 0
