@@ -32,6 +32,16 @@ from mutants import Mutant, mutants
 ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("mutation_equivalent.json")
 TESTS = {"clip/features.py": ["tests/clip/test_features.py", "tests/clip/test_feature_store.py"]}
+TESTS |= {
+    "trainers/base/feature_trainer.py": [
+        f"tests/trainers/test_{name}.py" for name in ("construction", "training", "of_a_split")
+    ],
+    "trainers/base/stored_features.py": [
+        "tests/trainers/test_construction.py",
+        "tests/trainers/test_stored_features.py",
+    ],
+    "trainers/base/checkpointed.py": ["tests/trainers/test_checkpoints.py"],
+}
 # imported before the fork
 LARGE = ["torch", "torchvision.transforms", "open_clip", "transformers", "scipy.special", "scipy.stats", "mpmath"]
 LARGE += ["sklearn.metrics", "sklearn.linear_model", "hypothesis", "pytest", "tqdm", "yacs.config", "safetensors.torch"]

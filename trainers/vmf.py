@@ -200,7 +200,7 @@ def fit(x: Tensor, method: str = "paper", eps: float = EPS, kappa_max: float = K
         raise ValueError(f"Expected unit vectors of shape [..., n >= 1, D], but got {tuple(x.shape)}: give some.")
     check_unit(x)
     n, d = x.shape[-2:]
-    mean = sum(some.double().sum(dim=-2) for some in x.split(4096, dim=-2)) / n  # one copy of all would be large
+    mean = sum(some.double().sum(dim=-2) for some in x.split(4096, dim=-2)) / n  # a copy of all would be large
     R = mean.norm(dim=-1)
     r = R
     if method == "debiased" and n > 1:

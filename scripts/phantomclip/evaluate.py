@@ -22,7 +22,7 @@ from clip import FeatureStore, build_backbone
 from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
 from datasets.phantoms import PHANTOMS, prepare
-from trainers.base.feature_trainer import set_input
+from trainers.base.backbones import set_input
 
 from .tower import FOLDER
 from .vocabulary import PROMPTS
