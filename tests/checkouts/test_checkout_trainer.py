@@ -35,6 +35,7 @@ def folder_of(output: Path, seed: int = 1, shots: int = 2, setting: str = "nctx4
 
 
 def import_state() -> tuple:
+    """Return all that importing a checkout might change: modules, paths, working directory and finders."""
     roots = ("trainers", "clip", "open_clip", "datasets", "utils", "train")
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in roots}
     return ours, list(sys.path), Path.cwd(), sys.dont_write_bytecode, list(sys.meta_path)

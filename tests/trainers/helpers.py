@@ -20,10 +20,10 @@ class Store:
 
 
 def ctx(trainer) -> torch.Tensor:
-    """A copy of the learned context."""
+    """Return a copy of the learned context."""
     return trainer.prompt_learner.ctx.detach().clone()
 
 
 def replaced(trainer, **fields) -> types.SimpleNamespace:
-    """The data set of `trainer` with other fields."""
+    """Return the data set of `trainer` with other fields."""
     return types.SimpleNamespace(**vars(trainer.dm.dataset) | {"classnames": trainer.dm.dataset.classnames} | fields)

@@ -1,4 +1,4 @@
-"""The constraints of vMFCoOp on hand-made tensors."""
+"""The loss terms of vMFCoOp on small tensors, against values computed by hand."""
 
 import math
 

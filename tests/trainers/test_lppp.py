@@ -12,7 +12,7 @@ from trainers.lppp import best_iteration, blended_logits, descend, initial_blend
 
 
 def drawn(seed: int, n: int = 24, d: int = 5, classes: int = 3):
-    """Unit features [n, d] that no hyperplane separates, labels [n], text features [C, d]; float64."""
+    """Return unit features [n, d] that no hyperplane separates, labels [n], and text features [C, d]; float64."""
     generator = torch.Generator().manual_seed(seed)
     features, text = (
         normalize(torch.randn(k, d, generator=generator, dtype=torch.float64), dim=1) for k in (n, classes)

@@ -30,7 +30,7 @@ def test_projection_removes_what_conflicts_with_the_guide(gradient, guide, stren
     assert torch.allclose(found, torch.tensor([expected]), atol=1e-6)
 
 
-def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
+def test_a_gradient_of_the_divergence_that_is_rounding_does_not_guide(build):
     trainer = build("ProGrad")  # its prompts are the written ones
     trainer.epoch = trainer.batch_idx = 0
     batch = next(iter(trainer.train_loader_x))
@@ -53,7 +53,7 @@ def test_knowledge_loss_is_the_softened_divergence():
 
 
 def moved(build, *opts, seed: int = 1, **kwargs):
-    """A trainer whose context has left the written prompt, and its first batch."""
+    """Return a trainer whose context has left the hand-written prompt, and its first batch."""
     trainer = build("ProGrad", "OPTIM.WARMUP_EPOCH", 0, "OPTIM.LR", 0.5, *opts, seed=seed, **kwargs)
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
@@ -64,7 +64,7 @@ def moved(build, *opts, seed: int = 1, **kwargs):
 
 
 def gradients(trainer, batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the cross-entropy and of the divergence, by the context."""
+    """Return the gradients of the cross-entropy and of the divergence with respect to the context."""
     features, labels, ctx = batch["features"], batch["label"], trainer.prompt_learner.ctx
     scale, names = trainer.backbone.logit_scale, trainer.dm.dataset.classnames
     zero_shot = scale * features @ trainer.backbone.encode_text([f"a photo of a {name}." for name in names]).T

@@ -1,4 +1,4 @@
-"""Learned prompts start out as the written ones, and only the context is learned."""
+"""Prompts are initially the hand-written ones, and only the context is learned."""
 
 import pytest
 import torch

@@ -1,4 +1,4 @@
-"""What the bases promise of a run, for the methods that the paper compares with."""
+"""Runs of the methods that the paper compares with: seeds, images that are read, novel classes, checkpoints."""
 
 from typing import NamedTuple
 
