@@ -45,7 +45,7 @@ def step(method: str, classes: int, folder: Path, device: str) -> str:
     if method == "CoCoOp":
         learner = ConditionalPromptLearner(backbone, class_names(classes)).to(device)
         tokens = Tokens(*(part.repeat(BATCH, 1) for part in learner.tokens))
-        prompts = backbone.encode_tokens(learner(features).flatten(0, 1), tokens)
+        prompts = backbone.encode_tokens(learner.shifted(features).flatten(0, 1), tokens)
         cosines = (prompts.view(BATCH, classes, -1) @ features[..., None]).squeeze(-1)
     else:
         learner = PromptLearner(backbone, class_names(classes)).to(device)

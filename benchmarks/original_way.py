@@ -25,7 +25,7 @@ def measure(checkout: Path, source: str, device: str, repeats: int) -> dict[str,
         trainer = ready(flags, device)
         found = {"start": time.perf_counter() - began}
         batches = iter(list(islice(trainer.train_loader_x, repeats + 2)))
-        with trainer.at_work():
+        with trainer.inside_checkout():
             trainer.set_model_mode("train")
             found["step"] = seconds(lambda: trainer.forward_backward(next(batches)), repeats, device)
             trainer.set_model_mode("eval")

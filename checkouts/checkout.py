@@ -1,11 +1,11 @@
-"""Another CoOp-style checkout: its modules under the names that ours have too, its trainers and their settings."""
+"""Another CoOp-style checkout: its modules, which have the names of ours, its trainers, and their settings."""
 
 import contextlib
 import hashlib
 import importlib
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -16,23 +16,30 @@ from unittest.mock import patch
 from yacs.config import CfgNode
 
 import dassl.engine
-from checkouts.trainer import Foreign, foreign
+from checkouts.trainer import CheckoutTrainer, wrap_trainer
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from dassl.utils import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
-SETTINGS = {"few_shot": ("few_shot",), "base2new": ("base2new", "base_to_novel")}  # folders of a checkout's configs/
+# Folders of the configs/ of a checkout, by the name of our setting.
+SETTING_FOLDERS = {"few_shot": ("few_shot",), "base2new": ("base2new", "base_to_novel")}
 
 
 class Checkout:
-    """The code in the absolute `folder`, which must hold `trainers/` and a `train.py` with `extend_cfg`.
+    """A checkout whose trainers are added to the registry.
 
-    Attributes: `names` of the trainers that were added to the registry; `clashes`, those of ours that stay; and the
-    `digest` of the code that was imported.
+    Args:
+        folder: an absolute path; it must hold `trainers/` and a `train.py` with `extend_cfg`.
+
+    Attributes:
+        names: names of the added trainers.
+        clashes: names of its trainers that are not added, because ours have them.
+        digest: 16 hex digits that identify the imported code.
+        modules: its imported modules.
 
     Raises:
-        UserError: the folder has another shape, or its code cannot be imported; says what is missing.
+        UserError: `trainers/`, `train.py` or `extend_cfg` is missing, or the code cannot be imported.
     """
 
     def __init__(self, folder: Path):
@@ -44,18 +51,19 @@ class Checkout:
                     f"{part}: give --with the folder that holds both."
                 )
         self.roots = {path.stem for path in self.folder.iterdir() if path.is_dir() or path.suffix == ".py"}
-        self.roots -= {"dassl", "datasets"}  # the toolbox and the data sets are ours
+        self.roots -= {"dassl", "datasets"}  # it uses our toolbox and data sets
         self.modules: dict[str, ModuleType] = {}
         registry = Registry("TRAINER")
         self._extend_cfg = self._load(registry)
         files = sorted({module.__file__ for module in self.modules.values() if module.__file__})
         self.digest = hashlib.sha256(b"".join(Path(file).read_bytes() for file in files)).hexdigest()[:16]
         known = {name: TRAINER_REGISTRY.get(name) for name in TRAINER_REGISTRY.registered_names()}
-        ours = [name for name, trainer in known.items() if not issubclass(trainer, Foreign)]
+        ours = [name for name, trainer in known.items() if not issubclass(trainer, CheckoutTrainer)]
         self.names = [name for name in registry.registered_names() if name not in ours]
         self.clashes = [name for name in registry.registered_names() if name in ours]
         for name in self.names:
-            TRAINER_REGISTRY.register(foreign(registry.get(name), self), force=True)  # of another checkout, perhaps
+            # Another checkout may have registered a trainer of this name before.
+            TRAINER_REGISTRY.register(wrap_trainer(registry.get(name), self), force=True)
 
     def __str__(self) -> str:
         clashes = f"; ours stay for {', '.join(self.clashes)}, which it has too" if self.clashes else ""
@@ -65,10 +73,10 @@ class Checkout:
     # --------------------------------------------------------------------------------------------------- settings
 
     def extend_cfg(self, cfg: CfgNode, trainer: str) -> None:
-        """Where `trainer` is the checkout's, let its defaults take the place of our methods'.
+        """Replace the default settings of our methods by those of the checkout, if `trainer` is one of its trainers.
 
-        `cfg.CHECKOUT` names the code, "<folder>@<digest>"; and as all that is read of a run's settings is the node
-        that bears its trainer's name, a trainer without one is given one that holds all of the checkout's nodes.
+        `cfg.CHECKOUT` becomes "<folder>@<digest>". Only `cfg.TRAINER.<NAME>` is hashed: a trainer without such a node
+        gets one that contains all nodes of its checkout.
         """
         if trainer not in self.names:
             return
@@ -78,23 +86,28 @@ class Checkout:
         if trainer.upper() not in cfg.TRAINER:
             nodes = {name: node for name, node in cfg.TRAINER.items() if isinstance(node, CfgNode)}
             cfg.TRAINER[trainer.upper()] = CfgNode()
-            cfg.TRAINER[trainer.upper()].update(nodes)  # not copies: what changes one there changes it here
+            cfg.TRAINER[trainer.upper()].update(nodes)  # the nodes, not copies: a change shows in both places
 
     def config_files(self, trainer: str, setting: str, dataset: str) -> list[Path]:
-        """Where it may keep yaml files of its trainer: `configs/trainers/<method>/<setting>/<dataset>.yaml`."""
+        """Return the paths where the checkout may have yaml files of a trainer, in the order of merging.
+
+        They are `configs/trainers/<method>/<setting>.yaml` and `configs/trainers/<method>/<setting>/<dataset>.yaml`,
+        where the method is the name of the trainer with and without what follows its first "_".
+        """
         if trainer not in self.names:
             return []
         methods = [self.folder / "configs" / "trainers" / name for name in (trainer.partition("_")[0], trainer)]
-        folders = [method / name for method in methods for name in SETTINGS[setting]]
+        folders = [method / name for method in methods for name in SETTING_FOLDERS[setting]]
         return [file for folder in folders for file in (folder.with_suffix(".yaml"), folder / f"{dataset}.yaml")]
 
     # ---------------------------------------------------------------------------------------------------- imports
 
-    def _load(self, registry: Registry):
-        """The checkout's `extend_cfg`; its trainers register themselves in `registry`."""
-        here = patch.object(dassl.engine, "TRAINER_REGISTRY", registry)
-        with here, patch.object(dassl.engine.build, "TRAINER_REGISTRY", registry), self.at_home({"datasets"}):
-            sys.meta_path.insert(0, NoDataSets)
+    def _load(self, registry: Registry) -> Callable[[CfgNode], None]:
+        """Import the checkout's `train.py`, whose trainers register themselves in `registry`; return `extend_cfg`."""
+        engine = dassl.engine
+        patches = [patch.object(module, "TRAINER_REGISTRY", registry) for module in (engine, engine.build)]
+        with patches[0], patches[1], self.checkout_modules({"datasets"}):
+            sys.meta_path.insert(0, EmptyDatasets)
             try:
                 return importlib.import_module("train").extend_cfg
             except (Exception, SystemExit) as error:
@@ -103,33 +116,35 @@ class Checkout:
                     f"{type(error).__name__}: {error}; install what it needs, or mend it."
                 ) from error
             finally:
-                sys.meta_path.remove(NoDataSets)
+                sys.meta_path.remove(EmptyDatasets)
 
     @contextlib.contextmanager
-    def at_home(self, without: Iterable[str] = ()) -> Iterator[None]:
-        """Have `import` find the checkout's modules in place of ours, and relative paths start at its folder.
+    def checkout_modules(self, forgotten: Iterable[str] = ()) -> Iterator[None]:
+        """Make `import` find the checkout's modules instead of ours, and its folder the working directory.
 
-        What it imports while this lasts is kept for the next time, except what lies below the names in `without`,
-        which stand for nothing in the meantime; ours come back as they were.
+        Modules imported meanwhile are kept for the next call. Our modules are restored at the end.
+
+        Args:
+            forgotten: further top-level names whose modules are removed at the beginning, and not kept at the end.
         """
-        ours = _take(self.roots | set(without))
+        ours = _pop_modules(self.roots | set(forgotten))
         before = sys.path, Path.cwd(), sys.dont_write_bytecode
         sys.modules.update(self.modules)
         sys.path = [str(self.folder), *(entry for entry in sys.path if Path(entry).resolve() != ROOT)]
-        sys.dont_write_bytecode = True  # the checkout stays as it is
+        sys.dont_write_bytecode = True  # write nothing into the checkout
         os.chdir(self.folder)
         try:
             yield
         finally:
-            _take(without)
-            self.modules = _take(self.roots)
+            _pop_modules(forgotten)
+            self.modules = _pop_modules(self.roots)
             sys.modules.update(ours)
             sys.path, folder, sys.dont_write_bytecode = before
             os.chdir(folder)
 
 
-class NoDataSets(MetaPathFinder, Loader):
-    """Finds an empty module for `datasets` and all below it: a checkout's own data sets are not wanted."""
+class EmptyDatasets(MetaPathFinder, Loader):
+    """An importer that gives an empty module for `datasets` and all its submodules: the data sets are ours."""
 
     @classmethod
     def find_spec(cls, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -142,8 +157,8 @@ class NoDataSets(MetaPathFinder, Loader):
         pass
 
 
-def _take(roots: Iterable[str]) -> dict[str, ModuleType]:
-    """Remove the modules below the top-level names `roots`, and return them."""
+def _pop_modules(roots: Iterable[str]) -> dict[str, ModuleType]:
+    """Remove the modules with the top-level names `roots` from `sys.modules`, and return them by name."""
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.partition(".")[0] in roots}
 
 
@@ -151,5 +166,5 @@ _checkout = lru_cache(Checkout)
 
 
 def checkout_at(folder: str | Path) -> Checkout:
-    """The checkout in `folder`, whose trainers are in the registry from the first call on."""
+    """Return the checkout in `folder`; the first call adds its trainers to the registry."""
     return _checkout(Path(folder).expanduser().resolve())

@@ -1,38 +1,44 @@
-"""A trainer of another checkout, unchanged, between our data sets and our results."""
+"""Trainers of another checkout, whose unchanged code runs on our data sets and reports our results."""
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
 from checkouts.compat import cpu_only, older_transformers, one_gpu
-from checkouts.hub import standing_in
+from checkouts.hub_stand_in import hub_stand_in
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.data.datasets import Datum
 from dassl.engine import SimpleTrainer
 from dassl.errors import UserError
 from dassl.names import shared_name
 from dassl.utils import choose_device, read_json, write_json
 from datasets.base import PHANTOM_NOTICE, PHANTOMS
 from trainers.base import checkpoints
-from trainers.base.digests import config_digest, differing, of_images, of_training, tell_copies
+from trainers.base.digests import check_copies, config_digest, differing, images_digest, training_digests
 from trainers.base.gradients import projected
+from trainers.base.labels import labels_of
 from trainers.base.results import Results, device_facts, evaluate
 
-PATHS = (("", "OUTPUT_DIR"), ("", "RESUME"), ("DATASET", "ROOT"), ("MODEL", "INIT_WEIGHTS"))
-MARK = "settings.json"  # beside the checkpoints' folders: the settings that they were learned with
+if TYPE_CHECKING:
+    from checkouts.checkout import Checkout
+
+PATHS = (("", "OUTPUT_DIR"), ("", "RESUME"), ("DATASET", "ROOT"), ("MODEL", "INIT_WEIGHTS"))  # settings that are paths
+HASHES_FILE = "settings.json"  # beside the folders of checkpoints: the digests of the run that learned them
 
 
 class Collector:
-    """An evaluator that keeps what it is fed with: pairs of logits [B, C] and labels [B]."""
+    """An evaluator that also keeps the batches that it gets: logits [B, C] and labels [B], on the CPU."""
 
-    def __init__(self, evaluator):
-        self.evaluator, self.batches = evaluator, []
+    def __init__(self, evaluator: Any):
+        self.evaluator = evaluator
+        self.batches: list[tuple[Tensor, Tensor]] = []
 
     def reset(self) -> None:
         self.batches = []
@@ -46,75 +52,84 @@ class Collector:
         return self.evaluator.evaluate()
 
 
-class Foreign(SimpleTrainer):
-    """What stands in front of a checkout's trainer: its own code runs among its own modules, and relative to its own
-    folder; what its evaluator was fed with becomes our `predictions.csv` and `metrics.json`.
+class CheckoutTrainer(SimpleTrainer):
+    """Wraps a trainer of another checkout: `wrap_trainer` puts this class before it in the order of inheritance.
 
-    The scores that it feeds are taken for logits. Without `cfg.USE_CUDA` and a GPU, what it puts on the GPU stays on
-    the CPU.
+    It runs the trainer's code with the modules of the checkout, in the folder of the checkout, and reports the scores
+    that the trainer gives its evaluator, which are taken as logits. Without `cfg.USE_CUDA` and a GPU, tensors that the
+    code moves to a GPU stay on the CPU.
+
+    Attributes:
+        checkout: the checkout.
+        run_cfg: configuration of the run, with paths as the user gave them.
+        tested: batches of the last test.
+        seconds: duration of the parts of a run, by name.
+        learned: digest of the checkpoint that was loaded, None if none was.
+        on_test: called with the results of the last test.
     """
 
-    checkout = None  # `foreign` sets it
-    working = False
-    learned: str | None = None  # digest of the checkpoint that was loaded
-    on_test: Callable[[Results], None] | None = None  # called with the results of the last test
+    checkout: "Checkout"
+    learned: str | None = None
+    on_test: Callable[[Results], None] | None = None
+    _inside = False  # whether its code runs just now
 
     def __init__(self, cfg: CfgNode):
         began = time.time()
-        self.given, self.tested = cfg, []
-        with self.at_work(), standing_in(cfg.MODEL.BACKBONE.NAME):
-            super().__init__(_absolute(cfg))
+        self.run_cfg = cfg
+        self.tested: list[tuple[Tensor, Tensor]] = []
+        with self.inside_checkout(), hub_stand_in(cfg.MODEL.BACKBONE.NAME):
+            super().__init__(_with_absolute_paths(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)
-        tell_copies(cfg, self.dm.dataset)
+        check_copies(cfg, self.dm.dataset)
         self.evaluator = Collector(self.evaluator)
         self.seconds = {"start": time.time() - began}
 
     @contextlib.contextmanager
-    def at_work(self) -> Iterator[None]:
-        """The surroundings of the checkout's code; its methods call each other within them."""
-        if self.working:
+    def inside_checkout(self) -> Iterator[None]:
+        """Give code the modules, the folder, the libraries and the GPU that the checkout expects; may be nested."""
+        if self._inside:
             yield
             return
-        self.working = True
-        gpu = choose_device(self.given.USE_CUDA).type == "cuda"
+        self._inside = True
+        gpu = choose_device(self.run_cfg.USE_CUDA).type == "cuda"
         try:
-            with self.checkout.at_home(), older_transformers(), one_gpu() if gpu else cpu_only():
+            with self.checkout.checkout_modules(), older_transformers(), one_gpu() if gpu else cpu_only():
                 yield
         finally:
-            self.working = False
+            self._inside = False
 
-    def train(self) -> None:
+    def train(self) -> None:  # type: ignore[override] # as SimpleTrainer: the epochs come from the configuration
         began = time.time()
-        with self.at_work():
+        with self.inside_checkout():
             super().train()
         self.seconds["train"] = time.time() - began - self.seconds.get("test", 0.0)
-        if not self.given.TEST.NO_TEST:
-            self.tell_results()
+        if not self.run_cfg.TEST.NO_TEST:
+            self.report_results()
 
     def test(self, split: str | None = None) -> float:
         began = time.time()
-        with self.at_work():
+        with self.inside_checkout():
             accuracy = super().test(split)
-        if split is None:  # not one of the tests on the way that choose an epoch
+        if split is None:  # a split is named by tests during training, which choose an epoch
             self.tested = self.evaluator.batches
             self.seconds["test"] = time.time() - began
-        if not self.working:
-            self.tell_results()
+        if not self._inside:
+            self.report_results()
         return accuracy
 
-    def tell_results(self) -> None:
-        """Hand over the results of the last test.
+    def report_results(self) -> None:
+        """Pass the results of the last test to `on_test`.
 
         Raises:
-            UserError: the evaluator was not given the images of the split in their order.
+            UserError: the trainer did not give its evaluator the images of the split in their order.
         """
         dataset = self.dm.dataset
-        items = dataset.val if self.given.TEST.SPLIT == "val" and dataset.val else dataset.test
+        items = dataset.val if self.run_cfg.TEST.SPLIT == "val" and dataset.val else dataset.test
         found = [label for _, labels in self.tested for label in labels.tolist()]
-        if found != [item.label for item in items]:
+        if found != labels_of(items).tolist():
             raise UserError(
-                f"Expected {self.given.TRAINER.NAME} to give its evaluator the {len(items)} images of the split in "
+                f"Expected {self.run_cfg.TRAINER.NAME} to give its evaluator the {len(items)} images of the split in "
                 f"their order, but it gave {len(found)}, or other ones: its results are in log.txt alone."
             )
         logits, labels = map(torch.cat, zip(*self.tested, strict=True))
@@ -122,20 +137,20 @@ class Foreign(SimpleTrainer):
         if self.on_test:
             self.on_test(results)
 
-    def facts(self, items: list) -> dict[str, Any]:
-        """Return what a run's record says of this trainer, tested on `items`."""
-        name = self.given.MODEL.BACKBONE.NAME
+    def facts(self, items: Sequence[Datum]) -> dict[str, Any]:
+        """Return the fields of a run's record that this trainer knows, after a test on `items`."""
+        name = self.run_cfg.MODEL.BACKBONE.NAME
         return {
             "phantom": getattr(self.dm.dataset, "phantom", False),
             "phantom_backbone": is_phantom(name),
             "backbone": shared_name(name),
             "backbone_revision": None,
-            "sentences_per_class": 0,  # what it reads belongs to its code, whose digest is among the settings
+            "sentences_per_class": 0,  # its sentences belong to its code, whose digest is among the settings
             "loaded": self.learned is not None,
             "hashes": {
                 **self.hashes(),
-                "settings": config_digest(self.given, without=("SEED",)),
-                "test": of_images(items, Digests(self.given.FEATURES.ROOT or None)),
+                "settings": config_digest(self.run_cfg, without=("SEED",)),
+                "test": images_digest(items, Digests(self.run_cfg.FEATURES.ROOT or None)),
                 "learned": self.learned or checkpoints.digest(self._checkpoint(self.output_dir)),
                 "backbone": None,
             },
@@ -144,7 +159,14 @@ class Foreign(SimpleTrainer):
         }
 
     def prograd_backward_and_update(self, loss_a: Tensor, loss_b: Tensor, lambda_: float = 1, names=None) -> None:
-        """The step that ProGrad's and BiomedCoOp's own Dassl has beside `model_backward_and_update`."""
+        """Take a ProGrad step; the Dassl of ProGrad and of BiomedCoOp has this method.
+
+        Args:
+            loss_a: the loss that is minimised.
+            loss_b: the loss whose gradient guides.
+            lambda_: share of the conflicting component that is removed.
+            names: of the models; None is all.
+        """
         self.detect_anomaly({"a": loss_a, "b": loss_b})
         modules = [self._models[name] for name in self.get_model_names(names)]
         learned = [p for module in modules for p in module.parameters() if p.requires_grad]
@@ -156,16 +178,22 @@ class Foreign(SimpleTrainer):
     # ------------------------------------------------------------------------------------------------- checkpoints
 
     def hashes(self) -> dict[str, str | None]:
-        return {"config": config_digest(self.given), **of_training(self.given, self.dm.dataset)}
+        """Return the digests of the settings, the images and the backbone of the run."""
+        return {"config": config_digest(self.run_cfg), **training_digests(self.run_cfg, self.dm.dataset)}
 
-    def save_model(self, epoch: int, directory: str | Path, *args, **kwargs) -> None:
-        write_json(self.hashes(), Path(directory) / MARK)
+    def save_model(self, epoch: int, directory: str | Path, *args: Any, **kwargs: Any) -> None:
+        """Write the digests of the run, and then the checkpoints as the checkout's trainer does."""
+        write_json(self.hashes(), Path(directory) / HASHES_FILE)
         super().save_model(epoch, directory, *args, **kwargs)
 
     def resume_model_if_exist(self, directory: str | Path) -> int:
-        """As the toolbox does, which unpickles nothing; but not what was learned with other settings."""
-        mark = Path(directory) / MARK
-        if mark.is_file() and (different := differing(read_json(mark), self.hashes())):
+        """Resume as the toolbox does, without unpickling objects, and return the number of finished epochs.
+
+        Raises:
+            UserError: the run in `directory` has other settings, images or weights.
+        """
+        file = Path(directory) / HASHES_FILE
+        if file.is_file() and (different := differing(read_json(file), self.hashes())):
             raise UserError(
                 f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                 "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
@@ -173,27 +201,27 @@ class Foreign(SimpleTrainer):
         return super().resume_model_if_exist(directory)
 
     def load_model(self, directory: str | Path, epoch: int | None = None) -> None:
-        """Load the best epoch, where one was kept, or else the last one, unless `epoch` is given."""
+        """Load the checkpoint of `epoch` if given, else the best if there is one, else the last."""
         directory = Path(directory).absolute()
         folders = [directory / name for name in self.get_model_names()]
         if epoch is None and not any((folder / "model-best.pth.tar").is_file() for folder in folders):
             epoch = checkpoints.last_common_epoch(folders) or None
         self.learned = checkpoints.digest(self._checkpoint(directory, epoch))
-        with self.at_work():
+        with self.inside_checkout():
             super().load_model(str(directory), epoch=epoch)
 
     def _checkpoint(self, directory: str | Path, epoch: int | None = None) -> Path | None:
-        """The first model's file in a run's folder."""
+        """Return the checkpoint of the first model in the folder of a run, None if there is none."""
         return next((checkpoints.newest(Path(directory) / name, epoch) for name in self.get_model_names()), None)
 
 
-def foreign(trainer: type, checkout) -> type[Foreign]:
-    """`trainer` of `checkout` behind `Foreign`, under its own name."""
-    return type(trainer.__name__, (Foreign, trainer), {"checkout": checkout})
+def wrap_trainer(trainer: type, checkout: "Checkout") -> type[CheckoutTrainer]:
+    """Return a subclass of a trainer of `checkout`, with the same name, that is a `CheckoutTrainer`."""
+    return type(trainer.__name__, (CheckoutTrainer, trainer), {"checkout": checkout})
 
 
-def _absolute(cfg: CfgNode) -> CfgNode:
-    """A copy whose paths mean the same in another folder."""
+def _with_absolute_paths(cfg: CfgNode) -> CfgNode:
+    """Return a frozen copy whose paths are absolute, and so valid in every working directory."""
     cfg = cfg.clone()
     cfg.defrost()
     for section, key in PATHS:

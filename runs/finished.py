@@ -13,7 +13,7 @@ from runs.config import configure, run_folder
 from runs.record import Record, read_record
 from runs.spec import RunSpec
 from trainers.base import checkpoints
-from trainers.base.digests import config_digest, differing, of_data, of_sentences
+from trainers.base.digests import config_digest, data_digests, differing, sentences_digest
 
 DataOf = Callable[[CfgNode], tuple]
 
@@ -36,7 +36,7 @@ def finished(spec: RunSpec, cfg: CfgNode, read: DataOf | None = None) -> bool:
     expected: dict[str, str | None] = {"config": config_digest(cfg)}
     if record.hashes.get("config") == expected["config"]:
         dataset, digests = (read or data_of)(cfg)
-        sentences = of_sentences(cfg, dataset, record.sentences_per_class)
+        sentences = sentences_digest(cfg, dataset, record.sentences_per_class)
         expected |= digests | {"sentences": sentences, "learned": _learned(spec, cfg, record)}
     if different := differing(record.hashes, expected):
         raise UserError(
@@ -54,7 +54,7 @@ def build_data(cfg: CfgNode):
 def data_of(cfg: CfgNode) -> tuple:
     """Return the data set of a configuration, and the digests of its images and weights."""
     dataset = build_data(cfg)
-    return dataset, of_data(cfg, dataset)
+    return dataset, data_digests(cfg, dataset)
 
 
 def _learned(spec: RunSpec, cfg: CfgNode, record: Record) -> str | None:

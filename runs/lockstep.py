@@ -1,15 +1,15 @@
-"""Several runs side by side, a step of each at a time: the text tower is called once for all of them."""
+"""Train several runs side by side, one step of each in turn, with one call of the text tower for all of them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from trainers.base.feature_trainer import FeatureTrainer
-from trainers.base.step import backward, losses
+from trainers.base.step import backpropagate, compute_losses
 
 
 class Member(Protocol):
-    """A run whose `logged()` sends what is printed to its log, and keeps an error of the run in `failed`."""
+    """A run: its trainer, whether it has failed, and a context manager that logs what is printed and keeps errors."""
 
     trainer: FeatureTrainer
 
@@ -20,10 +20,9 @@ class Member(Protocol):
 
 
 def train(runs: Sequence[Member]) -> None:
-    """Train and test every run as `trainer.train()` would alone: with the same random numbers, and sums that differ
-    by their rounding.
+    """Train and test all runs with the random numbers that each has alone; sums differ by rounding.
 
-    A run whose loss is not finite, or that cannot be resumed, drops out; the others go on.
+    A run that fails, because its loss is not finite or because it cannot be resumed, drops out; the others go on.
     """
     for run in runs:
         run.trainer.together, run.trainer.random_state = len(runs), run.trainer.built_state
@@ -40,12 +39,13 @@ def train(runs: Sequence[Member]) -> None:
 
 @contextmanager
 def _turn(run: Member) -> Iterator[None]:
-    """Between two steps: print to the run's log, and draw its own random numbers."""
-    with run.logged(), run.trainer.drawing():
+    """Log what one run prints, and draw its own random numbers."""
+    with run.logged(), run.trainer.own_random_numbers():
         yield
 
 
 def _epoch(runs: list[Member], epoch: int) -> None:
+    """Train all runs for one epoch."""
     for run in runs:
         with _turn(run):
             run.trainer.epoch = epoch
@@ -61,7 +61,7 @@ def _epoch(runs: list[Member], epoch: int) -> None:
 
 
 def step(members: list[tuple[Member, dict]], index: int) -> None:
-    """Take step `index` of an epoch with every run, each on its own batch."""
+    """Take step `index` of an epoch with each run, on its own batch."""
     if not members:
         return
     trainers = [run.trainer for run, _ in members]
@@ -69,14 +69,13 @@ def step(members: list[tuple[Member, dict]], index: int) -> None:
     for trainer in trainers:
         trainer.batch_idx = index
         trainer.model_zero_grad()
-    finite, summaries = [], []
-    for (run, _), found, (_, labels) in zip(members, losses(trainers, batches), batches, strict=True):
+    finite = []
+    for (run, _), found, (_, labels) in zip(members, compute_losses(trainers, batches), batches, strict=True):
         with run.logged():
-            summaries.append(run.trainer.summary(found, labels))
-            finite.append((run, found))
+            finite.append((run, found, run.trainer.summary(found, labels)))
     if finite:
-        backward([run.trainer for run, _ in finite], [found for _, found in finite])
-    for (run, _), summary in zip(finite, summaries, strict=True):
+        backpropagate([run.trainer for run, _, _ in finite], [found for _, found, _ in finite])
+    for run, _, summary in finite:
         with run.logged():
             run.trainer.update()
             run.trainer.end_step(summary)

@@ -33,6 +33,16 @@ ROOT = Path(__file__).parents[1]
 EQUIVALENT = Path(__file__).with_name("mutation_equivalent.json")
 STORE = ["tests/clip/test_features.py", "tests/clip/test_feature_store.py", "tests/clip/test_reading.py"]
 TESTS = {"clip/features.py": [*STORE, "tests/clip/test_preprocess.py"]}
+TESTS |= {
+    "trainers/base/feature_trainer.py": [
+        f"tests/trainers/test_{name}.py" for name in ("construction", "training", "of_a_split")
+    ],
+    "trainers/base/stored_features.py": [
+        "tests/trainers/test_construction.py",
+        "tests/trainers/test_stored_features.py",
+    ],
+    "trainers/base/checkpointed.py": ["tests/trainers/test_checkpoints.py"],
+}
 # imported before the fork
 LARGE = ["torch", "torchvision.transforms", "open_clip", "transformers", "scipy.special", "scipy.stats", "mpmath"]
 LARGE += ["sklearn.metrics", "sklearn.linear_model", "hypothesis", "pytest", "tqdm", "yacs.config", "safetensors.torch"]

@@ -1,4 +1,7 @@
-"""Prompt-learning methods, one file each. Importing one registers it; `register_all` imports them all."""
+"""Prompt-learning methods and adapters of CLIP, one file each.
+
+Importing a file registers its method in Dassl's registry of trainers; `register_all` imports all files.
+"""
 
 import importlib
 import pkgutil
@@ -9,24 +12,24 @@ import toolbox  # noqa: F401, its dassl comes first
 
 
 def register_all() -> None:
-    """Import every module of this folder, so that the methods in them are in Dassl's registry."""
+    """Import every module of this folder, which registers all methods."""
     for module in pkgutil.iter_modules(__path__):
         importlib.import_module(f"{__name__}.{module.name}")
 
 
 def extend_cfg(cfg: CfgNode) -> None:
-    """Add the keys of this code base to Dassl's defaults: one node per method, and the keys that they share."""
+    """Add the settings of this code base to Dassl's defaults: shared ones, and one node per method."""
     from dassl.engine import TRAINER_REGISTRY
     from datasets import settings
     from trainers.base.feature_trainer import FeatureTrainer
 
     register_all()
     settings.extend_cfg(cfg)
-    cfg.PROMPTS = CfgNode({"LLM": "claude"})  # name of the prompt bank: a folder of datasets/prompts/
-    cfg.PROMPTS.TOO_LONG = "error"  # sentences beyond the text tower's context: "error", or "cut" them there
+    cfg.PROMPTS = CfgNode({"LLM": "claude"})  # name of the prompt bank, a folder of datasets/prompts/
+    cfg.PROMPTS.TOO_LONG = "error"  # for sentences beyond the text tower's context: "error", or "cut" to shorten them
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.ROOT = ""  # folder of the feature store; "" is the user's cache folder
-    cfg.FEATURES.VIEWS = 0  # random views per training image, used in turn; 0 is a new one every epoch
+    cfg.FEATURES.VIEWS = 0  # number of random views per training image, used in turn; 0: a new view in each epoch
     for name in TRAINER_REGISTRY.registered_names():
         method = TRAINER_REGISTRY.get(name)
         if issubclass(method, FeatureTrainer):

@@ -1,4 +1,9 @@
-"""BiomedCoOp (Koleilat et al. 2025): prompts held near the LLM ensemble and taught by its pruned version."""
+"""BiomedCoOp: learned prompts stay near the LLM's prompts of their class, and learn from a pruned ensemble of them.
+
+Reference:
+    Koleilat, Asgariandehkordi, Rivaz, Xiao: BiomedCoOp: Learning to prompt for biomedical vision-language models.
+    CVPR 2025.
+"""
 
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,24 +16,45 @@ from trainers.base.text_features import ensemble, llm_features, selective_ensemb
 
 
 def sccm_loss(prompts: Tensor, ensemble: Tensor) -> Tensor:
-    """Semantic consistency by contextual mapping: mean squared difference over all C x D entries."""
+    """Return the loss of semantic consistency by contextual mapping: the mean squared difference of all C x D entries.
+
+    Args:
+        prompts: text features [C, D] of the learned prompts, unit norm.
+        ensemble: mean directions [C, D] of the LLM's prompts, unit norm.
+
+    >>> import torch
+    >>> sccm_loss(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.6, 0.8]]))  # (0.16 + 0.64) / 2
+    tensor(0.4000)
+    """
     return F.mse_loss(prompts, ensemble)
 
 
 def kdsp_loss(logits: Tensor, teacher: Tensor) -> Tensor:
-    """Knowledge distillation with selective prompting: KL(teacher || student) summed, over the B x C entries."""
+    """Return the loss of knowledge distillation with selective prompting: the sum of KL(teacher || student) / (B C).
+
+    Args:
+        logits: [B, C] of the learned prompts, the student.
+        teacher: logits [B, C] of the pruned ensemble.
+
+    >>> import math, torch
+    >>> teacher = torch.tensor([[math.log(3), 0.0]])  # probabilities 3/4 and 1/4
+    >>> kdsp_loss(torch.zeros(1, 2), teacher)  # (log(2) less the entropy of 3/4 and 1/4) / 2
+    tensor(0.0654)
+    """
     student, target = F.log_softmax(logits, dim=1), F.log_softmax(teacher, dim=1)
     return F.kl_div(student, target, reduction="sum", log_target=True) / logits.numel()
 
 
 @TRAINER_REGISTRY.register()
 class BiomedCoOp(PromptTrainer):
+    """Add the consistency loss and the distillation loss, each times its weight, to the cross-entropy."""
+
     @staticmethod
     def defaults() -> CfgNode:
         node = PromptTrainer.defaults()
         node.N_PROMPTS = 50  # LLM prompts per class
-        node.SCCM_LAMBDA = 1.0
-        node.KDSP_LAMBDA = 1.0
+        node.SCCM_LAMBDA = 1.0  # weight of the consistency loss
+        node.KDSP_LAMBDA = 1.0  # weight of the distillation loss
         node.TAU = 1.5  # outlier threshold of the teacher's prompts, in standard deviations
         return node
 

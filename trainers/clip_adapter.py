@@ -1,4 +1,9 @@
-"""CLIP-Adapter (Gao et al. 2024): a bottleneck on the image features, blended with what it was given."""
+"""CLIP-Adapter: a bottleneck network adapts the image features, and its output is blended with them.
+
+Reference:
+    Gao, Geng, Zhang, Ma, Fang, Zhang, Li, Qiao: CLIP-Adapter: Better vision-language models with feature adapters.
+    IJCV 2024.
+"""
 
 import torch
 from torch import Tensor, nn
@@ -7,16 +12,26 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from trainers.base.feature_trainer import Step
-from trainers.base.validation import ChosenOnValidation, first_best, right_answers
+from trainers.base.validation import Choice, ChosenOnValidation, first_best, right_answers
 from trainers.zeroshot import ZeroshotCLIP
 
 
 class Adapters(nn.Module):
-    """An adapter for each of R residual ratios alpha: unit vectors along alpha ReLU(f W_1) W_2 + (1 - alpha) f.
+    """One adapter for each of R residual ratios alpha, with unit outputs along alpha ReLU(f W_1) W_2 + (1 - alpha) f.
 
-    Bottlenecks without bias, as in the paper's equations; all start from the same random numbers. `chosen` is the index
-    of the ratio that counts.
+    The bottlenecks have no bias, as in the paper's equations, and equal initial values.
+
+    Args:
+        dim: D of the features.
+        reduction: D / width of the bottleneck.
+        ratios: R values of alpha.
+
+    Attributes:
+        chosen: index [] of the ratio that is used in a test.
     """
+
+    ratios: Tensor
+    chosen: Tensor
 
     def __init__(self, dim: int, reduction: int, ratios: list[float]):
         super().__init__()
@@ -27,17 +42,17 @@ class Adapters(nn.Module):
         self.register_buffer("chosen", torch.tensor(0))
 
     def forward(self, features: Tensor) -> Tensor:
-        """Adapted features [R, B, D] of features [B, D]."""
+        """Return the adapted features [R, B, D] of features [B, D]."""
         alpha = self.ratios[:, None, None]
         return normalize(alpha * ((features @ self.down).relu() @ self.up) + (1 - alpha) * features, dim=-1)
 
 
 @TRAINER_REGISTRY.register()
 class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
-    """The adapters of all ratios learn side by side, each by its own cross-entropy; validation images choose one.
+    """Train the adapters of all ratios side by side, each by its own cross-entropy; validation images choose one.
 
-    The classes' directions are those of the prompt TEMPLATE; only the image side is adapted, as in the paper's main
-    experiments.
+    The class directions are those of the prompt TEMPLATE. Only the image side is adapted, as in the main experiments of
+    the paper.
     """
 
     short = "clip_adapter"
@@ -47,7 +62,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
         node = ZeroshotCLIP.defaults()
         node.REDUCTION = 4  # D / width of the bottleneck
         node.ALPHAS = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0]  # ratios that validation images choose from
-        node.ALPHA = 0.2  # the ratio where there are none, or where ALPHAS is []
+        node.ALPHA = 0.2  # ratio without validation images, or if ALPHAS is []
         return node
 
     def build_method(self, classnames: list[str]) -> None:
@@ -59,7 +74,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
         self.learn("adapters", self.adapters)
 
     def logits_of_all(self, features: Tensor) -> Tensor:
-        """Logits [R, B, C] with each of the ratios."""
+        """Return the logits [R, B, C] with each of the ratios."""
         return super().logits(self.adapters(features))
 
     def logits(self, features: Tensor) -> Tensor:
@@ -68,10 +83,13 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         each = self.logits_of_all(features)
         terms = {name: cross_entropy(logits, labels) for name, logits in zip(self.names, each, strict=True)}
-        return each[self.adapters.chosen[None]][0], terms  # a GPU need not tell the CPU which
+        return each[self.adapters.chosen[None]][0], terms  # an index of one axis does not make the CPU wait for a GPU
 
-    def choose(self, features: Tensor, labels: Tensor) -> str:
+    def choose_settings(self) -> None:
+        self.adapters.chosen.fill_(self.choose(self.best_ratio, configured=0))
+
+    def best_ratio(self, features: Tensor, labels: Tensor) -> Choice[int]:
+        """Choose the index of the ratio with the most right answers, the first one of equals."""
         right = right_answers(self.logits_of_all(features), labels)
         (best,) = first_best(right)
-        self.adapters.chosen.fill_(best)
-        return f"alpha {self.adapters.ratios[best]:g}, {right[best]} right"
+        return Choice(best, f"alpha {self.adapters.ratios[best]:g}, {right[best]} right")

@@ -1,4 +1,10 @@
-"""CoCoOp (Zhou et al. 2022): CoOp whose context tokens are shifted by what the image shows."""
+"""CoCoOp: CoOp whose context tokens are shifted by a small network of the image features.
+
+Reference:
+    Zhou, Yang, Loy, Liu: Conditional prompt learning for vision-language models. CVPR 2022.
+"""
+
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -9,35 +15,38 @@ from dassl.engine import TRAINER_REGISTRY
 from trainers.base.prompt_learner import PromptLearner
 from trainers.coop import CoOp
 
-REDUCTION = 16  # of the meta-network's hidden layer
-IMAGES_AT_ONCE = 64  # when testing: each needs a prompt per class of its own
+REDUCTION = 16  # D / width of the meta-network's hidden layer
+IMAGES_AT_ONCE = 64  # in a test, where each image needs C prompts of its own
 
 
 class ConditionalPromptLearner(PromptLearner):
-    """Adds to `PromptLearner` the meta-network; its one output [token_dim] shifts all context tokens alike."""
+    """A `PromptLearner` with a meta-network, whose output [token_dim] is added to all context tokens of an image."""
 
-    def __init__(self, backbone: Backbone, classnames: list[str], *context):
+    def __init__(self, backbone: Backbone, classnames: list[str], *context: Any):
         super().__init__(backbone, classnames, *context)
         hidden = backbone.embed_dim // REDUCTION
         self.meta_net = nn.Sequential(
             nn.Linear(backbone.embed_dim, hidden), nn.ReLU(), nn.Linear(hidden, backbone.token_dim)
         )
 
-    def forward(self, features: Tensor) -> Tensor:
-        """Prompt embeddings [B, C, L, token_dim] for images with the features [B, D]."""
+    def shifted(self, features: Tensor) -> Tensor:
+        """Return the prompt embeddings [B, C, L, token_dim] of images with features [B, D]."""
         return self.join(self.context + self.meta_net(features)[:, None, None])
 
 
 @TRAINER_REGISTRY.register()
 class CoCoOp(CoOp):
+    """Learn the context and the meta-network by cross-entropy; each image has C prompts of its own."""
+
+    prompt_learner: ConditionalPromptLearner
     learner = ConditionalPromptLearner
 
     def prompts(self, features: Tensor) -> tuple[Tensor, Tokens]:
         tokens = Tokens(*(part.repeat(len(features), 1) for part in self.prompt_learner.tokens))
-        return self.prompt_learner(features).flatten(0, 1), tokens
+        return self.prompt_learner.shifted(features).flatten(0, 1), tokens
 
     def cosine_logits(self, features: Tensor, prompts: Tensor) -> Tensor:
-        """Each image [B, D] against its own prompts, of all [B x C, D]."""
+        """Return the logits [B, C] of images [B, D] with their own prompts, from the prompts [B x C, D] of all."""
         own = prompts.view(len(features), -1, prompts.shape[-1])
         return self.backbone.logit_scale * (own @ features[..., None]).squeeze(-1)
 

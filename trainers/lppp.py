@@ -1,11 +1,16 @@
-"""LP++ (Huang et al. 2024): a linear probe whose class weights blend a visual prototype with the class's text.
+"""LP++: a linear probe whose class weights blend a visual prototype with the text features of the class.
 
-Cross-entropy of the logits f_i.(w_k + alpha_k t_k) is minimised by block coordinate majorise-minimise on all images at
-once: w and alpha in turn take a gradient step whose size the features give (`step_sizes`). The published results are of
-steps of w with momentum; MOMENTUM 0 is plain majorise-minimise, under which the loss never rises.
+The cross-entropy of the logits f_i.(w_k + alpha_k t_k) is minimised by block coordinate majorise-minimise on all images
+at once: w and alpha take turns in gradient steps whose sizes follow from the features (`step_sizes`). The published
+results use momentum in the steps of w; MOMENTUM 0 is plain majorise-minimise, under which the loss never rises.
+
+Reference:
+    Huang, Shakeri, Dolz, Boudiaf, Bahig, Ben Ayed: LP++: A surprisingly strong linear probe for few-shot CLIP.
+    CVPR 2024.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -16,61 +21,97 @@ from dassl.engine import TRAINER_REGISTRY
 from trainers.base.closed_set import ClosedSet
 from trainers.base.fitted_trainer import FittedTrainer
 from trainers.base.text_features import TEMPLATE, template_features
-from trainers.base.validation import ChosenOnValidation, score
+from trainers.base.validation import Choice, ChosenOnValidation, score
 
-Blend = tuple[Tensor, Tensor]  # visual prototypes w [C, D] and class-wise multipliers alpha [C]
+Blend = tuple[Tensor, Tensor]  # visual prototypes w [C, D] and multipliers alpha [C] of the text features
 
 
 def blended_logits(features: Tensor, text: Tensor, blend: Blend) -> Tensor:
-    """Logits [N, C] of features [N, D] with text features [C, D]."""
+    """Return the logits [N, C] of features [N, D] with text features [C, D].
+
+    >>> blend = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([5.0, 0.5])
+    >>> blended_logits(torch.tensor([[1.0, 0.0]]), torch.tensor([[0.0, 1.0], [1.0, 0.0]]), blend)
+    tensor([[1.0000, 0.5000]])
+    """
     w, alpha = blend
     return features @ (w + alpha[:, None] * text).T
 
 
 def step_sizes(features: Tensor, text: Tensor) -> tuple[Tensor, Tensor]:
-    """For w, 4 N / the largest eigenvalue of sum_i f_i f_i^T; for alpha, 4 N / the largest sum over i of (f_i.t_k)^2.
+    """Return the step sizes [] of w and alpha.
 
-    Each is 1 / gamma, where gamma bounds the curvature by any one w_k or alpha_k, because p (1 - p) <= 1/4.
+    They are 1 / gamma, where gamma bounds the curvature of the loss in any one w_k or alpha_k, as p (1 - p) <= 1/4: for
+    w, 4 N / the largest eigenvalue of sum_i f_i f_i^T; for alpha, 4 N / the largest sum over i of (f_i.t_k)^2.
+
+    Args:
+        features: f [N, D].
+        text: t [C, D].
     """
     n = len(features)
     largest = torch.linalg.matrix_norm(features, ord=2).square()
     return 4 * n / largest, 4 * n / (features @ text.T).square().sum(dim=0).max()
 
 
-def start(features: Tensor, labels: Tensor, text: Tensor, scale: float) -> Blend:
-    """The least of the loss's part linear in w and alpha plus (|w|^2 + |alpha|^2 / scale) / (2 C), for K shots a class.
+def initial_blend(features: Tensor, labels: Tensor, text: Tensor, scale: float) -> Blend:
+    """Return the minimiser of the part of the loss linear in w and alpha, plus (|w|^2 + |alpha|^2 / scale) / (2 C).
 
-    There w_k is the mean feature of class k, and alpha_k is `scale` times the mean of f_i.t_k over class k; all classes
-    start from the mean of these alpha_k, which leaves the texts' part of the logits zero-shot.
+    With K shots per class, w_k is the mean feature of class k, and alpha_k is `scale` times the mean of f_i.t_k over
+    class k. All classes get the mean of these alpha_k, so that the texts' part of the logits is the zero-shot one.
+
+    Args:
+        features: [N, D].
+        labels: [N].
+        text: [C, D].
+        scale: weight of alpha.
     """
     y = one_hot(labels, len(text)).to(features)
     means = (y / y.sum(dim=0)).T @ features
     return means, (scale * (means * text).sum(dim=1).mean()).expand(len(text))
 
 
+def logit_gradient(features: Tensor, y: Tensor, text: Tensor, blend: Blend) -> Tensor:
+    """Return the gradient [N, C] of the mean cross-entropy with respect to the logits, for one-hot labels y [N, C]."""
+    return (blended_logits(features, text, blend).softmax(dim=1) - y) / len(y)
+
+
 def descend(
     features: Tensor, labels: Tensor, text: Tensor, blend: Blend, iterations: int, alpha_every: int, momentum: float
 ) -> Iterator[Blend]:
-    """w and alpha after each of the updates of w; every `alpha_every`-th is followed by one of alpha."""
+    """Yield w and alpha after each iteration.
+
+    Args:
+        features: [N, D].
+        labels: [N].
+        text: [C, D].
+        blend: initial w and alpha.
+        iterations: number of updates of w.
+        alpha_every: number of updates of w before one of alpha.
+        momentum: of the updates of w.
+    """
     y, cosines = one_hot(labels, len(text)).to(features), features @ text.T
     w_step, alpha_step = step_sizes(features, text)
-
-    def residual() -> Tensor:
-        """Gradient [N, C] of the loss by the logits."""
-        return (blended_logits(features, text, (w, alpha)).softmax(dim=1) - y) / len(y)
-
     w, alpha = blend
     velocity = torch.zeros_like(w)
     for iteration in range(1, iterations + 1):
-        velocity = momentum * velocity - w_step * residual().T @ features
+        velocity = momentum * velocity - w_step * logit_gradient(features, y, text, (w, alpha)).T @ features
         w = w + velocity
         if iteration % alpha_every == 0:
-            alpha = alpha - alpha_step * (residual() * cosines).sum(dim=0)
+            gradient = logit_gradient(features, y, text, (w, alpha))
+            alpha = alpha - alpha_step * (gradient * cosines).sum(dim=0)
         yield w, alpha
 
 
+def best_iteration(path: Sequence[Blend], text: Tensor, features: Tensor, labels: Tensor) -> Choice[int]:
+    """Choose the index in `path` whose w and alpha score best on validation features [N, D] and labels [N]."""
+    scores = [score(blended_logits(features, text, blend), labels) for blend in path]
+    best = scores.index(max(scores))
+    return Choice(best, f"iteration {best + 1} of {len(path)}, {max(scores)[0]} right")
+
+
 class BlendedProbe(nn.Module):
-    """What a run keeps: `w` [C, D] and `alpha` [C], beside the text features [C, D]."""
+    """The learned `w` [C, D] and `alpha` [C], with the text features [C, D]."""
+
+    text: Tensor
 
     def __init__(self, text: Tensor):
         super().__init__()
@@ -83,16 +124,16 @@ class BlendedProbe(nn.Module):
 
 @TRAINER_REGISTRY.register()
 class LPpp(ClosedSet, ChosenOnValidation, FittedTrainer):
-    """Validation images choose the iteration; without any it is the last one."""
+    """Fit the probe to the K shots; validation images choose the iteration, without any it is the last one."""
 
     @staticmethod
     def defaults() -> CfgNode:
         node = FittedTrainer.defaults()
-        node.ITERATIONS = 300  # updates of w
-        node.ALPHA_EVERY = 10  # updates of w before one of alpha
-        node.MOMENTUM = 0.9  # of w
-        node.ALPHA_SCALE = 250.0  # alpha at the start, in mean cosines
-        node.TEMPLATE = TEMPLATE
+        node.ITERATIONS = 300  # number of updates of w
+        node.ALPHA_EVERY = 10  # number of updates of w before one of alpha
+        node.MOMENTUM = 0.9  # of the updates of w
+        node.ALPHA_SCALE = 250.0  # initial alpha / mean cosine of images and texts
+        node.TEMPLATE = TEMPLATE  # prompt with {} in place of the class name
         return node
 
     def build_method(self, classnames: list[str]) -> None:
@@ -104,15 +145,8 @@ class LPpp(ClosedSet, ChosenOnValidation, FittedTrainer):
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         s, text = self.settings, self.probe.text
-        blend = start(features, labels, text, s.ALPHA_SCALE)
-        self.path = list(descend(features, labels, text, blend, s.ITERATIONS, s.ALPHA_EVERY, s.MOMENTUM))
-        self.kept = s.ITERATIONS - 1
-        self.validate()
-        w, alpha = self.path[self.kept]
+        blend = initial_blend(features, labels, text, s.ALPHA_SCALE)
+        path = list(descend(features, labels, text, blend, s.ITERATIONS, s.ALPHA_EVERY, s.MOMENTUM))
+        w, alpha = path[self.choose(partial(best_iteration, path, text), configured=s.ITERATIONS - 1)]
         self.probe.w.copy_(w)
         self.probe.alpha.copy_(alpha)
-
-    def choose(self, features: Tensor, labels: Tensor) -> str:
-        scores = [score(blended_logits(features, self.probe.text, blend), labels) for blend in self.path]
-        self.kept = scores.index(max(scores))
-        return f"iteration {self.kept + 1} of {len(self.path)}, {max(scores)[0]} right"

@@ -1,4 +1,10 @@
-"""Zero-shot baselines: one hand-written prompt, the LLM ensemble, and the ensemble without its outliers."""
+"""Zero-shot baselines: one hand-written prompt, the LLM ensemble, and the ensemble without outliers.
+
+References:
+    Radford et al.: Learning transferable visual models from natural language supervision. ICML 2021.
+    Koleilat, Asgariandehkordi, Rivaz, Xiao: BiomedCoOp: Learning to prompt for biomedical vision-language models.
+    CVPR 2025 (the selective ensemble).
+"""
 
 from torch import Tensor
 from yacs.config import CfgNode
@@ -9,9 +15,10 @@ from trainers.base.text_features import TEMPLATE, ensemble, llm_features, select
 
 
 class Zeroshot(FeatureTrainer):
-    """Nothing is learned: a subclass says which class directions [C, D] to compare with."""
+    """Classify by the nearest class direction, without learning; a subclass defines `class_directions`."""
 
     def class_directions(self, classnames: list[str]) -> Tensor:
+        """Return the directions [C, D] of the classes, unit norm."""
         raise NotImplementedError
 
     def build_method(self, classnames: list[str]) -> None:
@@ -23,7 +30,7 @@ class Zeroshot(FeatureTrainer):
 
 @TRAINER_REGISTRY.register()
 class ZeroshotCLIP(Zeroshot):
-    """The prompt TEMPLATE filled with the class name."""
+    """Use the features of the prompt TEMPLATE with each class name."""
 
     short = "zeroshot"
     seedless = True
@@ -31,7 +38,7 @@ class ZeroshotCLIP(Zeroshot):
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
-        node.TEMPLATE = TEMPLATE
+        node.TEMPLATE = TEMPLATE  # prompt with {} in place of the class name
         return node
 
     def class_directions(self, classnames: list[str]) -> Tensor:
@@ -40,7 +47,7 @@ class ZeroshotCLIP(Zeroshot):
 
 @TRAINER_REGISTRY.register()
 class ZeroshotEnsemble(Zeroshot):
-    """The mean of what the LLM wrote about each class."""
+    """Use the mean direction of the LLM's prompts of each class."""
 
     short = "ensemble"
     seedless = True
@@ -57,7 +64,7 @@ class ZeroshotEnsemble(Zeroshot):
 
 @TRAINER_REGISTRY.register()
 class ZeroshotSelectiveEnsemble(Zeroshot):
-    """The LLM ensemble without the prompts that fit the support images unusually well or ill (labels unseen)."""
+    """Use the LLM ensemble without the prompts whose score on the support images is an outlier; no label is used."""
 
     short = "selective_ensemble"
 

@@ -14,7 +14,7 @@ from report.sharing import without_places
 from runs.config import configure
 from runs.finished import build_data
 from runs.spec import RunSpec, pairs
-from trainers.base.digests import config_digest, digest, of_training
+from trainers.base.digests import config_digest, digest, training_digests
 from tuning.objective import evaluate, fingerprint
 from tuning.space import options, space
 from tuning.study import Search, Settings
@@ -80,7 +80,7 @@ def search(task: Task, trials: int, sampler_seed: int) -> Search:
         "validation": "whole" if task.whole else "drawn",
         "settings": without_places(template.words),
         "weights": weights,
-        "images": digest([of_training(cfg, dataset) for cfg, dataset in zip(cfgs, data, strict=True)]),
+        "images": digest([training_digests(cfg, dataset) for cfg, dataset in zip(cfgs, data, strict=True)]),
         "config": [config_digest(cfg) for cfg in cfgs],
     }
     return Search(ranges, first, trials, sampler_seed, about)

@@ -23,7 +23,7 @@ from dassl.data.transforms import build_transform
 from dassl.reading import read_json
 from datasets.phantoms import PHANTOMS, prepare
 from datasets.prompts import bank_path, load_prompts
-from trainers.base.feature_trainer import set_input
+from trainers.base.backbones import set_input
 
 from .tower import FOLDER
 

@@ -1,4 +1,4 @@
-"""A CoOp-style checkout of the shape that BiomedCoOp's has: the same top-level names as ours, and a GPU expected."""
+"""A small checkout like BiomedCoOp's: its top-level names are those of ours, and its code expects a GPU."""
 
 from pathlib import Path
 
@@ -98,7 +98,12 @@ class CoOp(TrainerX):
 
 
 def write(folder: Path, **changed: str | None) -> Path:
-    """The checkout in `folder`; `changed` gives files (by their stem at the top) another text, None leaves one out."""
+    """Write the checkout to `folder`, and return `folder`.
+
+    Args:
+        folder: an absolute path.
+        changed: other text of files at the top of the checkout, by their stem; None for no file.
+    """
     for name, text in FILES.items():
         text = changed.get(name.removesuffix(".py"), text)
         if text is not None:
@@ -108,5 +113,5 @@ def write(folder: Path, **changed: str | None) -> Path:
 
 
 def contents(folder: Path) -> dict[str, bytes]:
-    """Every file below `folder`."""
+    """Return the content of each file below `folder`, by its path."""
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}

@@ -1,13 +1,13 @@
-"""What code that takes a GPU and older libraries for granted finds here."""
+"""Code that expects a GPU or older libraries runs without them."""
 
 import pytest
 import torch
 from torch import nn
 
-from checkouts.compat import cpu_only, older_transformers
+from checkouts.compat import cpu_only, older_transformers, one_gpu
 
 
-def test_what_asks_for_a_gpu_gets_the_cpu():
+def test_tensors_that_are_moved_to_a_gpu_stay_on_the_cpu():
     with cpu_only():
         assert not torch.cuda.is_available() and torch.cuda.device_count() == 0
         weight = nn.Parameter(torch.ones(2))
@@ -18,7 +18,7 @@ def test_what_asks_for_a_gpu_gets_the_cpu():
     assert weight.grad.tolist() == [3, 3]
 
 
-def test_that_ends_with_the_context():
+def test_after_the_context_a_gpu_is_a_gpu_again():
     with cpu_only():
         pass
     if torch.cuda.is_available():
@@ -35,3 +35,10 @@ def test_tokenizers_have_the_method_that_older_open_clip_calls(backbone):
         ids = tokenizer.batch_encode_plus(["a bright mass"], return_tensors="pt").input_ids
     assert torch.equal(ids, tokenizer(["a bright mass"], return_tensors="pt").input_ids)
     assert hasattr(tokenizer, "batch_encode_plus") is had
+
+
+def test_one_gpu_is_found_of_several(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 4)
+    with one_gpu():
+        assert torch.cuda.device_count() == 1
+    assert torch.cuda.device_count() == 4

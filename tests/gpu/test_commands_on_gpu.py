@@ -15,10 +15,10 @@ from grid.plan import plan
 from grid.worker import DONE, perform
 from reproduce import diagnose
 from runs.config import configure
+from tests.checkouts import small_checkout
 from tests.gpu.sides import CPU, GPU, check_alike
 from tests.pretended_gpu import NAME, pretended_gpu
 from tests.run_folders import record, run_folder
-from tests.trainers import small_checkout
 from tuning import objective
 
 

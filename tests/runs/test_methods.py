@@ -7,7 +7,7 @@ from torch.nn import functional as F
 import train
 from datasets.prompts import load_prompts
 from trainers import losses, vmf
-from trainers.base.step import losses as losses_of
+from trainers.base.step import compute_losses
 from trainers.base.text_features import ensemble, selective_ensemble
 from trainers.biomedcoop import kdsp_loss, sccm_loss
 
@@ -21,7 +21,7 @@ def first_batch(trainer):
 
 def step(trainer, features, labels):
     """Logits and loss terms of one batch."""
-    return losses_of([trainer], [(features, labels)])[0]
+    return compute_losses([trainer], [(features, labels)])[0]
 
 
 def bank(trainer) -> torch.Tensor:

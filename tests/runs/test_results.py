@@ -16,7 +16,7 @@ from dassl.evaluation import metrics as of_the_toolbox
 from runs import results
 from runs.results import versions
 from tests.run_folders import record
-from trainers.base.digests import config_digest, method_settings, of_images
+from trainers.base.digests import config_digest, images_digest, method_settings
 from trainers.base.results import Results, device_facts, evaluate
 
 pytestmark = pytest.mark.usefixtures("tiny")
@@ -187,7 +187,7 @@ def test_the_record_says_what_was_run_and_what_came_out(build, capsys, tiny):
 
 def test_the_record_has_the_digests_of_what_the_figures_follow_from(build):
     trainer, found = written(build, SCORES, sentences=(50, "0123"), learned="4567")
-    tested = of_images(trainer.dm.dataset.test[:6], Digests(trainer.cfg.FEATURES.ROOT or None))
+    tested = images_digest(trainer.dm.dataset.test[:6], Digests(trainer.cfg.FEATURES.ROOT or None))
     assert trainer.hashes.items() <= found["hashes"].items()
     assert (found["hashes"]["test"], found["hashes"]["learned"]) == (tested, "4567")
     assert found["sentences_per_class"] == 50 and found["phantom_backbone"] is True

@@ -5,10 +5,11 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from datasets.base import BiomedDataset
+from trainers.base.validation import Choice
 from trainers.clip_adapter import Adapters
 
 
-def test_adapters_golden():
+def test_adapters_blend_the_bottleneck_with_the_features():
     adapters = Adapters(4, 4, [0.5, 1.0])
     f = torch.tensor([[0.6, 0.8, 0.0, 0.0]])
     with torch.no_grad():
@@ -54,9 +55,19 @@ def test_validation_images_choose_the_ratio(build):
     first = next(i for i, said in enumerate(answers) if torch.equal(said, labels))
     assert not torch.equal(answers[0], labels)
     with torch.no_grad():
-        assert trainer.choose(features, labels) == f"alpha {trainer.settings.ALPHAS[first]}, {len(labels)} right"
-        assert trainer.adapters.chosen == first
-        assert torch.equal(trainer.logits(features), trainer.logits_of_all(features)[first])
+        best = trainer.best_ratio(features, labels)
+    assert best == (first, f"alpha {trainer.settings.ALPHAS[first]}, {len(labels)} right")
+
+
+def test_the_chosen_ratio_is_the_one_that_predicts(build, monkeypatch):
+    trainer = build("CLIPAdapter")
+    features = trainer.plain_features(trainer.dm.dataset.val)
+    monkeypatch.setattr(trainer, "best_ratio", lambda *_: Choice(3, "the fourth"))
+    with torch.no_grad():
+        trainer.adapters.up.normal_(generator=torch.Generator().manual_seed(0))
+        trainer.choose_settings()
+        each = trainer.logits_of_all(features)
+    assert torch.equal(trainer.logits(features), each[3]) and not torch.equal(each[0], each[3])
 
 
 def test_without_validation_images_the_ratio_is_as_configured(build, monkeypatch, capsys):
@@ -64,5 +75,5 @@ def test_without_validation_images_the_ratio_is_as_configured(build, monkeypatch
     monkeypatch.setattr(BiomedDataset, "few_shot", lambda *args: real(*args) | {"val": []})
     trainer = build("CLIPAdapter", "TRAINER.CLIPADAPTER.ALPHA", 0.3)
     assert trainer.adapters.ratios.tolist() == pytest.approx([0.3])
-    trainer.validate()
+    trainer.choose_settings()
     assert "No validation images" in capsys.readouterr().out and trainer.adapters.chosen == 0

@@ -9,7 +9,7 @@ from trainers import cocoop
 
 
 def logits_of_one(trainer, feature: torch.Tensor) -> torch.Tensor:
-    """Logits [C] of one image [D]."""
+    """Return the logits [C] of the features [D] of one image."""
     learner = trainer.prompt_learner
     first, _, last = learner.meta_net
     shift = last.weight @ torch.relu(first.weight @ feature + first.bias) + last.bias

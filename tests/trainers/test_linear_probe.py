@@ -1,5 +1,7 @@
 """The linear probe against scikit-learn, and its search against known peaks."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +9,9 @@ from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import cross_entropy, linear
 
 from datasets.base import BiomedDataset
+from trainers.base.labels import labels_of
 from trainers.base.validation import score
-from trainers.linear_probe import logistic_regression, search
+from trainers.linear_probe import best_exponent, logistic_regression, search_exponent
 
 
 def drawn(classes: int, n: int = 30, d: int = 6) -> tuple[torch.Tensor, torch.Tensor]:
@@ -42,13 +45,13 @@ def test_search_comes_within_a_sixteenth_of_a_peak(peak):
         asked.add(x)
         return (-abs(x - peak),)
 
-    assert abs(search(height) - peak) <= 1 / 16
+    assert abs(search_exponent(height) - peak) <= 1 / 16
     assert min(asked) >= -6 and max(asked) <= 6 and len(asked) <= 7 + 2 * 4
 
 
 def test_search_prefers_more_regularisation_among_equals():
-    assert search(lambda x: (0,)) == -6
-    assert search(lambda x: (x > 0.9,)) == 1.0
+    assert search_exponent(lambda x: (0,)) == -6
+    assert search_exponent(lambda x: (x > 0.9,)) == 1.0
 
 
 def test_score_counts_right_answers_and_then_likelihood():
@@ -62,15 +65,17 @@ def test_score_counts_right_answers_and_then_likelihood():
 def test_what_is_kept_is_the_fit_that_validation_images_chose(build, capsys):
     trainer = build("LinearProbe", "OPTIM.MAX_EPOCH", 0)
     support, images = (trainer.plain_features(items) for items in (trainer.train_items, trainer.dm.dataset.val))
-    labels, answers = (torch.tensor([i.label for i in s]) for s in (trainer.train_items, trainer.dm.dataset.val))
+    labels, answers = (labels_of(items) for items in (trainer.train_items, trainer.dm.dataset.val))
     with torch.no_grad():
+        exponent, words = best_exponent(partial(logistic_regression, support, labels), images, answers)
         trainer.fit(support, labels)
         kept = score(trainer.logits(images), answers)
-    assert f"Chosen on 8 validation images: C {10**trainer.exponent:.3g}, {kept[0]} right" in capsys.readouterr().out
+    assert words == f"C {10**exponent:.3g}, {kept[0]} right"
+    assert f"Chosen on 8 validation images: {words}\n" in capsys.readouterr().out
     for exponent in range(-6, 7, 2):
         right, likelihood = score(linear(images, *logistic_regression(support, labels, exponent)), answers)
         assert kept >= (right, likelihood - 1e-6)
-    oracle = LogisticRegression(C=10**trainer.exponent, max_iter=1000).fit(support.double().numpy(), labels.numpy())
+    oracle = LogisticRegression(C=10**exponent, max_iter=1000).fit(support.double().numpy(), labels.numpy())
     expected = oracle.decision_function(images.double().numpy())
     assert np.allclose(trainer.logits(images).detach().numpy(), expected, atol=1e-3)
 
@@ -79,7 +84,7 @@ def test_without_validation_images_c_is_as_configured(build, monkeypatch):
     real = BiomedDataset.few_shot
     monkeypatch.setattr(BiomedDataset, "few_shot", lambda *args: real(*args) | {"val": []})
     trainer = build("LinearProbe", "OPTIM.MAX_EPOCH", 0, "TRAINER.LINEARPROBE.C", 10.0)
-    features, labels = trainer.plain_features(trainer.train_items), torch.tensor([i.label for i in trainer.train_items])
+    features, labels = trainer.plain_features(trainer.train_items), labels_of(trainer.train_items)
     with torch.no_grad():
         trainer.fit(features, labels)
     assert torch.equal(trainer.probe.weight, logistic_regression(features, labels, 1.0)[0])

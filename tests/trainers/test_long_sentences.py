@@ -1,4 +1,4 @@
-"""Sentences beyond what the text tower reads: an error that counts them, or cut and told."""
+"""Sentences longer than the context of the text tower are an error, or are cut with a line that counts them."""
 
 import json
 from types import SimpleNamespace
@@ -11,14 +11,14 @@ from dassl.config import get_cfg_default
 from dassl.errors import UserError
 from tests.tiny_backbone import TinyBackbone
 from trainers import extend_cfg
-from trainers.base.digests import INCIDENTAL
+from trainers.base.digests import NOT_HASHED
 from trainers.base.text_features import check_lengths, llm_features
 
 MOST = TinyBackbone.context_length
 
 
 def words(count: int) -> str:
-    """A sentence of so many tokens for the tiny backbone, start and end among them."""
+    """Return a sentence of `count` tokens for the tiny backbone, with those of start and end."""
     return " ".join(f"word{i}" for i in range(count - 2))
 
 
@@ -40,8 +40,8 @@ def test_a_longer_one_is_an_error_unless_it_may_be_cut(capsys, count):
     assert capsys.readouterr().out == f"Sentences are cut after the 77 tokens that PhantomCLIP reads: {found}\n"
 
 
-def test_a_real_tokenizer():
-    """Whose words are several tokens each: as many sentences are found as it cuts itself."""
+def test_sentences_of_a_real_tokenizer_are_counted_as_it_cuts_them():
+    # Here a word may be several tokens.
     backbone = build_backbone("PhantomCLIP", "cpu", "fp32")
     texts = [" ".join(["spiculated, nodule"] * n) for n in range(1, 40)]
     lengths = [len(backbone.tokenizer.tokenizer(text)["input_ids"]) for text in texts]
@@ -59,10 +59,10 @@ def test_another_word_is_refused(too_long):
 
 
 def test_every_method_that_reads_sentences_asks(tmp_path):
-    """An error is the default; the setting is none of those that make another run, as it changes no figure."""
+    # An error is the default. The setting changes no number of a run, and so is not hashed.
     cfg = get_cfg_default()
     extend_cfg(cfg)
-    assert cfg.PROMPTS.TOO_LONG == "error" and "PROMPTS.TOO_LONG" in INCIDENTAL
+    assert cfg.PROMPTS.TOO_LONG == "error" and "PROMPTS.TOO_LONG" in NOT_HASHED
     bank = tmp_path / "prompts.json"
     bank.write_text(json.dumps({"a": [words(MOST + 1)]}))
     dataset = SimpleNamespace(key="mine", classnames=["a"], prompt_bank=bank)

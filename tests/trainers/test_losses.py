@@ -1,4 +1,4 @@
-"""The constraints of vMFCoOp on hand-made tensors."""
+"""The loss terms of vMFCoOp on small tensors, against values computed by hand."""
 
 import math
 
@@ -34,7 +34,7 @@ def test_temperature_runs_along_a_half_cosine():
     assert tau == pytest.approx([1.0, 10 - 4.5 * (1 + math.sqrt(0.5)), 5.5, 10.0])
 
 
-def test_spherical_contrastive_loss_golden():
+def test_spherical_contrastive_loss_is_the_cross_entropy_of_the_anchors():
     # prompts on their anchors, orthogonal: -log(e^tau / (e^tau + 1))
     for tau in (1.0, 10.0):
         expected = math.log(1 + math.exp(-tau))
@@ -45,7 +45,7 @@ def test_spherical_contrastive_loss_golden():
 
 
 @pytest.mark.parametrize("eps", [1e-2, 1e-4])
-def test_symmetric_cross_entropy_golden(eps):
+def test_symmetric_cross_entropy_adds_the_reverse_term(eps):
     logits, labels = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0]]), torch.tensor([0, 2])
     p = torch.softmax(logits, dim=1)
     right = p[[0, 1], labels]

@@ -5,12 +5,14 @@ import torch
 from sklearn.linear_model import LogisticRegression
 from torch.nn.functional import cross_entropy, normalize, one_hot
 
-from trainers.base.validation import score
-from trainers.lppp import blended_logits, descend, start, step_sizes
+from trainers import lppp
+from trainers.base.labels import labels_of
+from trainers.base.validation import Choice, score
+from trainers.lppp import best_iteration, blended_logits, descend, initial_blend, step_sizes
 
 
 def drawn(seed: int, n: int = 24, d: int = 5, classes: int = 3):
-    """Unit features [n, d] that no hyperplane separates, labels [n], text features [C, d]; float64."""
+    """Return unit features [n, d] that no hyperplane separates, labels [n], and text features [C, d]; float64."""
     generator = torch.Generator().manual_seed(seed)
     features, text = (
         normalize(torch.randn(k, d, generator=generator, dtype=torch.float64), dim=1) for k in (n, classes)
@@ -18,24 +20,24 @@ def drawn(seed: int, n: int = 24, d: int = 5, classes: int = 3):
     return features, torch.arange(n) % classes, text
 
 
-def test_logits_golden():
+def test_logits_blend_visual_prototypes_and_texts():
     features = torch.tensor([[1.0, 0.0], [0.6, 0.8]])
     text = torch.tensor([[0.0, 1.0], [1.0, 0.0]])
     blend = torch.tensor([[1.0, 0.0], [0.0, 2.0]]), torch.tensor([5.0, 0.5])
     assert torch.allclose(blended_logits(features, text, blend), torch.tensor([[1.0, 0.5], [4.6, 1.9]]))
 
 
-def test_step_sizes_golden():
+def test_step_sizes_follow_from_the_features():
     features = torch.tensor([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])  # sum f f^T is diag(2, 1)
     text = torch.tensor([[0.0, 1.0], [0.6, 0.8]])  # sums of squared cosines: 1, and 2 * 0.36 + 0.64
     w_step, alpha_step = step_sizes(features, text)
     assert (w_step.item(), alpha_step.item()) == pytest.approx((4 * 3 / 2, 4 * 3 / 1.36), rel=1e-5)
 
 
-def test_start_minimises_the_linear_part_with_penalties():
+def test_the_initial_blend_minimises_the_linear_part_with_penalties():
     features, labels, text = drawn(0)
     c, scale = len(text), 250.0
-    w, alpha = start(features, labels, text, scale)
+    w, alpha = initial_blend(features, labels, text, scale)
     assert (alpha == alpha[0]).all()
     each = scale * torch.stack([(features[labels == k] @ text[k]).mean() for k in range(c)])
     assert alpha[0].item() == pytest.approx(each.mean().item())
@@ -48,7 +50,7 @@ def test_start_minimises_the_linear_part_with_penalties():
 
 def test_updates_are_block_gradient_steps():
     features, labels, text = drawn(1)
-    w, alpha = start(features, labels, text, 10.0)
+    w, alpha = initial_blend(features, labels, text, 10.0)
     w_step, alpha_step = step_sizes(features, text)
 
     def gradient(block: int) -> torch.Tensor:
@@ -69,7 +71,9 @@ def test_updates_are_block_gradient_steps():
 @pytest.mark.parametrize("scale", [1.0, 250.0])
 def test_without_momentum_the_loss_never_rises(seed, scale):
     features, labels, text = drawn(seed)
-    path = descend(features, labels, text, start(features, labels, text, scale), 200, alpha_every=1, momentum=0.0)
+    path = descend(
+        features, labels, text, initial_blend(features, labels, text, scale), 200, alpha_every=1, momentum=0.0
+    )
     losses = torch.stack([cross_entropy(blended_logits(features, text, blend), labels) for blend in path])
     assert (losses.diff() <= 1e-12).all() and losses[-1] < losses[0]
 
@@ -77,7 +81,7 @@ def test_without_momentum_the_loss_never_rises(seed, scale):
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 def test_the_descent_ends_at_the_minimum(momentum):
     features, labels, text = drawn(2)
-    blend = start(features, labels, text, 10.0)
+    blend = initial_blend(features, labels, text, 10.0)
     *_, last = descend(features, labels, text, blend, 3000, alpha_every=10, momentum=momentum)
     oracle = LogisticRegression(C=1e9, fit_intercept=False, tol=1e-10, max_iter=10_000).fit(features, labels)
     least = cross_entropy(features @ torch.from_numpy(oracle.coef_).T, labels)
@@ -90,11 +94,11 @@ def test_what_is_kept_is_the_iteration_that_validation_images_chose(build, capsy
     names = trainer.dm.dataset.classnames
     assert torch.allclose(text, trainer.backbone.encode_text([f"a photo of a {n}." for n in names]), atol=1e-5)
     support, images = (trainer.plain_features(items) for items in (trainer.train_items, trainer.dm.dataset.val))
-    labels, answers = (torch.tensor([i.label for i in s]) for s in (trainer.train_items, trainer.dm.dataset.val))
+    labels, answers = (labels_of(items) for items in (trainer.train_items, trainer.dm.dataset.val))
     with torch.no_grad():
         trainer.fit(support, labels)
         kept = score(trainer.logits(images), answers)
-    path = list(descend(support, labels, text, start(support, labels, text, 250.0), 300, 10, 0.9))
+    path = list(descend(support, labels, text, initial_blend(support, labels, text, 250.0), 300, 10, 0.9))
     scores = [score(blended_logits(images, text, blend), answers) for blend in path]
     first = scores.index(max(scores))
     assert kept == pytest.approx(max(scores)) and len(path) == trainer.settings.ITERATIONS
@@ -102,15 +106,21 @@ def test_what_is_kept_is_the_iteration_that_validation_images_chose(build, capsy
     assert f"iteration {first + 1} of 300, {kept[0]} right" in capsys.readouterr().out
 
 
-def test_the_best_iteration_counts_not_the_last(build, monkeypatch):
+def test_the_best_iteration_is_the_first_that_is_most_often_right_and_surest():
+    images, answers, text = drawn(3)
+    good, _ = initial_blend(images, answers, text, 0.0)
+    path = [(factor * good, torch.zeros(3)) for factor in (-1, 1, 0.5, 1, -1)]  # 0.5 is as often right, less surely
+    right = int((blended_logits(images, text, path[1]).argmax(dim=1) == answers).sum())
+    assert best_iteration(path, text, images, answers) == (1, f"iteration 2 of 5, {right} right")
+
+
+def test_the_chosen_iteration_is_kept_not_the_last(build, monkeypatch):
     trainer = build("LPpp", "OPTIM.MAX_EPOCH", 0)
-    items = trainer.dm.dataset.val
-    images, answers = trainer.plain_features(items), torch.tensor([item.label for item in items])
-    good, _ = start(images, answers, trainer.probe.text, 0.0)
-    trainer.path = [(sign * good, torch.zeros(4)) for sign in (-1, 1, 0.5, -1)]  # 0.5 is as often right, less surely
-    assert trainer.choose(images, answers).startswith("iteration 2 of 4")
-    assert trainer.kept == 1
-    monkeypatch.setattr(trainer, "choose", lambda *_: setattr(trainer, "kept", 4))
+    support, labels = trainer.plain_features(trainer.train_items), labels_of(trainer.train_items)
+    text, iterations = trainer.probe.text, trainer.settings.ITERATIONS
+    path = list(descend(support, labels, text, initial_blend(support, labels, text, 250.0), iterations, 10, 0.9))
+    monkeypatch.setattr(lppp, "best_iteration", lambda *_: Choice(4, "the fifth"))
     with torch.no_grad():
-        trainer.fit(images, answers)
-    assert torch.equal(trainer.probe.w, trainer.path[4][0]) and not torch.equal(trainer.probe.w, trainer.path[-1][0])
+        trainer.fit(support, labels)
+    assert torch.equal(trainer.probe.w, path[4][0]) and torch.equal(trainer.probe.alpha, path[4][1])
+    assert not torch.equal(trainer.probe.w, path[-1][0])

@@ -7,7 +7,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from trainers.base.gradients import projected
-from trainers.base.step import backward, losses
+from trainers.base.step import backpropagate, compute_losses
 from trainers.prograd import knowledge_loss
 
 
@@ -25,12 +25,12 @@ from trainers.prograd import knowledge_loss
         ([0.0, 0.0], [1.0, 0.0], 1.0, [0.0, 0.0]),
     ],
 )
-def test_projection_golden(gradient, guide, strength, expected):
+def test_projection_removes_what_conflicts_with_the_guide(gradient, guide, strength, expected):
     found = projected(torch.tensor([gradient]), torch.tensor([guide]), strength)
     assert torch.allclose(found, torch.tensor([expected]), atol=1e-6)
 
 
-def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
+def test_a_gradient_of_the_divergence_that_is_rounding_does_not_guide(build):
     trainer = build("ProGrad")  # its prompts are the written ones
     trainer.epoch = trainer.batch_idx = 0
     batch = next(iter(trainer.train_loader_x))
@@ -40,11 +40,11 @@ def test_what_rounding_leaves_of_the_divergence_guides_nobody(build):
         gradient, guide = gradients(trainer, batch)
         assert guide.norm() < 1e-5 * gradient.norm()
         trainer.model_zero_grad()
-        backward([trainer], losses([trainer], [trainer.parse_batch_train(batch)]))
+        backpropagate([trainer], compute_losses([trainer], [trainer.parse_batch_train(batch)]))
         assert (trainer.prompt_learner.ctx.grad - gradient).norm() < 1e-4 * gradient.norm()
 
 
-def test_knowledge_loss_golden():
+def test_knowledge_loss_is_the_softened_divergence():
     logits, zero_shot = torch.tensor([[0.0, 0.0]]), torch.tensor([[2 * math.log(3), 0.0]])
     expected = 0.75 * math.log(0.75 / 0.5) + 0.25 * math.log(0.25 / 0.5)  # softmax at temperature 2 is (3/4, 1/4)
     assert knowledge_loss(logits, zero_shot, 2.0).item() == pytest.approx(4 * expected, rel=1e-5)
@@ -53,7 +53,7 @@ def test_knowledge_loss_golden():
 
 
 def moved(build, *opts, seed: int = 1, **kwargs):
-    """A trainer whose context has left the written prompt, and its first batch."""
+    """Return a trainer whose context has left the hand-written prompt, and its first batch."""
     trainer = build("ProGrad", "OPTIM.WARMUP_EPOCH", 0, "OPTIM.LR", 0.5, *opts, seed=seed, **kwargs)
     trainer.epoch = trainer.batch_idx = 0
     trainer.num_batches = len(trainer.train_loader_x)
@@ -64,7 +64,7 @@ def moved(build, *opts, seed: int = 1, **kwargs):
 
 
 def gradients(trainer, batch) -> tuple[torch.Tensor, torch.Tensor]:
-    """Of the cross-entropy and of the divergence, by the context."""
+    """Return the gradients of the cross-entropy and of the divergence with respect to the context."""
     features, labels, ctx = batch["features"], batch["label"], trainer.prompt_learner.ctx
     scale, names = trainer.backbone.logit_scale, trainer.dm.dataset.classnames
     zero_shot = scale * features @ trainer.backbone.encode_text([f"a photo of a {name}." for name in names]).T
@@ -107,7 +107,7 @@ def test_several_seeds_take_two_passes_back_through_the_text_tower(build, monkey
 
     expected = [projected(*gradients(*pair), 1.0) for pair in pairs]
     monkeypatch.setattr(trainers[0].backbone, "pool_tokens", counted)
-    backward(trainers, losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs]))
+    backpropagate(trainers, compute_losses(trainers, [trainer.parse_batch_train(batch) for trainer, batch in pairs]))
     assert len(passes) == 2
     for trainer, gradient in zip(trainers, expected, strict=True):
         assert torch.allclose(trainer.prompt_learner.ctx.grad, gradient, atol=1e-5)

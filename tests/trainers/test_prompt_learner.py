@@ -1,4 +1,4 @@
-"""Learned prompts start out as the written ones, and only the context is learned."""
+"""Prompts are initially the hand-written ones, and only the context is learned."""
 
 import pytest
 import torch
@@ -41,19 +41,23 @@ def test_a_context_moves_all_classes_and_a_class_specific_one_its_own(backbone):
         assert torch.equal(learner()[:, 0], before[:, 0]) and torch.equal(learner()[:, 5:], before[:, 5:])
 
 
-def test_noise_context(backbone):
+def test_a_context_without_words_is_small_random_numbers(backbone):
     torch.manual_seed(0)
     ctx = PromptLearner(backbone, NAMES, n_ctx=16, ctx_init="").ctx
     assert ctx.shape == (16, backbone.token_dim)
     assert ctx.std().item() == pytest.approx(0.02, rel=0.1)
 
 
-def test_errors_say_what_to_do(backbone):
-    with pytest.raises(ValueError, match=r"CTX_INIT of N_CTX = 5.*is 4 tokens for PhantomCLIP.*set N_CTX 4"):
+def test_errors_name_the_argument_the_setting_and_the_way_out(backbone):
+    with pytest.raises(
+        ValueError, match=r"ctx_init \(setting CTX_INIT\) of n_ctx = 5.*is 4 tokens for PhantomCLIP.*set N_CTX 4"
+    ):
         PromptLearner(backbone, NAMES, n_ctx=5)
-    with pytest.raises(ValueError, match=r"end.*middle.*front.*got \"behind\""):
+    with pytest.raises(
+        ValueError, match=r"position \(setting CLASS_TOKEN_POSITION\).*end.*middle.*front.*got \"behind\""
+    ):
         PromptLearner(backbone, NAMES, position="behind")
-    with pytest.raises(ValueError, match=rf"at most {backbone.context_length} tokens.*lower N_CTX"):
+    with pytest.raises(ValueError, match=rf"at most {backbone.context_length} tokens.*lower n_ctx"):
         PromptLearner(backbone, NAMES, n_ctx=backbone.context_length, ctx_init="")
 
 
@@ -61,7 +65,7 @@ def test_the_longest_prompt_may_fill_the_context_to_the_last_token(tiny):
     # [CLS] glioma tumor . [SEP] are 5 of 77 tokens
     learner = PromptLearner(tiny, ["glioma tumor"], n_ctx=72, ctx_init="")
     assert learner().shape == (1, 77, 12) and learner.tokens.mask.all()
-    with pytest.raises(ValueError, match=r"at most 77 tokens, but N_CTX 73 and the longest class name make 78"):
+    with pytest.raises(ValueError, match=r"at most 77 tokens, but n_ctx = 73 .* and the longest class name make 78"):
         PromptLearner(tiny, ["glioma tumor"], n_ctx=73, ctx_init="")
 
 

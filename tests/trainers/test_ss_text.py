@@ -4,13 +4,15 @@ import pytest
 import torch
 from torch.nn.functional import normalize
 
-from trainers.ss_text import solve
+from trainers.ss_text import solve_weights
 
 
-def test_closed_form_golden():
+def test_closed_form_moves_the_text_by_the_sum_of_the_features():
     text, features = torch.eye(2), torch.tensor([[0.6, 0.8], [0.8, 0.6], [0.0, 1.0], [0.6, 0.8]])
     labels = torch.tensor([0, 0, 1, 1])
-    found = solve(text, features, labels, scale=10.0, weight=0.5)  # 10 / (4 x 0.5) = 5 times the sum of the features
+    found = solve_weights(
+        text, features, labels, scale=10.0, weight=0.5
+    )  # 10 / (4 x 0.5) = 5 times the sum of the features
     assert torch.allclose(found, torch.tensor([[1 + 5 * 1.4, 5 * 1.4], [5 * 0.6, 1 + 5 * 1.8]]))
 
 
@@ -18,7 +20,7 @@ def test_closed_form_is_where_the_gradient_vanishes():
     g = torch.Generator().manual_seed(0)
     text, features = (normalize(torch.randn(n, 6, generator=g, dtype=torch.double), dim=-1) for n in (3, 12))
     labels, scale, weight = torch.arange(12) % 3, 85.0, 0.3
-    w = solve(text, features, labels, scale, weight).requires_grad_()
+    w = solve_weights(text, features, labels, scale, weight).requires_grad_()
     pull = -scale * (features * w[labels]).sum(dim=1).mean()
     (gradient,) = torch.autograd.grad(pull + weight / 2 * (w - text).square().sum(), w)
     assert gradient.abs().max() < 1e-12

@@ -14,7 +14,7 @@ from trainers.base.validation import first_best, right_answers
 from trainers.tip_adapter import ADAM_EPS, Cache
 
 
-def test_cache_golden():
+def test_the_cache_adds_the_affinity_to_the_keys_of_each_class():
     keys, values = torch.eye(2).repeat(2, 1), torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 1.0], [0.0, 1.0]])
     cache = Cache(keys, values, alpha=3.0, beta=2.0)
     said = cache(torch.tensor([[0.6, 0.8]]))  # cosines 0.6, 0.8, 0.6, 0.8
@@ -59,9 +59,9 @@ def test_search_equals_two_loops(build):
     i, j = max(right, key=right.get)  # the first of equals
     assert i != j and right[0, 0] < len(labels) > 30
     with torch.no_grad():
-        assert trainer.choose(features, labels).endswith(f"{right[i, j]} right")
-    expected = 0.1 + i * 7.9 / 5, 0.1 + j * 59.9 / 7
-    assert (trainer.cache.beta.item(), trainer.cache.alpha.item()) == pytest.approx(expected, rel=1e-5)
+        (alpha, beta), words = trainer.best_weights(features, labels)
+    assert words == f"alpha {alpha:.2f}, beta {beta:.2f}, {right[i, j]} right"
+    assert (beta.item(), alpha.item()) == pytest.approx((0.1 + i * 7.9 / 5, 0.1 + j * 59.9 / 7), rel=1e-5)
 
 
 def test_without_validation_images_nothing_is_searched(build, monkeypatch):

@@ -46,7 +46,7 @@ def test_log_normalizer_and_mean_length_equal_mpmath(d, kappa):
     assert vmf.mean_resultant_length(scalar(kappa), d).item() == pytest.approx(float(length), rel=2e-10)
 
 
-def test_known_densities():
+def test_normalizers_equal_the_closed_forms_on_circle_and_sphere():
     # S^2: C_3 = kappa / (4 pi sinh kappa); S^1 at kappa = 0: 1 / (2 pi)
     assert vmf.log_normalizer(scalar(2), 3).item() == pytest.approx(math.log(2 / (4 * math.pi * math.sinh(2))))
     assert vmf.log_normalizer(scalar(0), 2).item() == pytest.approx(-math.log(2 * math.pi))
@@ -124,7 +124,7 @@ def test_identical_prompts_have_a_finite_concentration(method, n):
     seed=st.integers(0, 10_000), d=st.sampled_from([3, 17, 64]), method=st.sampled_from(["paper", "mle", "debiased"])
 )
 @settings(max_examples=25, deadline=None)
-def test_invariances_of_the_estimate(seed, d, method):
+def test_the_estimate_turns_with_the_vectors_and_ignores_their_order(seed, d, method):
     x = sample(d, 12, seed, spread=1.0)
     base = vmf.fit(x, method)
     q = orthogonal(d, seed + 1)
@@ -147,7 +147,7 @@ def test_kappa_grows_with_R_and_batches_equal_loops():
             assert torch.allclose(alone.mu, together.mu[i]) and torch.allclose(alone.kappa, together.kappa[i])
 
 
-def test_fused_anchors():
+def test_anchors_lie_along_the_sum_of_the_weighted_directions():
     e = torch.eye(3, dtype=torch.double)
     field = vmf.VMF(e[0], scalar(3), scalar(0.5))
     classes = vmf.VMF(e[1:], torch.tensor([4.0, 0.0], dtype=torch.double), torch.tensor([0.5, 0.5]))
@@ -160,7 +160,7 @@ def test_fused_anchors():
 
 
 def test_errors_name_what_was_found():
-    with pytest.raises(ValueError, match=r"one of .*paper.*mle.*debiased.*got \"newton\""):
+    with pytest.raises(ValueError, match=r"method \(the setting KAPPA\).*paper.*mle.*debiased.*got \"newton\""):
         vmf.fit(sample(4, 3, 0), "newton")
     with pytest.raises(ValueError, match=r"unit vectors.*norm 2"):
         vmf.fit(2 * sample(4, 3, 0))

@@ -1,4 +1,4 @@
-"""vMFCoOp on a backbone in memory: its anchors, its terms, what it learns and how, what it says."""
+"""vMFCoOp on a backbone in memory: anchors, loss terms, learned parameters, and lines of the log."""
 
 import pytest
 import torch

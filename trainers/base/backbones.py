@@ -1,4 +1,4 @@
-"""The frozen backbone of a run, and the settings that it decides."""
+"""The frozen backbone of a run, and the settings that follow from it."""
 
 from functools import lru_cache
 
@@ -12,7 +12,7 @@ from trainers.base.digests import method_settings
 
 
 def shared_backbone(cfg: CfgNode) -> tuple[Backbone, FeatureStore]:
-    """Return backbone and feature store of a configuration; runs of one process share them."""
+    """Return the backbone and the feature store of a configuration; all runs of a process share them."""
     return load_backbone(
         cfg.MODEL.BACKBONE.NAME,
         str(choose_device(cfg.USE_CUDA)),
@@ -27,21 +27,30 @@ def shared_backbone(cfg: CfgNode) -> tuple[Backbone, FeatureStore]:
 def load_backbone(
     name: str, device: str, precision: str, root: str, workers: int, reading: Reading
 ) -> tuple[Backbone, FeatureStore]:
-    """Return a backbone and its store; the last ones are kept."""
+    """Return a backbone and its feature store; the last pair is kept in memory.
+
+    Args:
+        name: of the backbone.
+        device: such as "cpu" or "cuda".
+        precision: of the towers, "fp32", "tf32" or "bf16".
+        root: folder of the feature store, "" for the user's cache folder.
+        workers: number of processes that read images.
+        reading: how image files are read.
+    """
     backbone = build_backbone(name, device, precision)
     note_revision(backbone, root or None)
     return backbone, FeatureStore(backbone, root or None, workers=workers, reading=reading)
 
 
 def set_input(cfg: CfgNode, backbone: Backbone) -> None:
-    """Set the size, pixel statistics and interpolation of images to those of the backbone."""
+    """Set the size, pixel statistics and interpolation of images in `cfg` to those of the backbone."""
     cfg.INPUT.SIZE = (backbone.image_size, backbone.image_size)
     cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(backbone.mean), list(backbone.std)
     cfg.INPUT.INTERPOLATION = backbone.interpolation
 
 
 def with_input(cfg: CfgNode, backbone: Backbone) -> CfgNode:
-    """Return `cfg` with the input settings of the backbone: itself where it has them, else a frozen copy."""
+    """Return `cfg` if it has the input settings of the backbone, else a frozen copy that has them."""
     copy = cfg.clone()
     copy.defrost()
     set_input(copy, backbone)

@@ -1,29 +1,51 @@
-"""The part of a trainer that keeps what was learned, resumes it, and loads it to be tested."""
+"""The part of a trainer that saves learned tensors, resumes a run, and loads what an earlier run learned."""
 
 from pathlib import Path
+from typing import Any
 
-from dassl.engine import TrainerX
 from dassl.errors import UserError
 from dassl.names import check_name, shared_name
 from trainers.base import checkpoints
 from trainers.base.digests import differing
+from trainers.base.stored_features import StoredFeatures
 
 
-class CheckpointedTrainer(TrainerX):
-    """Keeps one small checkpoint per learned module, that of the newest epoch."""
+class CheckpointedTrainer(StoredFeatures):
+    """A trainer that keeps one small checkpoint per learned module, that of the newest epoch.
 
-    hashes: dict[str, str | None]  # digests of what the run's numbers follow from
-    learned: str | None = None  # digest of the checkpoint that is tested
-    loaded = False  # whether it is that of an earlier run
-    loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed; what it was learned from
+    Attributes:
+        hashes: digests of the settings, images, sentences and backbone on which the run's numbers depend.
+        learned: digest of the checkpoint that is tested; None before there is one.
+        loaded: whether an earlier run learned it.
+        loaded_hashes: `hashes` of that earlier run.
+    """
+
+    hashes: dict[str, str | None]
+    learned: str | None = None
+    loaded = False
+    loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
+    _optims: dict[str, Any]  # each learned module has an optimizer
 
     @property
     def class_bound(self) -> bool:
-        """Whether what is learned belongs to these classes and cannot be used for others."""
+        """Whether the learned tensors belong to these classes, and cannot be used for others."""
         return False
 
-    def save_model(self, epoch: int, directory: str, is_best=False, val_result=None, model_name="") -> None:
-        """Keep the learned tensors of this epoch, with the optimizer's state while there are epochs to come."""
+    def save_model(
+        self,
+        epoch: int,
+        directory: str | Path,
+        is_best: bool = False,
+        val_result: float | None = None,
+        model_name: str = "",
+    ) -> None:
+        """Write the learned tensors of an epoch, and the states of optimizer and scheduler unless it is the last.
+
+        Args:
+            epoch: from 0.
+            directory: folder of the run.
+            is_best, val_result, model_name: of Dassl's interface; not used.
+        """
         unfinished = epoch + 1 < self.max_epoch
         for name in self.get_model_names():
             state = {
@@ -37,17 +59,17 @@ class CheckpointedTrainer(TrainerX):
                 state["optimizer"] = self._optims[name].state_dict()
                 state["scheduler"] = self._scheds[name].state_dict()
             checkpoints.save(state, Path(directory) / name, quiet=unfinished)
-        for name in self.get_model_names():  # only now, so that one epoch is always there in full
+        for name in self.get_model_names():  # after all are written, so that one epoch is always complete
             checkpoints.keep_only(Path(directory) / name, epoch + 1)
 
-    def resume_model_if_exist(self, directory: str) -> int:
+    def resume_model_if_exist(self, directory: str | Path) -> int:
         """Load the state of the newest epoch in `directory`.
 
         Returns:
-            The number of epochs that are done, 0 where there is no checkpoint.
+            The number of finished epochs, 0 if there is no checkpoint.
 
         Raises:
-            UserError: it is a run of other settings, images, sentences or weights.
+            UserError: the run in `directory` has other settings, images, sentences or weights.
         """
         names = self.get_model_names()
         epoch = checkpoints.last_common_epoch([Path(directory) / name for name in names])
@@ -60,7 +82,7 @@ class CheckpointedTrainer(TrainerX):
                     f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                     "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
                 )
-            with checkpoints.fitting(Path(directory) / name):
+            with checkpoints.checked_fit(Path(directory) / name):
                 self._models[name].load_state_dict(state["state_dict"])
                 if "optimizer" in state:
                     self._optims[name].load_state_dict(state["optimizer"])
@@ -68,14 +90,18 @@ class CheckpointedTrainer(TrainerX):
         print(f"Resuming from epoch {epoch} of {self.max_epoch} in {directory}")
         return epoch
 
-    def load_model(self, directory: str, epoch: int | None = None) -> None:
-        """Load what a run in `directory` learned (its last epoch by default) to test it, maybe on other classes.
+    def load_model(self, directory: str | Path, epoch: int | None = None) -> None:
+        """Load the tensors that a run in `directory` learned, to test them, possibly on other classes.
+
+        Args:
+            directory: folder of the run.
+            epoch: from 1; None is the last one.
 
         Raises:
-            UserError: there is no such checkpoint; or it was learned with another backbone, or with one context per
-                class for other classes.
+            UserError: there is no such checkpoint; or it was learned with another backbone, or, with one context per
+                class, for other classes.
         """
-        for name in self.get_model_names()[:1]:  # the others serve training only
+        for name in self.get_model_names()[:1]:  # the others are needed in training only
             folder = Path(directory) / name
             epoch = epoch or checkpoints.last_common_epoch([folder])
             state = checkpoints.load(folder, epoch)
@@ -94,7 +120,7 @@ class CheckpointedTrainer(TrainerX):
             print(f"Loaded {name} of epoch {state['epoch']} from {directory}")
 
     def _check_backbone(self, state: dict, folder: Path) -> None:
-        """Raise a UserError if a checkpoint was learned with another backbone than this one."""
+        """Raise a UserError if a checkpoint was learned with another backbone than this run's."""
         found, mine = state.get("backbone"), shared_name(self.backbone.name)
         found = check_name(shared_name(found) if isinstance(found, str) else found, "backbone", str(folder))
         if found != mine:

@@ -1,4 +1,4 @@
-"""Checkpoint folders: `model.pth.tar-<epoch>` holding tensors, numbers and words only; Dassl's file names."""
+"""Folders of checkpoints: files `model.pth.tar-<epoch>`, as Dassl names them, of tensors, numbers and strings."""
 
 import contextlib
 import hashlib
@@ -15,30 +15,30 @@ from dassl.utils import load_checkpoint, save_checkpoint
 
 
 def save(state: dict, folder: Path, quiet: bool = False) -> None:
-    """Write `model.pth.tar-<state["epoch"]>` atomically; `quiet` leaves out the line that says so."""
+    """Write `model.pth.tar-<state["epoch"]>` atomically; `quiet` leaves out the line in the log."""
     with contextlib.redirect_stdout(io.StringIO()) if quiet else contextlib.nullcontext():
         save_checkpoint(state, str(folder), model_name="")
 
 
 def epochs(folder: Path) -> set[int]:
-    """The epochs that `folder` holds a checkpoint of."""
+    """Return the epochs of the checkpoints in `folder`."""
     found = (re.fullmatch(r"model\.pth\.tar-(\d{1,9})", path.name) for path in folder.glob("model.pth.tar-*"))
     return {int(match[1]) for match in found if match}
 
 
 def last_common_epoch(folders: list[Path]) -> int:
-    """The last epoch that every one of `folders` holds, 0 if there is none."""
+    """Return the last epoch that all `folders` have a checkpoint of, 0 if there is none."""
     return max(set.intersection(*map(epochs, folders)), default=0) if folders else 0
 
 
 def keep_only(folder: Path, epoch: int) -> None:
-    """Remove the checkpoints of other epochs."""
+    """Remove all checkpoints in `folder` but that of `epoch`."""
     for other in epochs(folder) - {epoch}:
         (folder / f"model.pth.tar-{other}").unlink()
 
 
 def newest(folder: Path, epoch: int | None = None) -> Path | None:
-    """The file that is loaded from `folder`: of `epoch`, else of the best epoch or the last one; None without any."""
+    """Return the checkpoint to load from `folder`: of `epoch` if given, else the best, else the last; None if none."""
     names = (
         [f"model.pth.tar-{epoch}"]
         if epoch
@@ -48,15 +48,15 @@ def newest(folder: Path, epoch: int | None = None) -> Path | None:
 
 
 def digest(path: Path | None) -> str | None:
-    """Digest of a checkpoint's file; None for none."""
+    """Return 16 hex digits that identify the content of a checkpoint; None for no file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16] if path else None
 
 
 def load(folder: Path, epoch: int) -> dict:
-    """The checkpoint of `epoch`.
+    """Return the checkpoint of `epoch`.
 
     Raises:
-        UserError: it is not there, and says which epochs are; or it is damaged, or no checkpoint of a run.
+        UserError: there is no such file, or it is damaged or not the checkpoint of a run.
     """
     path = folder / f"model.pth.tar-{epoch}"
     if not path.is_file():
@@ -67,15 +67,15 @@ def load(folder: Path, epoch: int) -> dict:
         )
     state = load_checkpoint(path)
     if problem := _problem(state):
-        raise UserError(f"Expected what a run has learned in {path}, but {problem}: train again.")
+        raise UserError(f"Expected the checkpoint of a run in {path}, but {problem}: train again.")
     return state
 
 
 def _problem(state: Any) -> str | None:
-    """What is wrong with the content of a checkpoint; None if nothing is."""
+    """Return what is wrong with the content of a checkpoint, None if nothing is."""
     if not isinstance(state, dict):
         return f"it holds a {type(state).__name__}"
-    kinds = {"state_dict": dict, "epoch": int, "classnames": list, "backbone": str, "hashes": dict}
+    kinds: dict[str, type] = {"state_dict": dict, "epoch": int, "classnames": list, "backbone": str, "hashes": dict}
     for key, kind in kinds.items():
         if not isinstance(state.get(key, kind()), kind) or (key not in state and key != "hashes"):
             return f'its "{key}" is no {kind.__name__}'
@@ -84,11 +84,11 @@ def _problem(state: Any) -> str | None:
 
 
 @contextlib.contextmanager
-def fitting(folder: Path) -> Iterator[None]:
-    """Name `folder` if what it holds does not fit what it is loaded into.
+def checked_fit(folder: Path) -> Iterator[None]:
+    """Turn errors of loading the state from `folder` into a module or an optimizer into a UserError.
 
     Raises:
-        UserError: names, shapes or kinds of tensors differ.
+        UserError: names, shapes or types of the state differ from those expected.
     """
     try:
         yield

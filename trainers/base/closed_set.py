@@ -1,4 +1,4 @@
-"""Methods whose classes are those of their labelled images."""
+"""The base of methods that cannot be tested on novel classes."""
 
 from yacs.config import CfgNode
 
@@ -7,13 +7,13 @@ from trainers.base.feature_trainer import FeatureTrainer
 
 
 class ClosedSet(FeatureTrainer):
-    """A method without a classifier for class names that it never saw: it cannot be tested on novel classes."""
+    """A method whose classifier needs labelled images of each class, and so has none for novel classes."""
 
     closed_set = True
     class_bound = True
 
     def check_cfg(self, cfg: CfgNode) -> None:
-        """Raise a UserError where novel classes are asked for: their labelled images would be looked at."""
+        """Raise a UserError if the configuration asks for novel classes: their labelled images would be used."""
         super().check_cfg(cfg)
         if cfg.DATASET.SUBSAMPLE_CLASSES == "new":
             raise UserError(

@@ -7,15 +7,15 @@ from torch import Tensor
 
 
 class FeatureLoader:
-    """Mini-batches of one epoch's features, in an order that `generator` draws.
+    """Mini-batches of the features of an epoch, in an order drawn by `generator`.
 
-    The trainer seeds `generator` from (seed, epoch) before each epoch, so that a resumed run sees what an uninterrupted
-    one sees. As in Dassl the last batch is dropped where it is not full.
+    The trainer seeds `generator` from (seed, epoch) before each epoch, so that a resumed run sees the batches of an
+    uninterrupted one. As in Dassl, an incomplete last batch is dropped.
 
     Args:
-        views: returns the features [N, D] of an epoch. They, the labels and the batches lie on one device.
+        views: returns the features [N, D] of an epoch, on the device of the labels.
         labels: [N].
-        batch_size: images per batch, at most N.
+        batch_size: images per batch; N where it is larger.
     """
 
     def __init__(self, views: Callable[[int], Tensor], labels: Tensor, batch_size: int):
@@ -27,6 +27,7 @@ class FeatureLoader:
         return len(self.labels) // self.batch_size
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
+        """Yield batches with the keys "features" [B, D], "label" [B] and "index" [B], the place in the support set."""
         features = self.views(self.epoch)
         order = torch.randperm(len(self.labels), generator=self.generator).to(self.labels.device)
         for index in order[: len(self) * self.batch_size].split(self.batch_size):

@@ -1,4 +1,4 @@
-"""Learnable context tokens and how they join a class name."""
+"""Learnable context tokens, joined with class names to prompts."""
 
 import torch
 from torch import Tensor, nn
@@ -10,23 +10,31 @@ POSITIONS = ("end", "middle", "front")
 
 
 class PromptLearner(nn.Module):
-    """Context tokens in front of, around or behind each class name: `[CLS] ctx name . [SEP]` with position "end".
+    """Learnable context tokens before, around or after each class name: `[CLS] ctx name . [SEP]` with position "end".
 
-    Its only parameter, and all that a checkpoint holds, is `ctx`: [n_ctx, token_dim], or [C, n_ctx, token_dim] where
-    each class has a context of its own (`csc`). Class names enter as frozen embeddings, so that a learned context can
-    meet names that it never saw.
+    The only parameter, and the only tensor in a checkpoint, is `ctx`: [n_ctx, token_dim], or [C, n_ctx, token_dim] if
+    each class has its own context (`csc`). Class names are frozen embeddings, so that a learned context can be used
+    with names that it was not trained with.
 
     Args:
         backbone: supplies the tokenizer and the token embeddings.
-        classnames: C names; "_" reads as a space.
+        classnames: C names; "_" is replaced by a space.
         n_ctx: number of context tokens.
-        ctx_init: words whose embeddings the context starts from; "" starts from N(0, 0.02).
+        ctx_init: words whose embeddings are the initial context; "" draws it from N(0, 0.02^2).
         csc: class-specific context.
-        position: "end", "middle" or "front": where the class name stands relative to the context.
+        position: place of the class name relative to the context, "end", "middle" or "front".
+
+    Attributes:
+        tokens: ids and mask [C, L] of the prompts; the ids of context tokens have no meaning.
 
     Raises:
-        UserError: an unknown position, or `ctx_init` that is not `n_ctx` tokens long.
+        UserError: the position is unknown, `ctx_init` is not `n_ctx` tokens long, or a prompt is longer than the
+            context of the text tower.
     """
+
+    prefix: Tensor
+    suffix: Tensor
+    order: Tensor
 
     def __init__(
         self,
@@ -39,17 +47,20 @@ class PromptLearner(nn.Module):
     ):
         super().__init__()
         if position not in POSITIONS:
-            raise UserError(f'Expected CLASS_TOKEN_POSITION to be one of {list(POSITIONS)}, but got "{position}".')
+            raise UserError(
+                f"Expected position (setting CLASS_TOKEN_POSITION) to be one of {list(POSITIONS)}, but got "
+                f'"{position}": choose one of them.'
+            )
         names = [name.replace("_", " ") for name in classnames]
         plain = backbone.tokenize([f"{name}." for name in names])  # [CLS] name . [SEP] pad
         start, rest = plain.ids[:, :1], plain.ids[:, 1:]
-        held = rest[:, :1].expand(-1, n_ctx)  # ids the context stands in for; only their number matters
+        held = rest[:, :1].expand(-1, n_ctx)  # ids in the places of the context; only their number matters
         lengths = backbone.tokenize(names).mask.sum(dim=1) - 2  # of the names, without [CLS] and [SEP]
         length = plain.ids.shape[1] + n_ctx
         if length > backbone.context_length:
             raise UserError(
-                f"Expected prompts of at most {backbone.context_length} tokens, but N_CTX {n_ctx} and the longest "
-                f"class name make {length}: shorten {max(names, key=len)!r} or lower N_CTX."
+                f"Expected prompts of at most {backbone.context_length} tokens, but n_ctx = {n_ctx} (setting N_CTX) "
+                f"and the longest class name make {length}: shorten {max(names, key=len)!r} or lower n_ctx."
             )
         ids = torch.cat([start, held, rest], dim=1)
         mask = torch.cat([plain.mask[:, :1].expand(-1, n_ctx), plain.mask], dim=1)
@@ -64,38 +75,48 @@ class PromptLearner(nn.Module):
         self.ctx = nn.Parameter(ctx.repeat(len(names), 1, 1) if csc else ctx)
 
     def forward(self) -> Tensor:
-        """Prompt embeddings [C, L, token_dim], to be encoded with `self.tokens`."""
+        """Return the prompt embeddings [C, L, token_dim], to be encoded together with `self.tokens`."""
         return self.join(self.context)
 
     @property
     def context(self) -> Tensor:
-        """The context of each class, [C, n_ctx, token_dim]."""
+        """The contexts [C, n_ctx, token_dim] of the classes."""
         return self.ctx.expand(len(self.prefix), -1, -1)
 
     def join(self, context: Tensor) -> Tensor:
-        """Prompt embeddings [..., C, L, token_dim] with the contexts [..., C, n_ctx, token_dim]."""
+        """Return the prompt embeddings [..., C, L, token_dim] with other contexts [..., C, n_ctx, token_dim]."""
         prefix, suffix = (part.expand(*context.shape[:-3], -1, -1, -1) for part in (self.prefix, self.suffix))
         sequence = torch.cat([prefix, context, suffix], dim=-2)
         return sequence.gather(-2, self.order[..., None].expand_as(sequence))
 
 
 def _initial_context(backbone: Backbone, n_ctx: int, words: str) -> Tensor:
-    """Context [n_ctx, token_dim] that starts from the embeddings of `words`, or from small noise."""
+    """Return a context [n_ctx, token_dim]: the embeddings of `words`, or small random numbers for ""."""
     if not words:
         return torch.randn(n_ctx, backbone.token_dim) * 0.02
     tokens = backbone.tokenize([words])
     found = int(tokens.mask.sum()) - 2
     if found != n_ctx:
         raise UserError(
-            f'Expected CTX_INIT of N_CTX = {n_ctx} tokens, but "{words}" is {found} tokens for {backbone.name}: '
-            f'set N_CTX {found}, other words, or CTX_INIT "" to start from noise.'
+            f'Expected ctx_init (setting CTX_INIT) of n_ctx = {n_ctx} tokens, but "{words}" is {found} tokens for '
+            f'{backbone.name}: set N_CTX {found}, other words, or "" for a random context.'
         )
     with torch.no_grad():
         return backbone.embed(tokens.ids)[0, 1 : 1 + n_ctx].clone()
 
 
 def _order(length: int, n_ctx: int, name: int, position: str) -> Tensor:
-    """Where each place of a prompt takes its token from in `[CLS] ctx name rest`."""
+    """Return the indices [length] into `[CLS] ctx name rest` of the tokens of a prompt.
+
+    Args:
+        length: of the prompt, in tokens.
+        n_ctx: number of context tokens.
+        name: number of tokens of the class name.
+        position: place of the class name, "end", "middle" or "front".
+
+    >>> _order(length=7, n_ctx=2, name=2, position="front")
+    tensor([0, 3, 4, 1, 2, 5, 6])
+    """
     ctx = list(range(1, 1 + n_ctx))
     words = list(range(1 + n_ctx, 1 + n_ctx + name))
     before = {"end": n_ctx, "middle": n_ctx // 2, "front": 0}[position]

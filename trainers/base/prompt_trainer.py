@@ -1,4 +1,4 @@
-"""The base of every prompt-learning method: learned context tokens, the frozen text tower, cosine logits."""
+"""Bases of the prompt-learning methods: learned context tokens, the frozen text tower, cosine logits."""
 
 from torch import Tensor
 from yacs.config import CfgNode
@@ -6,20 +6,22 @@ from yacs.config import CfgNode
 from clip import Tokens
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.prompt_learner import PromptLearner
+from trainers.base.text_features import TEMPLATE, template_features
 
 
 class PromptTrainer(FeatureTrainer):
-    """Adds to `FeatureTrainer` a prompt per class, and `logits = logit_scale * V T_p^T`."""
+    """Learn one prompt per class; the logits are logit_scale * V T_p^T of image features V and prompt features T_p."""
 
-    learner = PromptLearner
+    learner: type[PromptLearner] = PromptLearner
+    prompt_learner: PromptLearner
 
     @staticmethod
     def defaults() -> CfgNode:
         node = FeatureTrainer.defaults()
         node.N_CTX = 4  # number of context tokens
-        node.CTX_INIT = "a photo of a"  # words they start from; "" for noise
-        node.CSC = False  # a context of its own for each class
-        node.CLASS_TOKEN_POSITION = "end"  # "end", "middle" or "front"
+        node.CTX_INIT = "a photo of a"  # words that the context starts from; "" for random numbers
+        node.CSC = False  # class-specific context: each class learns its own
+        node.CLASS_TOKEN_POSITION = "end"  # place of the class name: "end", "middle" or "front"
         return node
 
     def build_method(self, classnames: list[str]) -> None:
@@ -46,3 +48,19 @@ class PromptTrainer(FeatureTrainer):
 
     def logits(self, features: Tensor) -> Tensor:
         return self.cosine_logits(features, self.prompt_features())
+
+
+class HandWrittenPrompts(PromptTrainer):
+    """A prompt-learning method that compares with hand-written prompts: `hand_written` is their features [C, D]."""
+
+    hand_written: Tensor
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        node = PromptTrainer.defaults()
+        node.TEMPLATE = TEMPLATE  # hand-written prompt with {} in place of the class name
+        return node
+
+    def build_method(self, classnames: list[str]) -> None:
+        super().build_method(classnames)
+        self.hand_written = template_features(self, classnames, self.settings.TEMPLATE)

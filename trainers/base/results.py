@@ -1,4 +1,4 @@
-"""The result of a test: predictions, their figures, and the facts about a trainer that go into a run's record."""
+"""The results of a test, and facts about the device for a run's record."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from dassl.utils import device_name
 
 @dataclass(frozen=True)
 class Results:
-    """What a test of a trainer gave.
+    """Predictions of a test and their metrics.
 
     Attributes:
-        items: N data items that were tested.
-        classnames: C names of classes.
+        items: N tested data items.
+        classnames: names of the C classes.
         logits: [N, C], on the CPU.
         labels: [N], on the CPU.
-        figures: metrics by name, in percent; those of classes as a mapping under "per_class".
+        figures: metrics by name, in percent; those of each class as a mapping under "per_class".
     """
 
     items: Sequence
@@ -32,14 +32,14 @@ class Results:
 
 
 def evaluate(dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: dict[str, float]) -> Results:
-    """Return all figures of a test, after printing those that Dassl's evaluator does not have.
+    """Compute all metrics of a test, and print those that Dassl's evaluator does not print.
 
     Args:
-        dataset: the data set that `items` are of.
-        items: N data items.
+        dataset: the data set of `items`.
+        items: N tested data items.
         logits: [N, C].
         labels: [N].
-        extra: further figures of the method, in percent.
+        extra: further metrics of the method, in percent.
     """
     figures = metrics(logits, labels, dataset.classnames) | extra
     if groups := dataset.groups_of(items) if hasattr(dataset, "groups_of") else None:
@@ -53,7 +53,7 @@ def evaluate(dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: di
 
 
 def device_facts(device: torch.device, precision: str | None) -> dict[str, str | None]:
-    """Return the processor's name, the towers' precision (None where they are not ours) and a GPU's CUDA version."""
+    """Return the name of the processor, the precision of the towers (None if unknown), and a GPU's CUDA version."""
     return {
         "name": device_name(device),
         "precision": precision,
@@ -62,8 +62,8 @@ def device_facts(device: torch.device, precision: str | None) -> dict[str, str |
 
 
 def relative_path(impath: str, dataset) -> str:
-    """Return an image's path as the split has it; of one that lies elsewhere its name alone."""
+    """Return the path of an image relative to the folder of the data set; if it lies elsewhere, its file name."""
     try:
         return PurePath(impath).relative_to(dataset.images).as_posix()
-    except (AttributeError, ValueError):  # a data set of another checkout may have no folder of images
+    except (AttributeError, ValueError):  # a data set may have no folder of images
         return PurePath(impath).name

@@ -1,4 +1,4 @@
-"""Texts about the classes, by a template or by a large language model, as features of the frozen text tower."""
+"""Features of texts about the classes, which come from a template or from a large language model (LLM)."""
 
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -13,21 +13,33 @@ TEMPLATE = "a photo of a {}."
 
 
 def template_features(trainer: FeatureTrainer, classnames: list[str], template: str = TEMPLATE) -> Tensor:
-    """Return the features [C, D] (unit norm) of `template` with each class name in place of `{}`.
+    """Return the text features [C, D], unit norm, of a template filled with each class name.
 
-    A "_" in a class name reads as a space.
+    Args:
+        trainer: supplies the feature store and the device.
+        classnames: C names; "_" is replaced by a space.
+        template: a text with {} in place of the class name.
 
     Raises:
-        UserError: the template has no place for the name.
+        UserError: the template has no {}.
     """
     if "{}" not in template:
-        raise UserError(f"Expected {{}} for the class name in TEMPLATE, but got {template!r}: write it there.")
+        raise UserError(
+            f"Expected {{}} for the class name in the template (setting TEMPLATE), but got {template!r}: write it "
+            "there."
+        )
     prompts = [template.replace("{}", name.replace("_", " ")) for name in classnames]
     return trainer.store.texts(prompts).to(trainer.device)
 
 
 def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
-    """Return the features [C, n_prompts, D] (unit norm) of the sentences that `cfg.PROMPTS.LLM` wrote per class."""
+    """Return the text features [C, n_prompts, D], unit norm, of the prompts of the LLM `cfg.PROMPTS.LLM`.
+
+    It sets `trainer.sentences`, and prints one line.
+
+    Raises:
+        UserError: there are fewer prompts, or a prompt is too long for the text tower.
+    """
     dataset, llm = trainer.dm.dataset, trainer.cfg.PROMPTS.LLM
     prompts = load_prompts(dataset.key, llm, dataset.classnames, n_prompts, bank=dataset.prompt_bank)
     trainer.sentences = n_prompts, digest(prompts)
@@ -39,23 +51,23 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
 
 
 def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> None:
-    """Check that the text tower reads every sentence to its end.
+    """Check that no sentence is longer than the context of the text tower, whose tokenizer would cut it.
 
     Args:
-        backbone: its tokenizer cuts texts that are longer than its context.
+        backbone: supplies the tokenizer and the length of the context.
         sentences: any number of texts.
-        too_long: "error", or "cut" to print in one line how many are cut.
+        too_long: "error", or "cut" to print in one line how many sentences are cut.
 
     Raises:
-        UserError: a sentence has more tokens than the tower reads; or `too_long` is neither.
+        UserError: a sentence is too long and `too_long` is "error", or `too_long` has another value.
     """
     if too_long not in ("error", "cut"):
-        raise UserError(f'Expected PROMPTS.TOO_LONG to be "error" or "cut", but got "{too_long}".')
+        raise UserError(f'Expected PROMPTS.TOO_LONG to be "error" or "cut", but got "{too_long}": choose one of them.')
     most, special = backbone.context_length, len(backbone.tokenize([""]).ids[0])
     full = (backbone.tokenize(sentences).mask.sum(dim=1) >= most).tolist()
     longer = {}
     for text in (text for text, is_full in zip(sentences, full, strict=True) if is_full):
-        # Word by word, since all of it was cut; a sentence that just fits fills the context as well.
+        # Count word by word, because the tokens of the whole are cut. A sentence of just this length is not too long.
         count = int((backbone.tokenize(text.split()).mask.sum(dim=1) - special).sum()) + special
         if count > most:
             longer[text] = count
@@ -72,8 +84,9 @@ def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> No
 
 
 def ensemble(prompts: Tensor) -> Tensor:
-    """Return the mean directions [C, D] of prompt features [C, n, D].
+    """Return the mean directions [C, D], unit norm, of prompt features [C, n, D].
 
+    >>> import torch
     >>> ensemble(torch.tensor([[[1.0, 0.0], [0.0, 1.0]]]))
     tensor([[0.7071, 0.7071]])
     """
@@ -83,9 +96,10 @@ def ensemble(prompts: Tensor) -> Tensor:
 def typical(scores: Tensor, tau: float) -> Tensor:
     """Return a mask [n] of the scores [n] that lie at most `tau` standard deviations from their mean.
 
-    BiomedCoOp computes z = (s - median) / MAD and then standardises z; median and MAD cancel in that. Without them, a
-    MAD of zero needs no special case.
+    BiomedCoOp computes z = (s - median) / MAD and then standardises z, where median and MAD cancel. Without them, a MAD
+    of zero needs no special case.
 
+    >>> import torch
     >>> typical(torch.tensor([0.30, 0.31, 0.29, 0.30, 0.90]), tau=1.5)
     tensor([ True,  True,  True,  True, False])
     """
@@ -94,10 +108,15 @@ def typical(scores: Tensor, tau: float) -> Tensor:
 
 
 def selective_ensemble(images: Tensor, prompts: Tensor, tau: float) -> Tensor:
-    """Return BiomedCoOp's pruned ensemble [C, D] of prompt features [C, n, D].
+    """Return BiomedCoOp's pruned ensemble: the mean directions [C, D] of the prompts that are no outliers.
 
-    The j-th prompts of all classes get one score: the mean over the images [B, D] of the highest cosine among the
-    classes. Prompts whose score is an outlier (`typical`) are left out. Labels are not used.
+    The j-th prompts of all classes share one score: the mean over the images of the highest cosine among the classes.
+    Prompts whose score is not `typical` are left out. No labels are used.
+
+    Args:
+        images: image features [B, D], unit norm.
+        prompts: features [C, n, D] of the LLM's prompts, unit norm.
+        tau: outlier threshold, in standard deviations.
     """
     scores = (images @ prompts.transpose(0, 1).mT).amax(dim=-1).mean(dim=-1)
     return ensemble(prompts[:, typical(scores, tau)])

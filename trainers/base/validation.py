@@ -1,44 +1,70 @@
-"""How validation images choose a setting; what chooses is handed their features, and so cannot see test images."""
+"""Settings chosen on validation images. The function that chooses gets their features, and so sees no test image."""
+
+from collections.abc import Callable
+from typing import Generic, NamedTuple, TypeVar
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
 from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.labels import labels_of
+
+T = TypeVar("T")
+
+
+class Choice(NamedTuple, Generic[T]):
+    """A chosen value, and words for the log."""
+
+    value: T
+    words: str
 
 
 def right_answers(logits: Tensor, labels: Tensor) -> Tensor:
-    """Numbers [...] of right answers in logits [..., N, C] for labels [N]."""
+    """Return the numbers [...] of right answers in logits [..., N, C] for labels [N]."""
     return (logits.argmax(dim=-1) == labels).sum(dim=-1)
 
 
 def first_best(right: Tensor) -> tuple[int, ...]:
-    """Index of the largest of `right`, the first of equals."""
+    """Return the index of the largest entry of `right`, the first one of equals.
+
+    >>> first_best(torch.tensor([[1, 4], [4, 2]]))
+    (0, 1)
+    """
     return tuple(int(i) for i in torch.unravel_index(right.argmax(), right.shape))
 
 
 def score(logits: Tensor, labels: Tensor) -> tuple[int, float]:
-    """Right answers in logits [N, C] for labels [N], then their likelihood: what few images leave equal, it decides."""
+    """Return the number of right answers and the mean log-likelihood of logits [N, C] for labels [N].
+
+    The likelihood breaks ties, which are common with few images.
+    """
     return int(right_answers(logits, labels)), -cross_entropy(logits, labels).item()
 
 
 class ChosenOnValidation(FeatureTrainer):
-    """A method that leaves a setting to the validation images; without any, it stays as configured."""
-
-    def choose(self, features: Tensor, labels: Tensor) -> str:
-        """Set what validation features [N, D] and labels [N] are to decide; returns words for the log."""
-        raise NotImplementedError
+    """A method that chooses a setting on the validation images; without any, the setting stays as configured."""
 
     @torch.no_grad()
-    def validate(self) -> None:
+    def choose(self, chooser: Callable[[Tensor, Tensor], Choice[T]], configured: T) -> T:
+        """Return the value that `chooser` chooses on the validation images, and print its words.
+
+        Args:
+            chooser: takes features [N, D] and labels [N] of validation images.
+            configured: returned where there are no validation images.
+        """
         items = self.dm.dataset.val
         if not items:
             print("No validation images: the settings stay as configured")
-            return
-        labels = torch.tensor([item.label for item in items], device=self.device)
-        print(f"Chosen on {len(items)} validation images: {self.choose(self.plain_features(items), labels)}")
+            return configured
+        choice = chooser(self.plain_features(items), labels_of(items, self.device))
+        print(f"Chosen on {len(items)} validation images: {choice.words}")
+        return choice.value
+
+    def choose_settings(self) -> None:
+        """Choose what follows the last epoch, by `choose`; a method that learns in epochs overrides this."""
 
     def after_epoch(self) -> None:
         if self.epoch + 1 == self.max_epoch:
-            self.validate()  # before the last checkpoint, which is to hold the choice
+            self.choose_settings()  # before the last checkpoint, which holds the choice
         super().after_epoch()

@@ -1,4 +1,4 @@
-"""A folder of weights posing as the Hugging Face hub, for code that knows BiomedCLIP by its address there alone."""
+"""A local folder of weights in place of BiomedCLIP on the Hugging Face hub, for code that loads it from there only."""
 
 import contextlib
 import shutil
@@ -20,14 +20,14 @@ REVISION = "0" * 40
 
 
 @contextlib.contextmanager
-def standing_in(backbone: str) -> Iterator[None]:
-    """While this lasts, who asks the hub for BiomedCLIP gets what `build_backbone(backbone)` would load.
+def hub_stand_in(backbone: str) -> Iterator[None]:
+    """Make downloads of BiomedCLIP from the hub return the files of `backbone`.
 
-    Where that is a folder, a hub cache of links to its files takes the place of the user's, without network; where it
-    is the hub, nothing is changed.
+    For a backbone in a local folder, HF_HUB_CACHE is a temporary cache of links to its files, without network. For one
+    on the hub, nothing is changed.
 
     Raises:
-        FileNotFoundError: the folder lacks a file; names it.
+        FileNotFoundError: a file is missing in the folder.
     """
     source = source_of(backbone) if is_ours(backbone) else backbone
     if not source.startswith("local-dir:"):
@@ -36,16 +36,16 @@ def standing_in(backbone: str) -> Iterator[None]:
     from huggingface_hub import constants
 
     with tempfile.TemporaryDirectory() as cache:
-        _lay_out(locate(source), Path(cache))
+        _fill_cache(locate(source), Path(cache))
         with patch.multiple(constants, HF_HUB_CACHE=cache, HF_HUB_OFFLINE=True):
             yield
 
 
-def _lay_out(place: Folder, cache: Path) -> None:
-    """The model at `place` as the hub's repositories of BiomedCLIP and of its text tower.
+def _fill_cache(place: Folder, cache: Path) -> None:
+    """Write the model at `place` to a hub cache, as the repositories of BiomedCLIP and of its text tower.
 
-    What describes the model is written anew, so that code which obeys it cannot be led anywhere; weights are a link,
-    once they have been found to be tensors and nothing else.
+    Descriptions of the model are written anew, so that they cannot name other files or code to load. Weights are
+    linked, after a check that they hold tensors only.
     """
     weights = place.need(*WEIGHTS)
     described = cache / "described"

@@ -1,4 +1,4 @@
-"""Trainers of another checkout: unchanged code, our data, draws, log and results; and nothing of ours is disturbed."""
+"""Trainers of another checkout run unchanged on our data, leave our logs and results, and change nothing of ours."""
 
 import csv
 import functools
@@ -25,7 +25,7 @@ def checkout(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def foreign_flags(flags, checkout):
+def checkout_flags(flags, checkout):
     """`flags` of a run with the small checkout."""
     return lambda trainer, *opts, more=(), **kwargs: flags(trainer, *opts, more=("--with", checkout, *more), **kwargs)
 
@@ -34,22 +34,23 @@ def folder_of(output: Path, seed: int = 1, shots: int = 2, setting: str = "nctx4
     return output / "Small" / "btmri" / f"shots_{shots}" / TINY / setting / f"seed{seed}"
 
 
-def surroundings() -> tuple:
+def import_state() -> tuple:
+    """Return all that importing a checkout might change: modules, paths, working directory and finders."""
     roots = ("trainers", "clip", "open_clip", "datasets", "utils", "train")
     ours = {name: module for name, module in sys.modules.items() if name.split(".")[0] in roots}
     return ours, list(sys.path), Path.cwd(), sys.dont_write_bytecode, list(sys.meta_path)
 
 
-def test_a_run_on_phantoms_leaves_what_ours_leave_and_disturbs_nothing(
-    foreign_flags, checkout, backbone, tmp_path, monkeypatch
+def test_a_run_on_phantoms_leaves_log_and_results_and_changes_nothing_of_ours(
+    checkout_flags, checkout, backbone, tmp_path, monkeypatch
 ):
     few = Counts(train=4, val=1, test_total=12)
     monkeypatch.setattr(phantoms, "prepare", functools.partial(phantoms.prepare, counts=few, progress=False))
     monkeypatch.setattr("datasets.base.PHANTOM_ROOT", tmp_path / "phantoms")
-    assert train.main(foreign_flags(TINY, root="phantoms", output=tmp_path / "warm-up")) == 0  # imports are done
-    before, files = surroundings(), small_checkout.contents(checkout)
-    assert train.main(foreign_flags(TINY, root="phantoms")) == 0
-    assert surroundings() == before and small_checkout.contents(checkout) == files
+    assert train.main(checkout_flags(TINY, root="phantoms", output=tmp_path / "warm-up")) == 0  # imports are done
+    before, files = import_state(), small_checkout.contents(checkout)
+    assert train.main(checkout_flags(TINY, root="phantoms")) == 0
+    assert import_state() == before and small_checkout.contents(checkout) == files
     assert not any(str(checkout) in str(getattr(module, "__file__", "")) for module in before[0].values())
 
     folder = folder_of(tmp_path)
@@ -67,25 +68,25 @@ def test_a_run_on_phantoms_leaves_what_ours_leave_and_disturbs_nothing(
     assert f"logit scale {backbone.logit_scale:.3f}, offset 0.5" in log  # our weights, where it asks the hub
 
 
-def test_it_sees_our_data_sets_and_our_draws(build, checkout, capsys):
+def test_a_checkouts_trainer_gets_our_data_sets_and_our_draws(build, checkout, capsys):
     ours, theirs = build("CoOp"), build(TINY, more=("--with", checkout))
     assert type(theirs.dm.dataset) is type(ours.dm.dataset)
     assert [item.impath for item in theirs.dm.dataset.train_x] == [item.impath for item in ours.train_items]
 
 
-def test_of_two_trainers_of_one_name_ours_stays(foreign_flags, build, checkout, tmp_path):
+def test_of_two_trainers_of_one_name_ours_stays(checkout_flags, build, checkout, tmp_path):
     from trainers.coop import CoOp
 
     ours = build("CoOp", more=("--with", checkout))
     assert type(ours) is CoOp and "THEIRS" not in ours.settings and "CHECKOUT" not in ours.cfg
-    assert train.main(foreign_flags("CoOp")) == 0
+    assert train.main(checkout_flags("CoOp")) == 0
     (log,) = (tmp_path / "btmri").rglob("log.txt")
     assert "ours stay for CoOp" in log.read_text()
 
 
-def test_seeds_run_one_after_the_other_as_alone(foreign_flags, tmp_path, capsys):
-    assert train.main(foreign_flags(TINY, output=tmp_path / "several", more=("--seed", 1, 2))) == 0
-    assert train.main(foreign_flags(TINY, output=tmp_path / "alone", seed=2)) == 0
+def test_seeds_run_one_after_the_other_as_alone(checkout_flags, tmp_path, capsys):
+    assert train.main(checkout_flags(TINY, output=tmp_path / "several", more=("--seed", 1, 2))) == 0
+    assert train.main(checkout_flags(TINY, output=tmp_path / "alone", seed=2)) == 0
     first, second = (folder_of(tmp_path / "several", seed) for seed in (1, 2))
     alone = folder_of(tmp_path / "alone", 2)
     assert torch.equal(learned(second, "pixels")["head.weight"], learned(alone, "pixels")["head.weight"])
@@ -94,27 +95,27 @@ def test_seeds_run_one_after_the_other_as_alone(foreign_flags, tmp_path, capsys)
     assert (first / "metrics.json").stat().st_mtime_ns < (second / "config.yaml").stat().st_mtime_ns
 
 
-def test_its_defaults_and_its_yaml_files_are_read(foreign_flags, tmp_path):
-    cfg = configure(train.parse(foreign_flags(TINY)), 1)
+def test_its_defaults_and_its_yaml_files_are_read(checkout_flags, tmp_path):
+    cfg = configure(train.parse(checkout_flags(TINY)), 1)
     assert (cfg.OPTIM.LR, cfg.TRAINER.TINY, cfg.TRAINER.COOP.THEIRS) == (0.0625, {"N_CTX": 4, "SIDE": 3}, True)
     assert "VMFCOOP" not in cfg.TRAINER and cfg.CHECKOUT.startswith("Small@")
-    base = configure(train.parse(foreign_flags(TINY, more=("--setting", "base2new"))), 1)
+    base = configure(train.parse(checkout_flags(TINY, more=("--setting", "base2new"))), 1)
     assert (base.OPTIM.LR, base.TRAINER.TINY.SIDE) == (0.125, 2)
-    named = configure(train.parse(foreign_flags(TINY, "TRAINER.TINY.N_CTX", 8)), 1)
+    named = configure(train.parse(checkout_flags(TINY, "TRAINER.TINY.N_CTX", 8)), 1)
     assert Path(named.OUTPUT_DIR) == folder_of(tmp_path, setting="nctx8_cscFalse_ctpend")
 
 
-def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(foreign_flags, tmp_path, capsys):
-    assert train.main(foreign_flags(TINY)) == 0
-    assert train.main(foreign_flags(TINY)) == 0
+def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(checkout_flags, tmp_path, capsys):
+    assert train.main(checkout_flags(TINY)) == 0
+    assert train.main(checkout_flags(TINY)) == 0
     assert "Finished already" in capsys.readouterr().out
     for other in (("TRAINER.TINY.SIDE", 1), ("TRAINER.COOP.N_CTX", 2), ("OPTIM.LR", 0.5)):
-        assert train.main(foreign_flags(TINY, *other)) == 1
+        assert train.main(checkout_flags(TINY, *other)) == 1
         assert "its run had other settings" in capsys.readouterr().err
 
 
-def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tmp_path, capsys):
-    line = functools.partial(foreign_flags, TINY, "TRAIN.CHECKPOINT_FREQ", 1)
+def test_an_unfinished_run_goes_on_but_not_with_other_settings(checkout_flags, tmp_path, capsys):
+    line = functools.partial(checkout_flags, TINY, "TRAIN.CHECKPOINT_FREQ", 1)
     assert train.main(line()) == 0
     folder = folder_of(tmp_path)
     whole = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]
@@ -122,7 +123,7 @@ def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tm
     for name in ("metrics.json", "pixels/model.pth.tar-2", "pixels/model.pth.tar-3"):
         (folder / name).unlink()
     (folder / "pixels" / "checkpoint").write_text("model.pth.tar-1\n")
-    assert train.main(foreign_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5)) == 1
+    assert train.main(checkout_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5)) == 1
     assert "but it has other settings" in capsys.readouterr().err
     assert train.main(line()) == 0
     again = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]
@@ -130,19 +131,19 @@ def test_an_unfinished_run_goes_on_but_not_with_other_settings(foreign_flags, tm
     assert (folder / "log.txt").read_text().count("epoch [1/3]") == 1
 
 
-def test_a_pickled_checkpoint_is_not_loaded(foreign_flags, tmp_path, capsys):
+def test_a_pickled_checkpoint_is_not_loaded(checkout_flags, tmp_path, capsys):
     folder = folder_of(tmp_path) / "pixels"
     folder.mkdir(parents=True)
     torch.save({"state_dict": Path, "epoch": 1}, folder / "model.pth.tar-1")
     (folder / "checkpoint").write_text("model.pth.tar-1\n")
-    assert train.main(foreign_flags(TINY)) == 1
+    assert train.main(checkout_flags(TINY)) == 1
     assert "holds pickled objects" in capsys.readouterr().err
 
 
-def test_base_to_novel(foreign_flags, tmp_path):
+def test_its_tensors_learned_on_base_classes_are_tested_on_novel_ones(checkout_flags, tmp_path):
     protocol = ("--setting", "base2new", "--subsample")
-    assert train.main(foreign_flags(TINY, more=(*protocol, "base"))) == 0
-    assert train.main(foreign_flags(TINY, more=(*protocol, "new", "--eval-only"))) == 0
+    assert train.main(checkout_flags(TINY, more=(*protocol, "base"))) == 0
+    assert train.main(checkout_flags(TINY, more=(*protocol, "new", "--eval-only"))) == 0
     found = {record(path.parent)["subsample"]: path.parent for path in tmp_path.rglob("metrics.json")}
     assert list(record(found["base"])["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
     assert list(record(found["new"])["metrics"]["per_class"]) == ["pituitary tumor", "normal brain"]
@@ -150,8 +151,8 @@ def test_base_to_novel(foreign_flags, tmp_path):
     assert f"Load {found['base']}/pixels/model.pth.tar-3" in log and "epoch [" not in log
 
 
-def test_a_trainer_that_hides_its_scores_leaves_no_results(foreign_flags, tmp_path, capsys):
-    assert train.main(foreign_flags("Silent_PhantomCLIP")) == 1
+def test_a_trainer_that_hides_its_scores_leaves_no_results(checkout_flags, tmp_path, capsys):
+    assert train.main(checkout_flags("Silent_PhantomCLIP")) == 1
     assert "to give its evaluator the 20 images of the split in their order, but it gave 0" in capsys.readouterr().err
     assert not list(tmp_path.rglob("metrics.json"))
 
@@ -172,14 +173,14 @@ def test_a_trainer_that_hides_its_scores_leaves_no_results(foreign_flags, tmp_pa
     ],
 )
 def test_a_checkout_of_another_shape_is_named(tmp_path, capsys, changed, sentence):
-    before = surroundings()
+    before = import_state()
     folder = small_checkout.write(tmp_path / "Broken", **changed)
     assert train.main(["--with", str(folder), "--trainer", TINY]) == 1
     error = capsys.readouterr().err
     assert re.search(sentence, error) and len(error.splitlines()) == 1
-    assert surroundings() == before
+    assert import_state() == before
 
 
-def test_without_a_folder_there_is_no_checkout(tmp_path, capsys):
+def test_a_folder_that_is_missing_is_named(tmp_path, capsys):
     assert train.main(["--with", str(tmp_path / "nowhere"), "--trainer", TINY]) == 1
     assert "but there is no trainers: give --with the folder that holds both" in capsys.readouterr().err

@@ -1,6 +1,6 @@
-"""Our BiomedCoOp beside the original: the same numbers from the same weights, images and views, step by step.
+"""Our BiomedCoOp against the original code: equal numbers from equal weights, images and views, step by step.
 
-Runs where `BIOMEDCOOP_CHECKOUT` names a checkout of https://github.com/HealthX-Lab/BiomedCoOp, on its unchanged code.
+It needs a checkout of https://github.com/HealthX-Lab/BiomedCoOp, which `BIOMEDCOOP_CHECKOUT` names.
 """
 
 import os
@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from clip import testing
 from datasets import prompts
 from datasets.prompts.import_biomedcoop import import_banks
+from trainers.base.step import backpropagate, compute_losses
 
 CHECKOUT = os.environ.get("BIOMEDCOOP_CHECKOUT", "")
 OPTS = ("TRAINER.BIOMEDCOOP.N_PROMPTS", 8, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "OPTIM.WARMUP_EPOCH", -1)
@@ -23,7 +24,7 @@ pytestmark = pytest.mark.skipif(not CHECKOUT, reason="BIOMEDCOOP_CHECKOUT names 
 
 @pytest.fixture
 def trainers(build, tmp_path, monkeypatch):
-    """Ours and theirs on one folder of random weights, with their sentences, and without dropout in their tower."""
+    """Our trainer and the original on the same random weights and sentences; dropout of the original's tower is off."""
     import_banks(Path(CHECKOUT), tmp_path / "banks" / "gpt4")
     monkeypatch.setattr(prompts, "FOLDER", tmp_path / "banks")
     same = {"backbone": f"local-dir:{testing.write_biomedclip(tmp_path / 'weights')}"}
@@ -36,10 +37,10 @@ def trainers(build, tmp_path, monkeypatch):
 
 
 def their_step(trainer, batch: dict) -> tuple[Tensor, ...]:
-    """Logits and the three weighted terms of one step of the original."""
+    """Take a step of the original; return its logits and three weighted loss terms."""
     seen = []
     hook = trainer.model.register_forward_hook(lambda module, given, out: seen.append(out))
-    with trainer.at_work():
+    with trainer.inside_checkout():
         trainer.forward_backward(batch)
     hook.remove()
     return seen[0]
@@ -56,9 +57,9 @@ def test_the_first_steps_are_the_same(trainers):
     for batch in batches:
         labels = batch["label"]
         logits, *terms = their_step(theirs, batch)
-        (step,) = ours.losses([ours], [(ours.backbone.encode_image(batch["features"]), labels)])
+        (step,) = compute_losses([ours], [(ours.backbone.encode_image(batch["img"]), labels)])
         ours.model_zero_grad()
-        ours.backward([ours], [step])
+        backpropagate([ours], [step])
         ours.model_update()
         found = {"logits": (step[0], logits), "context": (ours.prompt_learner.ctx, theirs.model.prompt_learner.ctx)}
         found |= {name: (step[1][name], term) for name, term in zip(("ce", "sccm", "kdsp"), terms, strict=True)}

@@ -1,0 +1,87 @@
+"""The part of a trainer that loads its data set and backbone, and returns features of images from the store.
+
+The frozen image tower runs once per image and view (`clip.FeatureStore`).
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import Tensor
+from yacs.config import CfgNode
+
+from clip import Backbone, FeatureStore
+from dassl.data import DataManager
+from dassl.data.datasets import Datum
+from dassl.engine import TrainerX
+from trainers.base.backbones import set_input, shared_backbone, with_input
+from trainers.base.feature_loader import FeatureLoader
+from trainers.base.labels import labels_of
+
+VIEWS_AT_ONCE = 50_000  # image views in memory: 100 MB at D = 512
+
+
+class StoredFeatures(TrainerX):
+    """A trainer whose batches are stored features of images, in place of images.
+
+    Attributes:
+        backbone: the frozen towers.
+        store: the feature store.
+        train_items: the N images of the support set.
+        train_transform: random augmentation of training images.
+        test_transform: transform without augmentation.
+        started: time at which the construction began, in seconds.
+    """
+
+    backbone: Backbone
+    store: FeatureStore
+    train_items: list[Datum]
+    train_transform: Callable
+    test_transform: Callable
+    started: float
+    train_loader_x: Any  # a FeatureLoader in place of Dassl's loader of images
+
+    @classmethod
+    def complete_cfg(cls, cfg: CfgNode) -> None:
+        """Set the size, pixel statistics and interpolation of images, which follow from the backbone; loads it."""
+        set_input(cfg, shared_backbone(cfg)[0])
+
+    def build_data_loader(self) -> None:
+        self.started = time.time()
+        self.backbone, self.store = shared_backbone(self.cfg)
+        self.cfg = with_input(self.cfg, self.backbone)
+        self.store.said.clear()  # each run prints the notes about its images
+        self.dm = self.build_data_manager()
+        self.num_classes, self.lab2cname = self.dm.num_classes, self.dm.lab2cname
+        self.train_items = self.dm.dataset.train_x
+        self.train_transform, self.test_transform = self.dm.train_transform, self.dm.test_transform
+        self.train_loader_x = FeatureLoader(
+            self.train_features, labels_of(self.train_items, self.device), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
+        )
+        self._views: dict[int, Tensor] = {}
+
+    def build_data_manager(self) -> DataManager:
+        """Return the data set and its transforms. Dassl's loaders are built only if they are asked for."""
+        return DataManager(self.cfg)
+
+    def train_features(self, epoch: int) -> Tensor:
+        """Return the features [N, D] of the support set in an epoch: of view `epoch`, or of one of FEATURES.VIEWS.
+
+        They lie on the device, so that a step copies nothing to it.
+        """
+        views = self.cfg.FEATURES.VIEWS
+        wanted = epoch % views if views else epoch
+        if wanted not in self._views:  # encode the views of many epochs in one call
+            block = max(1, VIEWS_AT_ONCE // len(self.train_items))
+            last = min(wanted + block, views or self.max_epoch)
+            numbers = list(range(wanted, max(last, wanted + 1)))
+            paths = [item.impath for item in self.train_items]
+            features = self.store.images(
+                paths * len(numbers), self.train_transform, [v for v in numbers for _ in paths]
+            ).to(self.device)
+            self._views = dict(zip(numbers, features.view(len(numbers), len(paths), -1), strict=True))
+        return self._views[wanted]
+
+    def plain_features(self, items: Sequence[Datum]) -> Tensor:
+        """Return the features [N, D] of data items without augmentation."""
+        return self.store.images([item.impath for item in items], self.test_transform).to(self.device)
