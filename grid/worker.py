@@ -1,18 +1,23 @@
-"""One job in this process: the loaded backbone and the stored features stay for the next one."""
+"""Do one job in this process: the loaded backbone and the stored features stay for the next one."""
 
 import contextlib
 import os
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
 from grid.plan import parts
-from runs.outcome import BEFORE, DONE, Outcome
+from runs.outcome import BEFORE, DONE, FAILED, Outcome
 from runs.run import perform
 from runs.spec import RunSpec
 
+Answer = tuple[RunSpec, list[Outcome]]  # a job, and the outcome of each of its seeds
+Answers = Generator[Answer, None, None]  # as they come; closing it ends the workers
+Work = Callable[[RunSpec], list[Outcome]]
+
 
 def work(job: RunSpec) -> list[Outcome]:
-    """Do what is missing of a job; what its runs print goes to their logs alone."""
+    """Do what is missing of a job; its runs print to their logs alone."""
     found: dict[int, Outcome] = {}
     with contextlib.ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w"))
@@ -23,3 +28,8 @@ def work(job: RunSpec) -> list[Outcome]:
             if seeds:
                 found |= {outcome.seed: outcome for outcome in perform(replace(part, seeds=seeds))}
     return list(found.values())
+
+
+def give_up(job: RunSpec, reason: str) -> list[Outcome]:
+    """Return the outcomes of a job that cannot be done."""
+    return [Outcome(seed, FAILED, reason=reason) for seed in job.seeds]
