@@ -15,7 +15,7 @@ from report.tables import render
 from reproduce import results
 from reproduce.document import _chosen
 from tests.security.received import HOSTILE, UNSEEN, bounded
-from tuning import study as studies
+from tuning import storage
 from tuning.outcome import choose, keep, trials_table, yaml_text
 from tuning.space import SPACE, Range, checked
 from tuning.study import Search, Study
@@ -111,7 +111,7 @@ def test_a_database_of_something_else_is_one_sentence(tmp_path):
         begun(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm", ".lock", ".trial-0.lock"])
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm", ".lock"])
 def test_a_link_in_place_of_a_file_of_the_study_is_refused(tmp_path, suffix):
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -132,7 +132,7 @@ def test_a_link_among_its_folders_is_refused(tmp_path):
 
 
 def test_every_lock_is_made_where_links_are_refused():
-    text = Path(studies.__file__).read_text()
+    text = Path(storage.__file__).read_text()
     assert text.count("FileLock(") == 1
 
 
