@@ -101,7 +101,10 @@ class Study:
         for name, wanted in self.search.identity.items():
             known = found.get(name) if isinstance(found, dict) else None
             with contextlib.suppress(AttributeError, TypeError):  # earlier studies name folders of their machine
-                known = {"backbone": shared_name, "settings": without_places}.get(name, lambda same: same)(known)
+                if name == "backbone":
+                    known = shared_name(known)
+                elif name == "settings":
+                    known = without_places(known)
             if known != wanted:
                 raise UserError(
                     f"Expected {self.file} to be a study of {name} {wanted}, but it is one of "

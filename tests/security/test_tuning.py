@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from dassl.errors import DivergedError, UserError
 from report.tables import render
-from reproduce import results
-from reproduce.document import _chosen
+from reproduce.document import chosen_settings
+from reproduce.plan import tuned_options
 from tests.security.received import HOSTILE, UNSEEN, bounded
 from tuning import storage
-from tuning.outcome import choose, keep, trials_table, yaml_text
+from tuning.outcome import choose_settings, trials_table, write_outcome, yaml_text
 from tuning.space import SPACE, Range, checked
 from tuning.study import Search, Study
 
@@ -59,7 +59,7 @@ def tried(folder: Path, **remembered) -> Study:
 )
 def test_settings_of_a_study_are_numbers_of_what_it_searches(tmp_path, settings):
     found = tried(tmp_path, settings=settings)
-    for use in (found.best, lambda: choose(found, {"btmri": FIRST}), lambda: trials_table(found)):
+    for use in (found.best, lambda: choose_settings(found, {"btmri": FIRST}), lambda: trials_table(found)):
         with pytest.raises(UserError, match=r"(settings|A) .*in trial \d of .*study\.db"):
             use()
 
@@ -146,17 +146,17 @@ def test_what_is_chosen_is_written_through_no_link_and_below_its_folder(tmp_path
     for path in (folder / "btmri.yaml", found.file.with_suffix(".json"), found.file.with_suffix(".csv")):
         path.symlink_to(precious)
         Path(f"{path}.part").symlink_to(precious)
-    chosen = choose(found, {"btmri": FIRST})
+    chosen = choose_settings(found, {"btmri": FIRST})
     chosen.settings[name] = FIRST
     study_images = {"btmri": 3, name: 3}
     found.about = lambda trial: Study.about(found, trial)._replace(images=study_images)
-    written = keep(found, chosen, to)
+    written = write_outcome(found, chosen, to)
     assert precious.read_text() == "mine" and all(path.is_file() and not path.is_symlink() for path in written)
     assert all(path.parent in (folder, found.file.parent) for path in written)
     (to / "vMFCoOp").rename(tmp_path / "moved")
     (to / "vMFCoOp").symlink_to(tmp_path / "moved")
     with pytest.raises(UserError, match="is a link to elsewhere"):
-        keep(found, chosen, to)
+        write_outcome(found, chosen, to)
 
 
 def test_reasons_of_failed_trials_are_no_formulas(tmp_path):
@@ -199,7 +199,7 @@ def test_a_tuned_file_of_others_gives_numbers_of_the_search_alone(tmp_path, cont
     monkeypatch.chdir(tmp_path)
     (tmp_path / "btmri.yaml").write_text(content)
     with bounded(), pytest.raises(UserError, match=r"btmri\.yaml"):
-        results.tuned_settings(tmp_path / "btmri.yaml", "vMFCoOp")
+        tuned_options(tmp_path / "btmri.yaml", "vMFCoOp")
     assert not (tmp_path / "PWNED").exists()
 
 
@@ -237,7 +237,7 @@ def test_a_strange_summary_of_a_study_is_a_line_and_the_others_are_shown(tmp_pat
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "btmri.json").symlink_to("/dev/zero")
     with bounded():
-        (table,), problems = _chosen(tmp_path)
+        (table,), problems = chosen_settings(tmp_path)
     assert len(table.splitlines()) == 3 and "TAU_0 2" in table
     assert len(problems) == 2 and any("strange/btmri.json" in line for line in problems)
     assert str(tmp_path) not in "".join(problems)

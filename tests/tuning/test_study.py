@@ -8,7 +8,7 @@ import pytest
 
 from dassl.errors import DivergedError, UserError
 from tuning import storage
-from tuning.outcome import Chosen, choose
+from tuning.outcome import Chosen, choose_settings
 from tuning.space import Range
 from tuning.study import Search, Study
 
@@ -152,7 +152,7 @@ def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
     failed = found.trials()[0]
     assert failed.value is None and failed.user_attrs["error"].endswith("anc is nan.")
     assert found.best().number > 0
-    assert choose(found, {"btmri": FIRST}).default is None
+    assert choose_settings(found, {"btmri": FIRST}).default is None
 
 
 def test_where_all_fail_the_last_reason_is_given(tmp_path):
@@ -202,7 +202,7 @@ def test_default_settings_that_differ_by_data_set_are_all_tried_and_kept_where_t
 
     found = study(tmp_path, 5, first=DEFAULTS.values())
     assert run(found, objective)[:2] == list(DEFAULTS.values())
-    assert choose(found, DEFAULTS) == Chosen(DEFAULTS, 90.0, 90.0)
+    assert choose_settings(found, DEFAULTS) == Chosen(DEFAULTS, 90.0, 90.0)
 
 
 def test_otherwise_all_data_sets_get_the_best_trial(tmp_path):
@@ -212,6 +212,6 @@ def test_otherwise_all_data_sets_get_the_best_trial(tmp_path):
 
     found = study(tmp_path, 12, first=DEFAULTS.values())
     run(found, objective)
-    chosen, best = choose(found, DEFAULTS), found.best()
+    chosen, best = choose_settings(found, DEFAULTS), found.best()
     assert chosen.default == 98.0 and chosen.accuracy == best.value > 98.0
     assert chosen.settings == {"btmri": best.params, "chmnist": best.params}
