@@ -41,7 +41,7 @@ class Grid:
         template = self.template
         what = f"{_words(self.methods)}{PROTOCOL[template.setting]} on {_words(self.datasets)}, K = {_words(self.shots)}"
         seeds = f", seeds {_words(self.seeds)}" if self.seeds else ""
-        options = f" with {_words(template.words)}" if template.options else ""
+        options = f", with {_words(template.words)}" if template.options else ""
         return f"{what}{seeds}{options}, into {template.output}"
 
 

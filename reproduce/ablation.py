@@ -100,6 +100,7 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m reproduce.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    p.add_argument("--trainer", default=METHOD, choices=[METHOD], help=f"{METHOD}, whose terms they are")
     p.add_argument("--dataset", required=True, help="key of a data set, such as btmri")
     p.add_argument("--shots", required=True, nargs="+", type=positive, help="images per class of the few-shot runs")
     p.add_argument("--root", default="phantoms", help='folder of the data sets, or "phantoms" (default)')
