@@ -21,7 +21,8 @@ from unittest.mock import patch
 from dassl.console import without_password
 from dassl.errors import UserError
 from grid.plan import take
-from grid.worker import Answers, Work, give_up, work
+from grid.process import Answers, Work, give_up
+from grid.worker import work
 from runs.outcome import Outcome
 from runs.spec import RunSpec
 
@@ -114,7 +115,9 @@ def short_folder() -> str:
 def cluster_of_others(address: str) -> Iterator[dict]:
     """Give no options for a cluster that exists; print what its users may do."""
     guard = "" if os.environ.get("RAY_AUTH_MODE") == "token" else "; RAY_AUTH_MODE=token on all its nodes guards it"
-    print_note(f"Ray at {address}: whoever reaches it runs code on its nodes, and on this machine by its answers{guard}.")
+    print_note(
+        f"Ray at {address}: whoever reaches it runs code on its nodes, and on this machine by its answers{guard}."
+    )
     if kept := [name for name in SECRET if os.environ.get(name)]:
         names = " and ".join(kept)
         print_note(f"{names} stay here: a worker that needs one has it from its node, such as by hf auth login.")

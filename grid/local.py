@@ -4,8 +4,6 @@ import contextlib
 import multiprocessing
 import os
 import signal
-import sys
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +12,8 @@ from multiprocessing.process import BaseProcess
 from unittest.mock import patch
 
 from grid.plan import take
-from grid.worker import Answers, Work, give_up, work
+from grid.process import Answers, Work, do_job, give_up, prepare
+from grid.worker import work
 from runs.outcome import Outcome
 from runs.spec import RunSpec
 
@@ -90,14 +89,14 @@ class Worker:
         self.dataset = job.dataset
         if self._executor:
             try:
-                return self._executor.submit(_work, work, job)
+                return self._executor.submit(do_job, work, job)
             except BrokenProcessPool:  # it died between two jobs
                 self.end()
         context = multiprocessing.get_context("spawn")  # CUDA cannot be used after a fork
-        self._executor = ProcessPoolExecutor(1, context, _prepare)
+        self._executor = ProcessPoolExecutor(1, context, prepare)
         before = set(multiprocessing.active_children())
         with sigint_ignored(), patch.dict(os.environ, self._environment):
-            future = self._executor.submit(_work, work, job)
+            future = self._executor.submit(do_job, work, job)
         (self._process,) = set(multiprocessing.active_children()) - before
         return future
 
@@ -117,26 +116,6 @@ class Worker:
         code = self._process.exitcode
         self._process = self._executor = None
         return code
-
-
-def _prepare() -> None:
-    """Let the process end on SIGTERM, and with its parent."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # closes what is open
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    if parent := multiprocessing.parent_process():
-        parent.join()
-        os.kill(os.getpid(), signal.SIGTERM)
-
-
-def _work(work: Work, job: RunSpec) -> list[Outcome]:
-    """Do a job. On SIGTERM the process ends, which its executor would keep for another job."""
-    try:
-        return work(job)
-    except SystemExit as ended:
-        os._exit(ended.code if isinstance(ended.code, int) else 1)
 
 
 def how_it_ended(code: int | None) -> str:

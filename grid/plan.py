@@ -39,10 +39,10 @@ class Grid:
     def __str__(self) -> str:
         """Return a line that names the runs and their folder."""
         template = self.template
-        what = f"{_words(self.methods)}{PROTOCOL[template.setting]} on {_words(self.datasets)}, K = {_words(self.shots)}"
+        what = f"{_words(self.methods)}{PROTOCOL[template.setting]} on {_words(self.datasets)}"
         seeds = f", seeds {_words(self.seeds)}" if self.seeds else ""
         options = f", with {_words(template.words)}" if template.options else ""
-        return f"{what}{seeds}{options}, into {template.output}"
+        return f"{what}, K = {_words(self.shots)}{seeds}{options}, into {template.output}"
 
 
 def _words(values: Sequence) -> str:

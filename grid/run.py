@@ -11,7 +11,7 @@ from tqdm import tqdm
 from grid import cluster, local
 from grid.devices import devices
 from grid.plan import Grid, plan, title
-from grid.worker import Answers
+from grid.process import Answers
 from runs.outcome import BEFORE, DONE, FAILED, LEFT, Outcome
 from runs.spec import PHANTOMS, RunSpec
 

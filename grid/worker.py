@@ -2,18 +2,13 @@
 
 import contextlib
 import os
-from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 
 from grid.plan import parts
-from runs.outcome import BEFORE, DONE, FAILED, Outcome
+from runs.outcome import BEFORE, DONE, Outcome
 from runs.run import perform
 from runs.spec import RunSpec
-
-Answer = tuple[RunSpec, list[Outcome]]  # a job, and the outcome of each of its seeds
-Answers = Generator[Answer, None, None]  # as they come; closing it ends the workers
-Work = Callable[[RunSpec], list[Outcome]]
 
 
 def work(job: RunSpec) -> list[Outcome]:
@@ -28,8 +23,3 @@ def work(job: RunSpec) -> list[Outcome]:
             if seeds:
                 found |= {outcome.seed: outcome for outcome in perform(replace(part, seeds=seeds))}
     return list(found.values())
-
-
-def give_up(job: RunSpec, reason: str) -> list[Outcome]:
-    """Return the outcomes of a job that cannot be done."""
-    return [Outcome(seed, FAILED, reason=reason) for seed in job.seeds]

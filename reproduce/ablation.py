@@ -111,7 +111,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: Sequence[str]) -> tuple[RunSpec, list[int]]:
-    """Return what the runs of a command line have in common, and their images per class; the first KEY ends the flags."""
+    """Return what the runs of a command line have in common, and their images per class; a KEY ends the flags."""
     flags, options = split_options(argv)
     cli = parser()
     args = cli.parse_args(flags)

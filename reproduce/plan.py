@@ -60,7 +60,8 @@ class Document:
     @property
     def novel_methods(self) -> list[str]:
         """The methods that can be tested on novel classes."""
-        return [method for method in with_setting("base2new") if method in self.methods]
+        ready = with_setting("base2new")
+        return [method for method in self.methods if method in ready]
 
     @property
     def novel_datasets(self) -> list[str]:

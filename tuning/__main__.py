@@ -76,7 +76,9 @@ def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> 
     print(f"Tuning {template.trainer} on {', '.join(datasets)}: {len(study.trials())} of {trials} trials are in {file}")
     study.run(objective(task), lambda trial: print(trial_line(study, trial), flush=True))
     if others := study.running():
-        print(f"Without {others} trials that other processes are at: the same command counts them when they have ended.")
+        print(
+            f"Without {others} trials that other processes are at: the same command counts them when they have ended."
+        )
     chosen = choose_settings(study, {dataset: default_settings(task, dataset) for dataset in datasets})
     print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
     for path in write_outcome(study, chosen, to):

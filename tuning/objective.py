@@ -21,6 +21,7 @@ from trainers.base.backbones import shared_backbone
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.validation import score
 
+
 class Score(NamedTuple):
     """Validation accuracy (percent) and mean log-likelihood of the right class; `images` were scored in each run."""
 

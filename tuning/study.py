@@ -62,7 +62,7 @@ class About(NamedTuple):
     seconds: float
 
 
-class BeyondBudget(Exception):  # noqa: N818, no error
+class BeyondBudget(Exception):
     """Ends a trial that two processes asked for at the same moment, when one was left."""
 
 
@@ -169,7 +169,9 @@ class Study:
         """Return the settings of a trial: those that were enqueued, or drawn by the sampler."""
         where = f"trial {trial.number + 1} of {self.file}"
         try:
-            drawn = {name: trial.suggest_float(name, *span[:2], log=span.log) for name, span in self.search.space.items()}
+            drawn = {
+                name: trial.suggest_float(name, *span[:2], log=span.log) for name, span in self.search.space.items()
+            }
         except (ValueError, TypeError) as error:
             raise UserError(f"Expected settings of {where}, but got: {printable(str(error)[:100])}.") from error
         for name, value in checked(drawn, self.search.space, where).items():

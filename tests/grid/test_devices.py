@@ -6,8 +6,8 @@ import torch
 from dassl.errors import UserError
 from dassl.utils import device
 from grid import __main__ as command
-from grid.local import threads_each
 from grid.devices import devices
+from grid.local import threads_each
 from tests.pretended_gpu import pretended_gpu
 
 

@@ -51,7 +51,13 @@ def test_settings_end_the_flags_and_epochs_are_not_for_methods_without(grid):
 def test_base_to_novel_is_two_runs(grid):
     (job,), _ = plan(grid("coop", setting="base2new"))
     base, new = parts(job)
-    assert (base.trainer, base.dataset, base.shots, base.seeds, base.setting) == ("CoOp", "btmri", 2, (1, 2), "base2new")
+    assert (base.trainer, base.dataset, base.shots, base.seeds, base.setting) == (
+        "CoOp",
+        "btmri",
+        2,
+        (1, 2),
+        "base2new",
+    )
     assert (base.subsample, base.eval_only, new.subsample, new.eval_only) == ("base", False, "new", True)
     assert base.options == new.options == (("OPTIM.MAX_EPOCH", "4"), ("DATALOADER.NUM_WORKERS", "0"))
     assert title(job, job.seeds) == "CoOp base to novel on btmri, K = 2, seeds 1 2"

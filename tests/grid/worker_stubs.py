@@ -11,7 +11,6 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
-from grid.worker import work
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec
 
@@ -53,6 +52,7 @@ def note_after_a_death(job: RunSpec) -> list[Outcome]:
 
 def die_once(job: RunSpec) -> list[Outcome]:
     """Do the job; but the first process to come to the end of a second epoch is killed there."""
+    from grid.worker import work
     from trainers.base.backbones import load_backbone
 
     with _mortal(Path(job.output) / "died"):

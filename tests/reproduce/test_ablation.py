@@ -2,9 +2,9 @@
 
 import pytest
 
-from reproduce import ablation
 from report import paper
 from report.ablation import Terms
+from reproduce import ablation
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec
 
@@ -42,7 +42,9 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
     monkeypatch.setattr(ablation.base2new, "main", lambda words: printed.append(words) or 0)
     line = "--dataset btmri --shots 1 4 --root phantoms --seed 1,2 --output o OPTIM.LR 0.1"
     assert ablation.main(line.split()) == 0
-    found = [(spec.output, spec.shots, spec.setting, spec.subsample, spec.eval_only, spec.options) for spec in performed]
+    found = [
+        (spec.output, spec.shots, spec.setting, spec.subsample, spec.eval_only, spec.options) for spec in performed
+    ]
     expected = []
     for output, names in FOLDERS.items():
         options = (("OPTIM.LR", "0.1"), *(OFF[name] for name in names))
@@ -58,7 +60,7 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
 
 
 def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
-    assert ablation.main("--dataset btmri --shots 1 --seed 1 FAIL.X 1 FAIL 1".split()) == 1
+    assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1", "FAIL.X", "1", "FAIL", "1"]) == 1
     assert len(performed) == 6 * 2  # few-shot, and base classes; novel ones have nothing to be tested with
 
 
