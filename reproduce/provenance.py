@@ -128,5 +128,5 @@ def versions(runs: Iterable[Run]) -> str:
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, version in run.versions.items():
-            found.setdefault(name, {})[version] = None
+            found.setdefault(name, {})[str(version)] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

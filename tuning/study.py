@@ -99,7 +99,7 @@ class Study:
     def _check(self, found: Any) -> None:
         """Raise a UserError unless the study is of the same search."""
         for name, wanted in self.search.identity.items():
-            known = found.get(name) if isinstance(found, dict) else None
+            known: Any = found.get(name) if isinstance(found, dict) else None
             with contextlib.suppress(AttributeError, TypeError):  # earlier studies name folders of their machine
                 if name == "backbone":
                     known = shared_name(known)
