@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -63,7 +64,7 @@ class About(NamedTuple):
 
 
 class BeyondBudget(Exception):
-    """Ends a trial that two processes asked for at the same moment, when one was left."""
+    """Ends a trial that is one too many: two processes asked at the same moment, when one trial was left."""
 
 
 class Study:
@@ -135,7 +136,7 @@ class Study:
         while True:
             give_up_dead_trials(self.study)
             if len(self._trials(*TAKEN)) < self.search.trials:
-                self.study.optimize(lambda trial: self._try(trial, objective), None, None, 1, BeyondBudget, callbacks)
+                self.study.optimize(partial(self._try, objective), catch=BeyondBudget, callbacks=callbacks)
             elif (others := self.running()) and waited <= storage.GRACE:
                 if not waited:
                     again = f"one that was killed is done again after {storage.GRACE} seconds"
@@ -145,7 +146,7 @@ class Study:
             else:
                 return
 
-    def _try(self, trial: Any, objective: Objective) -> float:
+    def _try(self, objective: Objective, trial: Any) -> float:
         """Return the value of a trial's settings.
 
         The sampler is seeded by the trial's number: a study that is resumed after a trial goes on as it would have, and

@@ -92,6 +92,15 @@ def test_an_identity_of_another_type_is_another_study(tmp_path):
         begun(tmp_path / "b")
 
 
+@pytest.mark.parametrize("value", [1e300, 11.0, float("nan"), "x", [1], None])
+def test_enqueued_settings_of_others_are_not_tried(tmp_path, value):
+    study, seen = begun(tmp_path), []
+    study.study.enqueue_trial({"A": value, "B": 0.5})
+    with pytest.raises(UserError, match=r"trial 2 of .*study\.db"):
+        study.run(lambda drawn: seen.append(drawn) or (50.0, {"settings": drawn} | SCORES), lambda trial: None)
+    assert seen == [FIRST]
+
+
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\x00" + b"\xff" * 4000])
 def test_a_file_that_is_no_study_is_one_sentence(tmp_path, content):
     (tmp_path / "s").mkdir()
