@@ -19,14 +19,19 @@ from trainers.biomedcoop import kdsp_loss
 BATCH, TEST_BATCH = 4, 100
 
 
+def padded(tokens: Tokens, length: int) -> Tokens:
+    """Return tokens [N, length]; padding has the id 0, as BERT's."""
+    missing = (0, length - tokens.ids.shape[1])
+    return Tokens(torch.nn.functional.pad(tokens.ids, missing), torch.nn.functional.pad(tokens.mask, missing))
+
+
 def measure(source: str, classnames: list[str], device: str, repeats: int) -> dict[str, float]:
     """Return seconds of start-up, of a step, of a test image; peak memory in MB; bytes that a run writes."""
     backbone.TOKENS_AT_ONCE = sys.maxsize  # no chunks: activations are kept, as they are there
     towers: list[Backbone] = []
     start = seconds(lambda: towers.extend(build_backbone(source, device) for _ in range(2)), 1, device)  # and a teacher
     student, teacher = towers
-    ids = student.tokenizer([f"a photo of a {name}." for name in classnames]).to(device)
-    tokens = Tokens(ids, ids != student.pad_id)
+    tokens = padded(student.tokenize([f"a photo of a {name}." for name in classnames]), student.context_length)
     fixed = student.embed(tokens.ids)
     ctx = torch.nn.Parameter(fixed[0, 1:5].clone())
     optimizer = torch.optim.SGD([ctx], lr=0.0025)

@@ -114,7 +114,10 @@ class Study:
 
     def _enqueue_first(self) -> None:
         """Let the first settings be tried next, unless they were, are being or will be tried."""
-        known = [trial.system_attrs.get("fixed_params", {}) | trial.params for trial in self._trials(*TAKEN, "WAITING")]
+        known = []
+        for trial in self._trials(*TAKEN, "WAITING"):
+            enqueued = trial.system_attrs.get("fixed_params")
+            known.append((enqueued if isinstance(enqueued, dict) else {}) | trial.params)
         for settings in self.search.first:
             if settings not in known:
                 self.study.enqueue_trial(settings)

@@ -10,6 +10,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec
@@ -74,9 +75,8 @@ def _mortal(died: Path):
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    FeatureTrainer.after_epoch = after_epoch
-    yield
-    FeatureTrainer.after_epoch = real
+    with patch.object(FeatureTrainer, "after_epoch", after_epoch):
+        yield
 
 
 STRANGER = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False); print('came in')"

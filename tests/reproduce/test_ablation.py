@@ -8,8 +8,7 @@ from reproduce import ablation
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec
 
-OFF = {"SCE": ("TRAINER.VMFCOOP.SCE", False)}
-OFF |= {name: (f"TRAINER.VMFCOOP.LAMBDA_{name}", 0.0) for name in ("ANC", "SC")}
+OFF = {"SCE": ("TRAINER.VMFCOOP.SCE", False), **{n: (f"TRAINER.VMFCOOP.LAMBDA_{n}", 0.0) for n in ("ANC", "SC")}}
 FOLDERS = {
     "o/ablation/ce": ("SCE", "ANC", "SC"),
     "o/ablation/ce_anc": ("SCE", "SC"),
@@ -38,8 +37,13 @@ def performed(monkeypatch):
 
 
 def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, capsys):
-    printed = []
-    monkeypatch.setattr(ablation.base2new, "main", lambda words: printed.append(words) or 0)
+    printed: list[list[str]] = []
+
+    def print_figures(words: list[str]) -> int:
+        printed.append(words)
+        return 0
+
+    monkeypatch.setattr(ablation.base2new, "main", print_figures)
     line = "--dataset btmri --shots 1 4 --root phantoms --seed 1,2 --output o OPTIM.LR 0.1"
     assert ablation.main(line.split()) == 0
     found = [

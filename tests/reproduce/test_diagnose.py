@@ -44,7 +44,7 @@ def found(folder, data_root):
 
 def test_cosines_are_those_of_the_log(folder, found):
     log = (folder / "log.txt").read_text()
-    anchors, means = re.search(r"between anchors: (\S+) \(between the LLM's mean directions: (\S+)\)", log).groups()
+    ((anchors, means),) = re.findall(r"between anchors: (\S+) \(between the LLM's mean directions: (\S+)\)", log)
     cosines = found["cosines between classes"]
     assert (cosines["anchors u"]["mean"], cosines["LLM means"]["mean"]) == (anchors, means)
     assert cosines["anchors u"]["to own anchor"] == "1.000"

@@ -125,7 +125,7 @@ def test_a_trial_whose_process_was_killed_is_done_again_with_its_settings(tmp_pa
     assert len(tried) == 6 and tried.count(killed[-1]) == 1
 
 
-def test_a_trial_beyond_the_budget_is_given_up(tmp_path):
+def test_a_trial_beyond_the_budget_is_given_up(tmp_path, monkeypatch):
     """Two processes see that one trial is left, and both ask for it."""
     run(study(tmp_path, 3))
     late, looks = study(tmp_path, 3), []
@@ -135,9 +135,10 @@ def test_a_trial_beyond_the_budget_is_given_up(tmp_path):
         looks.append(states)
         return real(*states)[: 2 if len(looks) == 1 else None]
 
-    late._trials, tried = trials, []
-    late.run(lambda settings: tried.append(settings) or peak(settings), lambda trial: tried.append(trial))
-    assert tried == [] and len(late.trials()) == 3 and len(late.study.trials) == 4
+    monkeypatch.setattr(late, "_trials", trials)
+    told: list = []
+    late.run(interrupted_at(1), told.append)
+    assert told == [] and len(late.trials()) == 3 and len(late.study.trials) == 4
 
 
 def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
