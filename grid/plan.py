@@ -79,7 +79,7 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
     without = paper.WITHOUT_NOVEL if setting == "base2new" else ()
     datasets = _several(grid.datasets, [name for name in paper.DATASETS if name not in without])
     shots = _several(grid.shots, paper.TABLE1["shots"])
-    jobs, done, reader = [], 0, _Remembering()
+    jobs, done, reader = [], 0, _ReadOnce()
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, setting)):
         seeds = tuple(dict.fromkeys(grid.seeds or default_seeds(trainer)))
         spec = _suited(replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds))
@@ -136,7 +136,7 @@ def _suited(spec: RunSpec) -> RunSpec:
     return replace(spec, options=tuple(pair for pair in spec.options if pair[0] != "OPTIM.MAX_EPOCH"))
 
 
-class _Remembering:
+class _ReadOnce:
     """Do as `data_of`, but read the same draw of the same data set, and the same backbone, once."""
 
     def __init__(self) -> None:
@@ -149,7 +149,7 @@ class _Remembering:
         return self.known[key]
 
 
-def _finished(spec: RunSpec, seed: int, read: _Remembering) -> bool:
+def _finished(spec: RunSpec, seed: int, read: _ReadOnce) -> bool:
     """Return whether all parts of a run are done.
 
     A run that cannot be continued counts as missing: the worker says why.

@@ -112,10 +112,11 @@ def test_workers_end_with_the_generator(job, tmp_path):
 
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = f"""
-from grid import local
-from runs.spec import RunSpec
-from tests.grid import worker_stubs
 if __name__ == "__main__":
+    from grid import local
+    from runs.spec import RunSpec
+    from tests.grid import worker_stubs
+
     list(local.run([RunSpec("CoOp", "btmri", 1, 1, output={str(tmp_path)!r})], ["cpu"], worker_stubs.note_and_wait))
 """
     (tmp_path / "code.py").write_text(code)

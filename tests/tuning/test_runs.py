@@ -1,3 +1,5 @@
+"""Studies of the miniature BTMRI: the images that they read, the settings that they write, and their errors."""
+
 import csv
 import json
 import re

@@ -1,3 +1,5 @@
+"""Studies of a function: first settings, budget, resumption, killed processes, and the best trial."""
+
 import contextlib
 import subprocess
 import sys
@@ -139,6 +141,14 @@ def test_a_trial_beyond_the_budget_is_given_up(tmp_path, monkeypatch):
     told: list = []
     late.run(interrupted_at(1), told.append)
     assert told == [] and len(late.trials()) == 3 and len(late.study.trials) == 4
+
+
+def test_trials_of_other_processes_are_waited_for_only_until_these_are_known_to_live(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(storage, "GRACE", 1)
+    found = study(tmp_path, 3)
+    found.study.add_trial(found.optuna.create_trial(state=found.states.RUNNING))
+    assert len(run(found)) == 2 and found.running() == 1
+    assert "Waiting for 1 trials of other processes" in capsys.readouterr().err
 
 
 def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
