@@ -40,7 +40,7 @@ def step(method: str, classes: int, folder: Path, device: str) -> str:
 
     backbone = build_backbone(f"local-dir:{folder}", device)
     features = normalize(torch.randn(BATCH, backbone.embed_dim, device=device), dim=-1)
-    labels = torch.arange(BATCH, device=device)
+    labels = torch.arange(BATCH, device=device) % classes
     began = time.perf_counter()
     learner: PromptLearner
     if method == "CoCoOp":
