@@ -1,4 +1,4 @@
-"""What looking up 1,000 rows costs in a store of a million: `python benchmarks/feature_store.py [--rows N]`.
+"""Measure a look-up of 1,000 rows in a store of a million: `python benchmarks/feature_store.py [--rows N]`.
 
 Fills a temporary folder with rows of 512 numbers (2 GB for a million), then looks some up in a process of its own, and
 prints seconds and the memory that this took; `again` is the second look-up of the same process.
@@ -20,12 +20,12 @@ WIDTH, AT_ONCE, WANTED = 512, 512, 1000
 
 
 def key(i: int) -> bytes:
-    """A key as images have it: 16 bytes of digest, 4 of a view's number."""
+    """Return a key as images have it: 16 bytes of digest, 4 bytes of a view's number."""
     return content_digest(str(i // 100).encode()) + (i % 100).to_bytes(4, "little")
 
 
 def fill(folder: Path, rows: int) -> None:
-    """Put `rows` rows as the feature store does, 512 at a time."""
+    """Write `rows` rows as the feature store does, 512 at a time."""
     table, rng = RowStore(folder), np.random.default_rng(0)
     for start in range(0, rows, AT_ONCE):
         keys = [key(i) for i in range(start, min(start + AT_ONCE, rows))]
@@ -33,7 +33,7 @@ def fill(folder: Path, rows: int) -> None:
 
 
 def resident() -> float:
-    """Resident memory of this process in MB."""
+    """Return the resident memory of this process in MB."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
     return pages * 4096 / 1e6
 

@@ -1,4 +1,4 @@
-"""Memory and time of one training step with many classes: `python benchmarks/many_classes.py [--classes 1000]`.
+"""Measure one training step with many classes: `python benchmarks/many_classes.py [--classes 1000]`.
 
 BiomedCLIP's architecture with random weights, prompts of 12 tokens, a batch of 4 images. CoOp's prompts are one
 per class, CoCoOp's one per class and image; the text tower is run in chunks whose activations are computed again in
@@ -28,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
 
 
 def step(method: str, classes: int, folder: Path, device: str) -> str:
-    """One step of a method; a row of the table."""
+    """Take one step of a method, and return its row of the table."""
     import torch
     from torch.nn.functional import cross_entropy, normalize
 
@@ -40,8 +40,9 @@ def step(method: str, classes: int, folder: Path, device: str) -> str:
 
     backbone = build_backbone(f"local-dir:{folder}", device)
     features = normalize(torch.randn(BATCH, backbone.embed_dim, device=device), dim=-1)
-    labels = torch.arange(BATCH, device=device)
+    labels = torch.arange(BATCH, device=device) % classes
     began = time.perf_counter()
+    learner: PromptLearner
     if method == "CoCoOp":
         learner = ConditionalPromptLearner(backbone, class_names(classes)).to(device)
         tokens = Tokens(*(part.repeat(BATCH, 1) for part in learner.tokens))
@@ -51,6 +52,7 @@ def step(method: str, classes: int, folder: Path, device: str) -> str:
         learner = PromptLearner(backbone, class_names(classes)).to(device)
         cosines = features @ backbone.encode_tokens(learner(), learner.tokens).T
     cross_entropy(backbone.logit_scale * cosines, labels).backward()
+    assert learner.ctx.grad is not None
     norm = learner.ctx.grad.norm().item()  # also waits for a GPU
     seconds = time.perf_counter() - began
     count = classes * (BATCH if method == "CoCoOp" else 1)

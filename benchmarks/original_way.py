@@ -1,4 +1,4 @@
-"""The same job through a checkout of the published BiomedCoOp code, which runs unchanged through `train.py --with`."""
+"""Measure a checkout of the published BiomedCoOp code, which runs unchanged through `train.py --with`."""
 
 import tempfile
 import time
@@ -9,20 +9,20 @@ import torch
 
 from benchmarks.timing import peak_memory_mb, seconds
 from benchmarks.trainers import ready
+from runs.spec import PHANTOMS, RunSpec
 
 DATASET, TRAINER = "btmri", "BiomedCoOp_BiomedCLIP"  # it brings prompts for its own data sets alone: 4 classes here
 
 
 def measure(checkout: Path, source: str, device: str, repeats: int) -> dict[str, float]:
-    """Seconds of start-up, of a step, of a test image; peak memory in MB; bytes of a checkpoint.
+    """Return seconds of start-up, of a step, of a test image; peak memory in MB; bytes of a checkpoint.
 
-    The pictures are phantoms of the same size in memory as others, the weights those at `source`.
+    The pictures are phantoms, which have the size of others in memory; the weights are those at `source`.
     """
     with tempfile.TemporaryDirectory() as output:
-        flags = {"with": checkout, "root": "phantoms", "backbone": source, "trainer": TRAINER, "dataset": DATASET}
-        flags |= {"shots": 16, "seed": 1, "output": output}
+        spec = RunSpec(TRAINER, DATASET, 16, (1,), PHANTOMS, source, output=output, checkout=str(checkout))
         began = time.perf_counter()
-        trainer = ready(flags, device)
+        trainer = ready(spec, device)
         found = {"start": time.perf_counter() - began}
         batches = iter(list(islice(trainer.train_loader_x, repeats + 2)))
         with trainer.inside_checkout():

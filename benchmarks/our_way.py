@@ -1,8 +1,9 @@
-"""The same job through this code base: a vMFCoOp run on stored features, with the store cold or filled."""
+"""Measure a vMFCoOp run of this code base on stored features, with the store cold or filled."""
 
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
@@ -10,16 +11,27 @@ from torch.utils.flop_counter import FlopCounterMode
 from benchmarks.timing import gflops_per_second, peak_memory_mb, seconds
 from benchmarks.trainers import ready
 from clip import FeatureStore, build_backbone
+from runs.spec import RunSpec
+from trainers.base.step import backward, losses
 
 TOGETHER = 3  # seeds
 
 
 def measure(source: str, root: Path, store: Path, device: str, repeats: int, views: int) -> dict[str, float]:
-    """Seconds of start-up, of a step (one seed, and one of three together), of an image and view encoded; FLOPs of a
-    step and of an image; GFLOP/s of a wide matrix product and of one with as many rows as the prompts have tokens, just
-    before the steps; peak memory in MB; bytes of a checkpoint.
+    """Measure the parts of a run.
 
-    `root` is a folder of images; `views` new views of its support set are encoded for the timing.
+    Args:
+        source: name of the backbone.
+        root: folder of images.
+        store: folder of the feature store.
+        device: "cpu" or "cuda".
+        repeats: timings whose median counts.
+        views: new views of four images that are encoded for the timing.
+
+    Returns:
+        Seconds of start-up, of a step (one seed, and one of three together), of an image and view encoded; FLOPs of a
+        step and of an image; GFLOP/s of a wide matrix product, and of one with as many rows as the prompts have tokens,
+        just before the steps; peak memory in MB; bytes of a checkpoint.
     """
     with tempfile.TemporaryDirectory() as output:
         trainers = []
@@ -36,10 +48,10 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
             some = trainers[:count]
             for trainer in some:
                 trainer.model_zero_grad()
-            steps = first.losses(some, batches[:count])
-            for trainer, each, batch in zip(some, steps, batches, strict=False):
-                trainer.summary(each, batch[1])
-            first.backward(some, steps)
+            steps = losses(some, batches[:count])
+            for trainer, each, (_, labels) in zip(some, steps, batches, strict=False):
+                trainer.summary(each, labels)
+            backward(some, steps)
             for trainer in some:
                 trainer.update()
 
@@ -67,12 +79,12 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
 
 
 def vocabulary(source: str, store: Path, device: str) -> dict[str, float]:
-    """Seconds that the vocabulary field takes, once for a backbone."""
+    """Return the seconds that the vocabulary field takes, once for a backbone."""
     features = FeatureStore(build_backbone(source, device), store)
     return {"seconds": seconds(features.vocabulary, 1, device)}
 
 
-def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str):
-    flags = {"root": root, "backbone": source, "trainer": "vMFCoOp", "dataset": "folder", "shots": 1, "output": output}
-    opts = ["FEATURES.ROOT", str(store), "FEATURES.VIEWS", "1"]  # more are encoded for the timing alone
-    return ready(flags | {"seed": seed}, device, *opts)
+def _trainer(source: str, root: Path, store: Path, device: str, seed: int, output: str) -> Any:
+    options = (("FEATURES.ROOT", str(store)), ("FEATURES.VIEWS", 1))  # more views are encoded for the timing alone
+    spec = RunSpec("vMFCoOp", "folder", 1, (seed,), str(root), source, output=output, options=options)
+    return ready(spec, device)

@@ -1,8 +1,8 @@
-"""A training step as prompt-learning code bases take it: everything in one forward pass, nothing kept.
+"""Measure a training step as prompt-learning code bases take it: all in one forward pass, nothing stored.
 
 Prompts padded to the tokenizer's full length, the frozen image tower run twice (once for the teacher), the text tower
-again for every test batch, and a checkpoint of the whole model. What BiomedCoOp's published code computes, on our
-backbone, so that the two differ in what is computed alone.
+again for every test batch, and a checkpoint of the whole model. It computes what BiomedCoOp's published code does, but
+on our backbone, so that only the computation differs.
 """
 
 import sys
@@ -13,20 +13,25 @@ import torch
 from torch.nn.functional import cross_entropy, mse_loss
 
 from benchmarks.timing import peak_memory_mb, seconds
-from clip import Tokens, backbone, build_backbone
+from clip import Backbone, Tokens, backbone, build_backbone
 from trainers.biomedcoop import kdsp_loss
 
 BATCH, TEST_BATCH = 4, 100
 
 
+def padded(tokens: Tokens, length: int) -> Tokens:
+    """Return tokens [N, length]; padding has the id 0, as BERT's."""
+    missing = (0, length - tokens.ids.shape[1])
+    return Tokens(torch.nn.functional.pad(tokens.ids, missing), torch.nn.functional.pad(tokens.mask, missing))
+
+
 def measure(source: str, classnames: list[str], device: str, repeats: int) -> dict[str, float]:
-    """Seconds of start-up, of a step, of a test image; peak memory in MB; bytes that a run writes."""
+    """Return seconds of start-up, of a step, of a test image; peak memory in MB; bytes that a run writes."""
     backbone.TOKENS_AT_ONCE = sys.maxsize  # no chunks: activations are kept, as they are there
-    towers = []
+    towers: list[Backbone] = []
     start = seconds(lambda: towers.extend(build_backbone(source, device) for _ in range(2)), 1, device)  # and a teacher
     student, teacher = towers
-    ids = student.tokenizer([f"a photo of a {name}." for name in classnames]).to(device)
-    tokens = Tokens(ids, ids != student.pad_id)
+    tokens = padded(student.tokenize([f"a photo of a {name}." for name in classnames]), student.context_length)
     fixed = student.embed(tokens.ids)
     ctx = torch.nn.Parameter(fixed[0, 1:5].clone())
     optimizer = torch.optim.SGD([ctx], lr=0.0025)

@@ -1,4 +1,4 @@
-"""Timing and memory, on a CPU or a GPU."""
+"""Measure time and memory, on a CPU or a GPU."""
 
 import resource
 import statistics
@@ -12,7 +12,7 @@ WIDTH = 2048  # of the matrix product whose pace arithmetic limits are computed 
 
 
 def seconds(work: Callable[[], object], repeats: int, device: str) -> float:
-    """Median seconds of `work` over the repeats, after one more to warm up if there are several."""
+    """Return the median seconds of `work` over the repeats, after one more to warm up if there are several."""
     found = []
     for _ in range(repeats + (repeats > 1)):
         began = time.perf_counter()
@@ -24,7 +24,7 @@ def seconds(work: Callable[[], object], repeats: int, device: str) -> float:
 
 
 def peak_memory_mb(device: str) -> float:
-    """The most memory that this process has held: resident on a CPU, allocated by PyTorch on a GPU."""
+    """Return the most memory that this process has held: resident on a CPU, allocated by PyTorch on a GPU."""
     if device == "cuda":
         return torch.cuda.max_memory_allocated() / 2**20
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -32,10 +32,7 @@ def peak_memory_mb(device: str) -> float:
 
 
 def gflops_per_second(device: str, rows: int = WIDTH) -> float:
-    """What a float32 matrix product of [WIDTH, WIDTH] and [WIDTH, rows] reaches on this device.
-
-    Few rows do not reach the pace of the default.
-    """
+    """Return the GFLOP/s of a float32 matrix product of [WIDTH, WIDTH] and [WIDTH, rows]; fewer rows are slower."""
     weight, x = torch.randn(WIDTH, WIDTH, device=device), torch.randn(WIDTH, rows, device=device)
     times = max(1, 1024 // rows)  # long enough to be timed
     return 2 * WIDTH**2 * rows * times / 1e9 / seconds(lambda: [weight @ x for _ in range(times)], 7, device)

@@ -1,4 +1,4 @@
-"""Methods x data sets x shots x seeds: what is missing is run, several runs to a loaded backbone.
+"""Run what is missing of methods x data sets x shots x seeds, several runs to a loaded backbone.
 
     python -m grid --methods zeroshot coop vmfcoop --datasets btmri busi --shots 1 4 16 --seeds 1 2 3
     python -m grid --methods all --datasets all --shots all --root data --devices cuda:0 cuda:1 OPTIM.MAX_EPOCH 50
@@ -8,22 +8,15 @@ the others go on. The same command again runs what is still missing, from the la
 """
 
 import argparse
-import contextlib
 import signal
 import sys
-from collections import Counter
-from collections.abc import Iterator, Sequence
-
-from tqdm import tqdm
+from collections.abc import Sequence
 
 from dassl.errors import UserError, command
-from grid import cluster, local
-from grid.devices import devices
-from grid.local import Answer
 from grid.plan import Grid, plan, title
+from grid.run import print_phantom_notice, run_grid
 from runs.methods import METHODS
 from runs.options import positive, split_options
-from runs.outcome import BEFORE, DONE, FAILED, LEFT, Outcome
 from runs.spec import SETTINGS, RunSpec, pairs
 
 RAY = (
@@ -49,19 +42,19 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--backbone", default="", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
     p.add_argument("--output", default="output", help="root of all runs (default: output)")
     p.add_argument("--devices", nargs="+", help="cpu, cuda:0, ...: a process for each (default: all GPUs, or cpu)")
-    p.add_argument("--ray", metavar="ADDRESS", help=RAY)
+    p.add_argument("--ray", metavar="ADDRESS", default="", help=RAY)
     p.add_argument("--cpus", type=int, default=1, help="CPU cores of a worker on Ray (default: 1)")
     p.add_argument("--dry-run", action="store_true", help="list what would be run")
     return p
 
 
 def shots(word: str) -> int | str:
-    """A number of images per class, or "all"."""
+    """Return a number of images per class, or the word "all"."""
     return word if word == "all" else positive(word)
 
 
 def parse(argv: Sequence[str]) -> tuple[Grid, argparse.Namespace]:
-    """Return the runs that are asked for, and the flags; the first KEY ends these."""
+    """Return the runs that a command line asks for, and its flags; the first KEY ends the flags."""
     flags, options = split_options(argv)
     args = parser().parse_args(flags)
     if args.ray and args.devices:
@@ -74,56 +67,28 @@ def parse(argv: Sequence[str]) -> tuple[Grid, argparse.Namespace]:
     return Grid(args.methods, args.datasets, args.shots, args.seeds, template), args
 
 
-def lines(job: RunSpec, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """A line for each reason why runs of a job are not done."""
-    seeds: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        if outcome.state not in (DONE, BEFORE):
-            seeds.setdefault((outcome.state, outcome.reason), []).append(outcome)
-    for (state, reason), group in seeds.items():
-        log = f" (log: {group[0].log})" if group[0].log else ""
-        yield f"{state}: {title(job, [outcome.seed for outcome in group])}: {reason}{log}"
-
-
-def work(jobs: Sequence[RunSpec], answers: Iterator[Answer]) -> Counter:
-    """Take the answers to all jobs, with a progress bar; return how many runs came to which end."""
-    states: Counter = Counter()
-    runs = sum(len(job.seeds) for job in jobs)
-    with contextlib.closing(answers), tqdm(total=runs, desc="Grid", unit="run", smoothing=0) as bar:
-        for job, outcomes in answers:
-            for line in lines(job, outcomes):
-                bar.write(line, file=sys.stderr)
-            states.update(outcome.state for outcome in outcomes)
-            bar.set_postfix_str(f"{states[FAILED]} failed" if states[FAILED] else "", refresh=False)
-            bar.update(len(outcomes))
-    return states
+def print_plan(grid: Grid) -> None:
+    """Print a line for each job that is missing."""
+    print_phantom_notice(grid)
+    jobs, finished = plan(grid)
+    print("\n".join(title(job, job.seeds) for job in jobs))
+    print(f"{sum(len(job.seeds) for job in jobs)} runs to be done, {finished} finished before.")
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 1 where a run failed."""
+    """Return 1 if a run failed."""
     try:
         grid, args = parse(sys.argv[1:] if argv is None else argv)
-        if args.root == "phantoms":
-            print("The embedded phantoms (rendered, no medical data); --root FOLDER for real images.")
-        jobs, finished = plan(grid)
         if args.dry_run:
-            print("\n".join(title(job, job.seeds) for job in jobs))
-            print(f"{sum(len(job.seeds) for job in jobs)} runs to be done, {finished} finished before.")
+            print_plan(grid)
             return 0
-        states: Counter = Counter()
-        if jobs and args.ray:
-            states = work(jobs, cluster.run(jobs, args.ray, args.cpus))
-        elif jobs:
-            states = work(jobs, local.run(jobs, devices(args.devices, grid.template.options)))
+        summary = run_grid(grid, args.devices, args.ray, args.cpus)
     except KeyboardInterrupt:
         print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
         return 130
-    left = f", {states[LEFT]} left to other processes" if states[LEFT] else ""
-    again = "; the same command runs them again" if states[FAILED] else ""
-    done = states[DONE] + states[BEFORE]
-    print(f"{done} runs done, {finished} finished before{left}, {states[FAILED]} failed{again}.")
-    return int(states[FAILED] > 0)
+    print(summary)
+    return int(summary.failed > 0)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,9 @@ from dassl.errors import UserError
 
 
 def devices(asked: Sequence[str] | None, options: Sequence[tuple[str, Any]] = ()) -> list[str]:
-    """What is asked for; by default every GPU that is visible, or else the CPU, as with USE_CUDA False in `options`.
+    """Return the devices that are asked for; by default every visible GPU, or the CPU without one.
+
+    With USE_CUDA False in `options` it is the CPU too.
 
     Raises:
         UserError: there is no such device, or a GPU that PyTorch cannot use.

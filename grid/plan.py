@@ -1,4 +1,4 @@
-"""The runs that are missing: methods x data sets x shots x seeds, less what is finished."""
+"""Find the runs that are missing: methods x data sets x shots x seeds, without those that are finished."""
 
 import itertools
 from collections.abc import Collection, Sequence
@@ -14,6 +14,8 @@ from runs.finished import data_of, finished
 from runs.methods import METHODS, default_seeds, trainer_name, with_setting
 from runs.spec import RunSpec
 from trainers import register_all
+
+PROTOCOL = {"few_shot": "", "base2new": " base to novel"}  # setting -> in words, after a method's name
 
 
 @dataclass(frozen=True)
@@ -34,9 +36,21 @@ class Grid:
     seeds: Sequence[int] | None
     template: RunSpec
 
+    def __str__(self) -> str:
+        """Return a line that names the runs and their folder."""
+        template = self.template
+        what = f"{_words(self.methods)}{PROTOCOL[template.setting]} on {_words(self.datasets)}"
+        seeds = f", seeds {_words(self.seeds)}" if self.seeds else ""
+        options = f", with {_words(template.words)}" if template.options else ""
+        return f"{what}, K = {_words(self.shots)}{seeds}{options}, into {template.output}"
+
+
+def _words(values: Sequence) -> str:
+    return " ".join(map(str, values))
+
 
 def parts(spec: RunSpec) -> list[RunSpec]:
-    """Return the parts of a run, to be done one after the other: base to novel tests on novel classes too."""
+    """Return the parts of a run in their order: base to novel learns on base classes, then tests on novel ones."""
     if spec.setting == "few_shot":
         return [spec]
     return [replace(spec, subsample="base"), replace(spec, subsample="new", eval_only=True)]
@@ -48,15 +62,15 @@ def title(spec: RunSpec, seeds: Sequence[int]) -> str:
     >>> title(RunSpec("coop", "btmri", 16, setting="base2new"), [1, 2])
     'CoOp base to novel on btmri, K = 16, seeds 1 2'
     """
-    kind = " base to novel" if spec.setting == "base2new" else ""
     several = "seeds" if len(seeds) > 1 else "seed"
-    return f"{spec.trainer}{kind} on {spec.dataset}, K = {spec.shots}, {several} {' '.join(map(str, seeds))}"
+    kind = PROTOCOL[spec.setting]
+    return f"{spec.trainer}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
 
 
 def plan(grid: Grid) -> tuple[list[RunSpec], int]:
-    """Return the runs that are missing, those of one data set side by side, and how many are finished.
+    """Return a specification of each missing run, and the number of finished runs.
 
-    Runs that differ in their seed alone are one specification.
+    Runs that differ in their seed alone are one specification. Those of one data set are neighbours.
 
     Raises:
         UserError: a name or a setting that is not known.
@@ -65,7 +79,7 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
     without = paper.WITHOUT_NOVEL if setting == "base2new" else ()
     datasets = _several(grid.datasets, [name for name in paper.DATASETS if name not in without])
     shots = _several(grid.shots, paper.TABLE1["shots"])
-    jobs, done, reader = [], 0, _Remembering()
+    jobs, done, reader = [], 0, _ReadOnce()
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, setting)):
         seeds = tuple(dict.fromkeys(grid.seeds or default_seeds(trainer)))
         spec = _suited(replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds))
@@ -94,7 +108,15 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
 
 
 def take(waiting: list[RunSpec], dataset: str = "", elsewhere: Collection[str] = ()) -> RunSpec:
-    """Remove the job that suits a worker best: of the data set it is on, else of one that no other worker is on."""
+    """Remove the job that suits a worker best from `waiting`, and return it.
+
+    That is one of the data set of the worker's last job, else of a data set that no other worker is on.
+
+    Args:
+        waiting: jobs.
+        dataset: of the worker's last job.
+        elsewhere: data sets of the other workers.
+    """
     job = min(waiting, key=lambda job: (job.dataset != dataset, job.dataset in elsewhere))
     waiting.remove(job)
     return job
@@ -106,7 +128,7 @@ def _several(words: Sequence, everything: Sequence) -> list:
 
 
 def _suited(spec: RunSpec) -> RunSpec:
-    """Leave out OPTIM.MAX_EPOCH for a method without epochs: settings are given once for all methods."""
+    """Return `spec`, without OPTIM.MAX_EPOCH if its method has no epochs: options are given for all methods."""
     if "OPTIM.MAX_EPOCH" not in dict(spec.options):
         return spec
     if configure(replace(spec, options=()), spec.seeds[0]).OPTIM.MAX_EPOCH:
@@ -114,10 +136,10 @@ def _suited(spec: RunSpec) -> RunSpec:
     return replace(spec, options=tuple(pair for pair in spec.options if pair[0] != "OPTIM.MAX_EPOCH"))
 
 
-class _Remembering:
-    """`data_of` that reads once what runs share: the same draw of the same data set, and the same backbone."""
+class _ReadOnce:
+    """Do as `data_of`, but read the same draw of the same data set, and the same backbone, once."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.known: dict[str, tuple] = {}
 
     def __call__(self, cfg: CfgNode) -> tuple:
@@ -127,8 +149,11 @@ class _Remembering:
         return self.known[key]
 
 
-def _finished(spec: RunSpec, seed: int, read: _Remembering) -> bool:
-    """Return whether all parts of a run are done; of a run that cannot be continued the worker says why."""
+def _finished(spec: RunSpec, seed: int, read: _ReadOnce) -> bool:
+    """Return whether all parts of a run are done.
+
+    A run that cannot be continued counts as missing: the worker says why.
+    """
     for part in parts(spec):
         cfg = configure(part, seed)
         try:

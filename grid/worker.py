@@ -1,4 +1,4 @@
-"""One job in this process: the loaded backbone and the stored features stay for the next one."""
+"""Do one job in this process: the loaded backbone and the stored features stay for the next one."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ from runs.spec import RunSpec
 
 
 def work(job: RunSpec) -> list[Outcome]:
-    """Do what is missing of a job; what its runs print goes to their logs alone."""
+    """Do what is missing of a job; its runs print to their logs alone."""
     found: dict[int, Outcome] = {}
     with contextlib.ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w"))

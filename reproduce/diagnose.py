@@ -1,13 +1,13 @@
-"""Why a vMFCoOp run did what it did: its anchors, offsets, loss terms and their gradients, before and after training.
+"""Diagnose a vMFCoOp run: its anchors, offsets, loss terms and their gradients, before and after training.
 
     python -m reproduce.diagnose output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed1
 
-Of the run's config.yaml what decides its numbers is taken. Where models and data lie is for you to say, not for a
-folder that may have come from elsewhere: give --root and --backbone, unless it was made with phantoms or a short name
+The settings that decide the run's numbers are read from its config.yaml. Where models and data lie is not, since the
+folder may have come from elsewhere: give --root and --backbone, unless the run was made with phantoms or a short name
 such as BiomedCLIP.
 
-"before" is the first step with what a run starts from, "after" the last one with what it learned. Losses and gradients
-are those of the whole support set under that epoch's view, so that no choice of mini-batch is in them.
+"before" is the first step with the initial values, "after" the last step with the learned ones. Losses and gradients
+are those of the whole support set under that epoch's view, so that they do not depend on mini-batches.
 """
 
 import argparse
@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping, Sequence
 from functools import reduce
 from operator import getitem
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -26,34 +26,52 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 from yacs.config import CfgNode
 
 from clip.families.open_clip_models import NAMES
+from dassl.config import merge_file
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import file_name
-from datasets.base import PHANTOMS
 from report.ablation import METHOD
 from report.tables import FORMATS, GAP, render
+from runs.config import defaults
+from runs.spec import PHANTOMS, RunSpec
 from trainers import vmf
 from trainers.base.text_features import llm_features
 from trainers.losses import anchor_loss, reverse_cross_entropy
 
-# What decides a run's numbers. Its other settings name places, or say how much of a machine is used.
-TAKEN = ("SEED", "DETERMINISTIC", "INPUT", "OPTIM", "TRAIN", "TRAINER.NAME", f"TRAINER.{METHOD.upper()}", "PROMPTS.LLM")
-TAKEN += ("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES", "FEATURES.VIEWS", "TEST.SPLIT")
-TAKEN += ("DATALOADER.TRAIN_X", "DATALOADER.TEST")
-# Of own images: which of them there are, but for a file, a pattern and links, which may lead anywhere or take for ever.
-TAKEN += ("DATASET.NESTED", *(f"DATASET.TABLE.{key}" for key in ("PATH", "LABEL", "SPLIT", "GROUP", "TEST_FOLD")))
+# The settings that decide a run's numbers. The others name places, or say how much of a machine is used.
+TAKEN = (
+    "SEED",
+    "DETERMINISTIC",
+    "INPUT",
+    "OPTIM",
+    "TRAIN",
+    "TRAINER.NAME",
+    f"TRAINER.{METHOD.upper()}",
+    "PROMPTS.LLM",
+    "DATASET.NAME",
+    "DATASET.NUM_SHOTS",
+    "DATASET.SUBSAMPLE_CLASSES",
+    "FEATURES.VIEWS",
+    "TEST.SPLIT",
+    "DATALOADER.TRAIN_X",
+    "DATALOADER.TEST",
+    # of own images; no file, pattern or link: these may lead anywhere, or take for ever
+    "DATASET.NESTED",
+    *(f"DATASET.TABLE.{key}" for key in ("PATH", "LABEL", "SPLIT", "GROUP", "TEST_FOLD")),
+)
 
 
 class Moment(NamedTuple):
     """A run at one step.
 
     Attributes:
-        prompts: features [C, D] of its prompts.
+        prompts: features [C, D] of the prompts.
         terms: its loss terms by name, each with its weight; symmetric cross-entropy as its two parts.
         gradients: of each term, with respect to the context, flat.
         accuracy: of the prompts on the support set, in percent.
         alpha, shift: of the offsets, and the mean norm of alpha delta.
-        kept, bare: L_anc without its weight as it is, and as it would be without the offsets.
+        kept: L_anc without its weight.
+        bare: the same without the offsets.
     """
 
     prompts: Tensor
@@ -66,8 +84,8 @@ class Moment(NamedTuple):
     bare: float | None = None
 
 
-def load(folder: Path, backbone: str = "", root: str = ""):
-    """The trainer of a run, as it was before the first step.
+def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
+    """Return the trainer of a run, as it was before the first step.
 
     Args:
         folder: of the run.
@@ -77,23 +95,20 @@ def load(folder: Path, backbone: str = "", root: str = ""):
     Raises:
         UserError: no run lies in `folder`; it is one of another method; or `backbone` or `root` has to be given.
     """
-    from dassl.config import get_cfg_default
     from dassl.engine import build_trainer
-    from trainers import extend_cfg
     from trainers.base.digests import config_digest
 
-    found = recorded(folder)
+    found = read_config(folder)
     if found.TRAINER.NAME != METHOD:
         raise UserError(
             f"Expected a run of {METHOD}, but {folder} is one of {found.TRAINER.NAME}: name another folder."
         )
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
+    cfg = defaults(RunSpec())
     for key in TAKEN:
         *nodes, name = key.split(".")
         reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
-    cfg.MODEL.BACKBONE.NAME = backbone or ours(found.MODEL.BACKBONE.NAME, NAMES, "--backbone", folder)
-    cfg.DATASET.ROOT = root or ours(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
+    cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, NAMES, "--backbone", folder)
+    cfg.DATASET.ROOT = root or known_name(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
     cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
     cfg.OUTPUT_DIR = str(folder)
     cfg.freeze()
@@ -102,28 +117,24 @@ def load(folder: Path, backbone: str = "", root: str = ""):
     return trainer
 
 
-def recorded(folder: Path) -> CfgNode:
-    """All settings of a run, as its config.yaml has them.
+def read_config(folder: Path) -> CfgNode:
+    """Return all settings of a run, from its config.yaml.
 
     Raises:
         UserError: there is no config.yaml; or it holds what is no setting of this program.
     """
-    from dassl.config import get_cfg_default, merge_file
-    from trainers import extend_cfg
-
     path = folder / "config.yaml"
     if not path.is_file():
         raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
-    cfg = get_cfg_default()
-    extend_cfg(cfg)
+    cfg = defaults(RunSpec())
     merge_file(cfg, path, links=False)
     if file_name(cfg.PROMPTS.LLM) != cfg.PROMPTS.LLM:
         raise UserError(f"Expected PROMPTS.LLM in {path} to be a folder of datasets/prompts/, but it is a path.")
     return cfg
 
 
-def ours(value: str, known: Collection[str], flag: str, folder: Path) -> str:
-    """Return `value`, read from a run, if it is one of the names that mean the same wherever a run was made.
+def known_name(value: str, known: Collection[str], flag: str, folder: Path) -> str:
+    """Return `value`, read from a run, if it is one of the names that mean the same on every machine.
 
     Raises:
         UserError: it is not; asks for `flag`.
@@ -136,8 +147,8 @@ def ours(value: str, known: Collection[str], flag: str, folder: Path) -> str:
     )
 
 
-def moment(trainer, epoch: int, step: int) -> Moment:
-    """What a trainer is like at a step of an epoch, both counted from 0."""
+def moment_at(trainer: Any, epoch: int, step: int) -> Moment:
+    """Return the state of a trainer at a step of an epoch, both counted from 0."""
     trainer.epoch, trainer.batch_idx = epoch, step
     features = trainer.train_features(epoch).to(trainer.device)
     labels = torch.tensor([item.label for item in trainer.train_items], device=trainer.device)
@@ -159,14 +170,11 @@ def moment(trainer, epoch: int, step: int) -> Moment:
     return found._replace(alpha=alpha.item(), shift=shift, kept=kept, bare=bare)
 
 
-# ------------------------------------------------------------------------------------------------------------ tables
-
-
 Table = tuple[list[str], list[list[str]]]  # headers and rows
 
 
-def directions(means: Tensor, anchors: Tensor, before: Tensor, after: Tensor) -> Table:
-    """How far apart the classes are in each set of directions [C, D]."""
+def directions_table(means: Tensor, anchors: Tensor, before: Tensor, after: Tensor) -> Table:
+    """Return the cosines between classes in each set of directions [C, D]."""
     names = ["LLM means", "anchors u", "prompts before", "prompts after"]
     rows = []
     for name, u in zip(names, (means, anchors, before, after), strict=True):
@@ -176,17 +184,19 @@ def directions(means: Tensor, anchors: Tensor, before: Tensor, after: Tensor) ->
     return ["cosines between classes", "mean", "min", "max", "to own anchor"], rows
 
 
-def offsets(before: Moment, after: Moment) -> Table:
-    """How much of the anchor loss the learned offsets take away."""
+def offsets_table(before: Moment, after: Moment) -> Table:
+    """Return how much of the anchor loss the learned offsets take away."""
     rows = []
     for name, m in (("before", before), ("after", after)):
-        taken = GAP if not m.bare else f"{100 * (1 - m.kept / m.bare):.1f} %"
+        if m.alpha is None or m.shift is None or m.kept is None or m.bare is None:
+            continue
+        taken = f"{100 * (1 - m.kept / m.bare):.1f} %" if m.bare else GAP
         rows.append([name, f"{m.alpha:.4f}", f"{m.shift:.2e}", f"{m.kept:.4f}", f"{m.bare:.4f}", taken])
     return ["offsets", "alpha", "|alpha delta|", "L_anc", "L_anc without", "taken by offsets"], rows
 
 
-def terms(before: Moment, after: Moment) -> Table:
-    """Each term with its weight, its gradient's norm, and the cosine of that gradient with cross-entropy's."""
+def terms_table(before: Moment, after: Moment) -> Table:
+    """Return each weighted term, the norm of its gradient, and that gradient's cosine with cross-entropy's."""
     rows = []
     for name in before.terms:
         cells = []
@@ -199,8 +209,8 @@ def terms(before: Moment, after: Moment) -> Table:
     return ["loss term", *(f"{head} {when}" for head in heads for when in ("before", "after"))], rows
 
 
-def scalars(trainer, field: vmf.VMF, prototypes: vmf.VMF, before: Moment, after: Moment) -> Table:
-    """Concentrations, logit scale, weights, accuracies on the support set, share of the reverse term."""
+def scalars_table(trainer: Any, field: vmf.VMF, prototypes: vmf.VMF, before: Moment, after: Moment) -> Table:
+    """Return concentrations, logit scale, weights, accuracies on the support set, share of the reverse term."""
     s, kappa = trainer.settings, prototypes.kappa
     anchors = trainer.anchor_accuracy(
         trainer.plain_features(trainer.train_items), torch.tensor([item.label for item in trainer.train_items])
@@ -222,39 +232,44 @@ def scalars(trainer, field: vmf.VMF, prototypes: vmf.VMF, before: Moment, after:
 
 
 def _share(values: Mapping[str, float]) -> float:
-    """Percentage of the reverse term in what it and cross-entropy sum to."""
+    """Return the percentage of the reverse term in the sum of it and cross-entropy.
+
+    >>> _share({"ce": 1.0, "reverse": 3.0})
+    75.0
+    """
     total = values["ce"] + values["reverse"]
     return 100 * values["reverse"] / total if total else 0.0
 
 
 def tables(folder: Path, backbone: str = "", root: str = "") -> list[Table]:
-    """All tables of the run in `folder`; the arguments are those of `load`.
+    """Return all tables of the run in `folder`; the arguments are those of `load_trainer`.
 
     Raises:
         UserError: it is of another method, or not finished.
     """
     with Path(os.devnull).open("w") as silence, contextlib.redirect_stdout(silence):
-        trainer = load(folder, backbone, root)
+        trainer = load_trainer(folder, backbone, root)
         s = trainer.settings
         field, prototypes = vmf.fit(trainer.vocabulary(), s.KAPPA), vmf.fit(llm_features(trainer, s.N_PROMPTS), s.KAPPA)
-        before = moment(trainer, 0, 0)
-        found = trainer.resume_model_if_exist(str(folder))
-        if found != trainer.max_epoch:
+        before = moment_at(trainer, 0, 0)
+        epoch = trainer.resume_model_if_exist(str(folder))
+        if epoch != trainer.max_epoch:
             raise UserError(
-                f"Expected a finished run in {folder}, but it is at epoch {found} of {trainer.max_epoch}: resume it."
+                f"Expected a finished run in {folder}, but it is at epoch {epoch} of {trainer.max_epoch}: resume it."
             )
-        after = moment(trainer, trainer.max_epoch - 1, len(trainer.train_loader_x) - 1)
+        after = moment_at(trainer, trainer.max_epoch - 1, len(trainer.train_loader_x) - 1)
     means = prototypes.mu.to(trainer.anchors)
     found = [
-        scalars(trainer, field, prototypes, before, after),
-        directions(means, trainer.anchors, before.prompts, after.prompts),
-        terms(before, after),
+        scalars_table(trainer, field, prototypes, before, after),
+        directions_table(means, trainer.anchors, before.prompts, after.prompts),
+        terms_table(before, after),
     ]
-    return [*found, offsets(before, after)] if s.LAMBDA_ANC else found
+    return [*found, offsets_table(before, after)] if s.LAMBDA_ANC else found
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables of each run."""
     p = argparse.ArgumentParser(
         prog="python -m reproduce.diagnose", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

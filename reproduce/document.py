@@ -1,6 +1,5 @@
-"""The text of docs/RESULTS.md: tables of the runs with default and with tuned settings."""
+"""Write the text of docs/RESULTS.md: tables of the runs with default and with tuned settings."""
 
-import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -18,7 +17,8 @@ from report.section import Request, few_shot, section
 from report.sharing import relative
 from report.spans import Wanted
 from report.tables import GAP, Table, render
-from reproduce.provenance import facts
+from reproduce.plan import Document
+from reproduce.provenance import facts_table
 from runs.layout import SETTING
 from runs.methods import trainer_name
 from runs.record import number, whole
@@ -34,18 +34,23 @@ NOTHING = "Nothing has been run yet."
 Shown = tuple[list[str], list[str]]  # blocks of Markdown, and a line for each thing that is missing
 
 
-def text(args: argparse.Namespace) -> Shown:
-    """The document below its first part; `args` as reproduce.results has them."""
-    finished = [run for run in find_all(args.output) if run.finished]
-    parts = {"Tables 1 to 3, with the settings of configs/": _tables(args)}
-    if args.pair:
-        against = f"{' and '.join(map(trainer_name, args.pair))}, {len(args.paired_seeds)} seeds"
-        blocks, lines = _pair(args, "tuned", args.chosen)
-        parts[f"{against}, with the settings of configs/"] = _pair(args, "default", args.datasets)
-        chosen, problems = _chosen(Path(args.tuning))
+def document_text(document: Document, command: str) -> Shown:
+    """Return the document below its first part.
+
+    Args:
+        document: what it spans.
+        command: the line that writes it.
+    """
+    finished = [run for run in find_all(document.output) if run.finished]
+    parts = {"Tables 1 to 3, with the settings of configs/": _tables(document)}
+    if document.pair:
+        against = f"{' and '.join(map(trainer_name, document.pair))}, {len(document.paired_seeds)} seeds"
+        blocks, lines = _pair(document, "tuned", document.tuned_datasets)
+        parts[f"{against}, with the settings of configs/"] = _pair(document, "default", document.datasets)
+        chosen, problems = chosen_settings(document.tuning)
         parts[f"{against}, with settings chosen on validation images"] = [*chosen, *blocks], [*problems, *lines]
     missing = list(dict.fromkeys(line for _, lines in parts.values() for line in lines))
-    text = [WARNING, facts(Path(args.output), finished, args.command)]
+    text = [WARNING, facts_table(document.output, finished, command)]
     for title, (blocks, _) in parts.items():
         text += [f"## {title}", *blocks]
     if missing:
@@ -53,29 +58,33 @@ def text(args: argparse.Namespace) -> Shown:
     return text, missing
 
 
-def _tables(args: argparse.Namespace) -> Shown:
-    """Tables 1 to 3."""
-    trainers = [trainer_name(method) for method in args.methods]
-    novel = Wanted([trainer_name(m) for m in args.with_novel], args.novel, [paper.NOVEL_SHOTS], args.seeds)
-    ablation = Wanted(None, args.datasets, args.ablation_shots if METHOD in trainers else None, args.seeds)
-    spanned = Wanted(trainers, args.datasets, args.shots, args.seeds), novel, ablation
-    asked = Request(args.default, Path(args.output), "accuracy", METHOD, *spanned)
-    blocks, missing = [], []
-    for group in _groups(args.default):
-        found = section(group, asked, _pictures(args, "tables", group))
+def _tables(document: Document) -> Shown:
+    """Return Tables 1 to 3."""
+    trainers, seeds = [trainer_name(method) for method in document.methods], document.seeds
+    novel_trainers = [trainer_name(method) for method in document.novel_methods]
+    novel = Wanted(novel_trainers, document.novel_datasets, [paper.NOVEL_SHOTS], seeds)
+    ablation = Wanted(None, document.datasets, document.ablation_shots if METHOD in trainers else None, seeds)
+    spanned = Wanted(trainers, document.datasets, document.shots, seeds), novel, ablation
+    asked = Request(document.default, document.output, "accuracy", METHOD, *spanned)
+    blocks: list[str] = []
+    missing: list[str] = []
+    for group in _groups(document.default):
+        found = section(group, asked, _pictures(document, "tables", group))
         blocks += _markdown(found.parts)
-        missing += [*_lines(found.gaps), *(markdown(relative(line, args.output)) for line in found.unfinished)]
+        missing += [*_lines(found.gaps), *(markdown(relative(line, document.output)) for line in found.unfinished)]
     return (blocks, missing) if blocks else ([NOTHING], [_all_runs("default")])
 
 
-def _pair(args: argparse.Namespace, name: str, datasets: Sequence[str]) -> Shown:
-    """Both tuned methods on more seeds, and their paired difference, from the runs in the folder `name`."""
-    folder, nothing = Path(args.output) / name, Wanted()
-    wanted = Wanted([trainer_name(method) for method in args.pair], datasets, args.shots, args.paired_seeds)
-    blocks, missing = [], []
+def _pair(document: Document, name: str, datasets: Sequence[str]) -> Shown:
+    """Return the results of the pair on more seeds, and their paired difference, from the runs in the folder `name`."""
+    folder, nothing = document.output / name, Wanted()
+    pair = [trainer_name(method) for method in document.pair]
+    wanted = Wanted(pair, datasets, document.shots, document.paired_seeds)
+    blocks: list[str] = []
+    missing: list[str] = []
     for group in _groups(folder) if datasets else ():
-        asked = Request(folder, Path(args.output), "accuracy", METHOD, wanted, nothing, nothing)
-        parts, gaps = few_shot(group, asked, _pictures(args, f"pair_{name}", group))
+        asked = Request(folder, document.output, "accuracy", METHOD, wanted, nothing, nothing)
+        parts, gaps = few_shot(group, asked, _pictures(document, f"pair_{name}", group))
         blocks += _markdown(parts)
         missing += _lines(gaps)
     if datasets and not blocks:
@@ -93,8 +102,8 @@ def _groups(folder: Path) -> list[Group]:
     return split(usable(find_all(folder), SETTING)[0])
 
 
-def _pictures(args: argparse.Namespace, name: str, group: Group) -> Path:
-    return Path(args.output) / "report" / name / group.folder
+def _pictures(document: Document, name: str, group: Group) -> Path:
+    return document.output / "report" / name / group.folder
 
 
 def _markdown(parts: Iterable[Table | Figure]) -> list[str]:
@@ -109,8 +118,8 @@ def _lines(gaps: Iterable[Gap]) -> list[str]:
     return [f"{markdown(gap.what)}: `{gap.shared}`" for gap in gaps]
 
 
-def _chosen(folder: Path) -> Shown:
-    """What the studies below `folder` chose, and what default and chosen settings score on validation images."""
+def chosen_settings(folder: Path) -> Shown:
+    """Return a table of the settings that the studies below `folder` chose, and of their validation accuracy."""
     rows, problems = [], []
     for path in sorted(folder.glob("*/*.json")):
         try:
@@ -124,7 +133,7 @@ def _chosen(folder: Path) -> Shown:
 
 
 def _study(path: Path) -> list[list[str]]:
-    """The rows of one study; raises a UserError, or what Python does, where the file is no summary of one."""
+    """Return the rows of one study; raise a UserError, or what Python raises, if the file is no summary of one."""
     study, where = read_json(path, MB, links=False), str(path)
     trainer = check_name(study["trainer"], "trainer", where)
     accuracies = [

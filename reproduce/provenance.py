@@ -1,4 +1,4 @@
-"""Where figures come from: dates, commits, versions, machine."""
+"""Record and show where figures come from: dates, commits, versions, machine."""
 
 import datetime
 import os
@@ -6,6 +6,7 @@ import platform
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from dassl.errors import UserError
 from dassl.names import check_name
@@ -19,7 +20,7 @@ BEGUN = "begun.json"  # in a folder of runs: the commits that they were begun at
 
 
 def commit() -> str:
-    """The commit of the code, and whether tracked files differ from it."""
+    """Return the commit of the code, and whether tracked files differ from it."""
 
     def git(*words: str) -> str:
         root = Path(__file__).parents[1]
@@ -32,38 +33,49 @@ def commit() -> str:
         return "not known"
 
 
-def begun(folder: Path) -> dict:
-    """The "commits" that runs below `folder` were begun at, with their first dates, and the versions of "phantoms"."""
+class Begun(NamedTuple):
+    """What runs were begun with.
+
+    Attributes:
+        commits: of the code, each with its first date.
+        phantoms: versions.
+    """
+
+    commits: dict[str, str]
+    phantoms: list[int]
+
+
+def read_begun(folder: Path) -> Begun:
+    """Return what the runs below `folder` were begun with.
+
+    Raises:
+        UserError: the file that says so holds something else.
+    """
     path = folder / BEGUN
     try:
         found = read_json(path, MB, links=False)
     except FileNotFoundError:
-        return {"commits": {}, "phantoms": []}
+        return Begun({}, [])
     try:
         commits = {
             check_name(k, "commit", str(path)): check_name(v, "date", str(path)) for k, v in found["commits"].items()
         }
-        return {
-            "commits": commits,
-            "phantoms": [whole(version, "a version", str(path)) for version in found["phantoms"]],
-        }
+        return Begun(commits, [whole(version, "a version", str(path)) for version in found["phantoms"]])
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(
             f"Expected commits and versions of phantoms in {path}, but got {error!r}: remove it."
         ) from error
 
 
-def note(folder: Path, phantoms: Iterable[int]) -> None:
-    """Remember that runs are made below `folder` now, of these versions of the phantoms."""
-    before = begun(folder)
-    versions = sorted({*before["phantoms"], *phantoms})
-    write_json(
-        {"commits": {commit(): today(), **before["commits"]}, "phantoms": versions}, folder / BEGUN, within=folder
-    )
+def note_begun(folder: Path, phantoms: Iterable[int]) -> None:
+    """Record that runs are made below `folder` now, with these versions of the phantoms."""
+    before = read_begun(folder)
+    now = Begun({commit(): today(), **before.commits}, sorted({*before.phantoms, *phantoms}))
+    write_json(now._asdict(), folder / BEGUN, within=folder)
 
 
-def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
-    """Versions on the disk of these data sets' phantoms that are newer than the code of this process."""
+def versions_drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
+    """Return the versions of these data sets' phantoms on the disk that are newer than the code of this process."""
     from datasets.base import PHANTOM_ROOT
     from datasets.phantoms import PHANTOMS, VERSION
     from datasets.phantoms.folder import MARKER
@@ -73,14 +85,14 @@ def drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
     return {version for version in found if version > VERSION}
 
 
-def check(folder: Path) -> None:
-    """Raise a UserError where runs below `folder` had different images or weights: no table may hold them all.
+def check_alike(folder: Path) -> None:
+    """Raise a UserError if runs below `folder` had different images or weights: no table may hold them all.
 
-    A run's own hashes do not tell: that of its split is of paths, and in that of its settings the phantoms' version is
-    one of many.
+    A run's digests do not tell: the split's is of paths, and the version of the phantoms is only one part of the
+    settings'.
     """
     weights = {fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.hashes.get("backbone"))}
-    for what, found in (("versions of the phantoms", begun(folder)["phantoms"]), ("weights", sorted(weights))):
+    for what, found in (("versions of the phantoms", read_begun(folder).phantoms), ("weights", sorted(weights))):
         if len(found) > 1:
             raise UserError(
                 f"Expected all runs in {folder} to have the same {what}, but they have {', '.join(map(str, found))}: "
@@ -92,19 +104,19 @@ def today() -> str:
     return datetime.date.today().isoformat()
 
 
-def facts(folder: Path, runs: Sequence[Run], command: str) -> str:
-    """A table in Markdown about the finished `runs` below `folder` and the `command` that writes it."""
+def facts_table(folder: Path, runs: Sequence[Run], command: str) -> str:
+    """Return a table in Markdown about the finished `runs` below `folder`, and the `command` that writes it."""
     import torch
 
     gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
-    before = begun(folder)
-    at = ", ".join(f"{name} ({date})" for name, date in before["commits"].items()) or "not recorded"
+    before = read_begun(folder)
+    at = ", ".join(f"{name} ({date})" for name, date in before.commits.items()) or "not recorded"
     rows = [
         ["date", today()],
         ["command", f"`{command}`"],
         ["commit", f"{commit()}; of the runs: {at}"],
         ["versions", versions(runs)],
-        ["phantoms", f"version {', '.join(map(str, before['phantoms'])) or 'not recorded'}"],
+        ["phantoms", f"version {', '.join(map(str, before.phantoms)) or 'not recorded'}"],
         ["machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}"],
         ["runs", f"{len(runs)} finished, {sum(run.seconds or 0 for run in runs) / 3600:.1f} hours"],
     ]
@@ -112,9 +124,9 @@ def facts(folder: Path, runs: Sequence[Run], command: str) -> str:
 
 
 def versions(runs: Iterable[Run]) -> str:
-    """Versions of the packages that the runs used, all where they differ."""
+    """Return the versions of the packages that the runs used; all of a package if they differ."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, version in run.versions.items():
-            found.setdefault(name, {})[version] = None
+            found.setdefault(name, {})[str(version)] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

@@ -1,4 +1,4 @@
-"""The miniature tables: run what Tables 1 to 3 miss on the phantoms, then write docs/RESULTS.md.
+"""Run the experiments of Tables 1 to 3 that are missing on the phantoms, then write docs/RESULTS.md.
 
     python -m reproduce.results                                              # all 14 data sets
     python -m reproduce.results --datasets btmri chmnist covid dermamnist
@@ -7,35 +7,30 @@
 Finished runs are left alone, so the same command goes on where it was stopped. Below --output, default/ holds runs with
 the settings of configs/, and tuned/ those with what `python -m tuning` chose, for each data set that has a file
 configs/trainers/<Trainer>/tuned/<backbone>/<data set>.yaml. KEY VALUE pairs at the end go to all runs. Of the document,
-what stands above the line that says so is kept: there is the place to say what the tables show.
+the text above the line that says so is kept: there is the place to say what the tables show.
 """
 
 import argparse
-import itertools
 import shlex
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from dassl.errors import command
-from dassl.names import file_name
-from dassl.reading import read_text, read_yaml
+from dassl.reading import read_text
 from dassl.writing import atomic_write
-from grid.__main__ import main as grid
+from grid.run import run_grid
 from report import paper
-from report.ablation import METHOD
 from report.sharing import without_places
-from reproduce.document import text
-from reproduce.provenance import check, drawn_meanwhile, note
+from reproduce.document import document_text
+from reproduce.plan import Document
+from reproduce.provenance import check_alike, note_begun, versions_drawn_meanwhile
 from runs.config import CONFIGS
-from runs.layout import ABLATION
-from runs.methods import METHODS, short_name, trainer_name, with_setting
+from runs.methods import METHODS, short_name, trainer_name
 from runs.options import split_options
-from tuning.space import SPACE, checked, options
+from runs.spec import pairs
 
 ROOT = Path(__file__).parents[1]
-BACKBONE = "PhantomCLIP"
 FIRST = "# Phantom results\n\n"  # the part of a new document that is kept
 MARK = "<!-- What follows is written by scripts/results.sh; what stands above is kept. -->"
 
@@ -59,116 +54,70 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """The flags, the first KEY ends them; and what follows from them: folders, methods and data sets of each table."""
+def parse(argv: Sequence[str]) -> tuple[Document, argparse.Namespace]:
+    """Return what the document spans, and the flags; the first KEY ends the flags."""
     flags, options = split_options(argv)
     args = parser().parse_args(flags)
-    args.opts, args.command = (
-        options,
-        shlex.join(["bash", "scripts/results.sh", *without_places(argv)]),
+    document = Document(
+        methods=[short_name(trainer_name(method)) for method in args.methods],
+        datasets=args.datasets,
+        shots=args.shots,
+        ablation_shots=args.ablation_shots,
+        seeds=args.seeds,
+        paired_seeds=args.paired_seeds,
+        output=Path(args.output),
+        tuning=Path(args.tuning),
+        configs=Path(args.configs),
+        options=pairs(options),
     )
-    args.default, args.tuned = (Path(args.output) / name for name in ("default", "tuned"))
-    args.methods = [short_name(trainer_name(method)) for method in args.methods]
-    args.with_novel = [method for method in with_setting("base2new") if method in args.methods]
-    args.novel = [dataset for dataset in args.datasets if dataset not in paper.WITHOUT_NOVEL]
-    args.pair = [method for method in map(short_name, SPACE) if method in args.methods]
-    args.chosen = [d for d in args.datasets if any(tuned_file(args, method, d).is_file() for method in args.pair)]
-    return args
+    return document, args
 
 
-def tuned_file(args: argparse.Namespace, method: str, dataset: str) -> Path:
-    folder = Path(args.configs) / file_name(trainer_name(method)) / "tuned" / file_name(BACKBONE)
-    return folder / f"{file_name(dataset)}.yaml"
-
-
-def tuned_settings(path: Path, trainer: str) -> list[str]:
-    """Return the settings of a trainer in a config file as KEY VALUE words.
+def run_all(document: Document, devices: Sequence[str] | None = None) -> bool:
+    """Run what is missing, and return whether all went well.
 
     Raises:
-        UserError: it holds anything else than numbers of the method's search space.
-    """
-    found = read_yaml(path)
-    for key in ("TRAINER", trainer.upper()):
-        found = found[key] if isinstance(found, dict) and list(found) == [key] else None
-    return options(trainer, checked(found, SPACE[trainer], str(path), every=False))
-
-
-def ablation_rows() -> list[list[str]]:
-    """The rows of Table 2 that lack a term: a name, then the settings that switch terms off."""
-    command = ["bash", str(ROOT / "scripts" / "vmfcoop" / "ablation.sh"), "--rows"]
-    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
-    return [row for row in map(str.split, lines) if len(row) > 1]
-
-
-def grids(args: argparse.Namespace) -> Iterator[list[str]]:
-    """Every run of the document, a command line of `python -m grid` at a time."""
-
-    def grid_of(output: Path, methods, datasets, shots, seeds, *opts: str, setting: str = "few_shot") -> list[str]:
-        flags = {"--methods": methods, "--datasets": datasets, "--shots": shots, "--seeds": seeds}
-        flags |= {"--setting": [setting], "--backbone": [BACKBONE], "--devices": args.devices, "--output": [output]}
-        return [*(str(word) for flag, each in flags.items() if each for word in (flag, *each)), *args.opts, *opts]
-
-    yield grid_of(args.default, args.methods, args.datasets, args.shots, args.seeds)
-    if args.pair:
-        yield grid_of(args.default, args.pair, args.datasets, args.shots, args.paired_seeds)
-    novel = (args.novel, [paper.NOVEL_SHOTS], args.seeds)
-    if args.novel and args.with_novel:
-        yield grid_of(args.default, args.with_novel, *novel, setting="base2new")
-    for name, *off in ablation_rows() if short_name(METHOD) in args.methods else ():
-        output, method = args.default / ABLATION / name, [short_name(METHOD)]
-        yield grid_of(output, method, args.datasets, args.ablation_shots, args.seeds, *off)
-        if args.novel:
-            yield grid_of(output, method, *novel, *off, setting="base2new")
-    for method, dataset in itertools.product(args.pair, args.chosen):
-        if (path := tuned_file(args, method, dataset)).exists():
-            settings = tuned_settings(path, trainer_name(method))
-            yield grid_of(args.tuned, [method], [dataset], args.shots, args.paired_seeds, *settings)
-
-
-def run(args: argparse.Namespace) -> bool:
-    """Run what is missing; whether all went well.
-
-    Raises:
-        UserError: phantoms or weights are not, or not any more, those of the runs that are there.
+        UserError: the runs that are there had other phantoms or weights.
     """
     from datasets.phantoms import VERSION
 
-    output, fine = Path(args.output), True
-    note(output, [VERSION])
-    for words in grids(args):
-        check(output)
-        print(f"python -m grid {shlex.join(words)}", flush=True)
-        status = grid(words)
-        if status == 130:  # interrupted by hand
-            raise KeyboardInterrupt
-        note(output, drawn_meanwhile(args.datasets))  # workers read the code anew
-        fine &= status == 0
+    fine = True
+    note_begun(document.output, [VERSION])
+    for grid in document.grids():
+        check_alike(document.output)
+        print(f"== {grid}", flush=True)
+        summary = run_grid(grid, devices)
+        print(summary, flush=True)
+        note_begun(document.output, versions_drawn_meanwhile(document.datasets))  # workers read the code anew
+        fine &= not summary.failed
     return fine
 
 
-def kept(document: Path) -> str:
-    """What stands above the written part."""
-    return read_text(document).partition(MARK)[0] if document.exists() else FIRST
+def kept_text(path: Path) -> str:
+    """Return the text of a document above the written part."""
+    return read_text(path).partition(MARK)[0] if path.exists() else FIRST
 
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Returns 1 where a run failed or is missing."""
-    args = parse(sys.argv[1:] if argv is None else argv)
+    """Return 1 if a run failed or is missing."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    document, args = parse(words)
     try:
-        fine = args.write_only or run(args)
-        check(Path(args.output))
+        fine = args.write_only or run_all(document, args.devices)
+        check_alike(document.output)
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on from there.", file=sys.stderr)
         return 130
-    blocks, missing = text(args)
-    document = Path(args.to)
-    words = kept(document) + "\n\n".join([MARK, *blocks]) + "\n"
-    with atomic_write(document) as file:
-        file.write(words)
-    for line in missing:
-        print(f"missing: {line}")
-    print(f"Written: {document}; pictures: {Path(args.output) / 'report'}")
+    line = shlex.join(["bash", "scripts/results.sh", *without_places(words)])
+    blocks, missing = document_text(document, line)
+    path = Path(args.to)
+    text = kept_text(path) + "\n\n".join([MARK, *blocks]) + "\n"
+    with atomic_write(path) as file:
+        file.write(text)
+    for each in missing:
+        print(f"missing: {each}")
+    print(f"Written: {path}; pictures: {document.output / 'report'}")
     return int(not fine or bool(missing))
 
 

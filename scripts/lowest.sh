@@ -20,5 +20,5 @@ python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[tes
 python -m pip check
 
 VMFCOOP_CACHE="$folder/cache" OUTPUT="$folder/output" bash scripts/quickstart.sh
-[ $# -gt 0 ] || set -- tests/toolbox tests/test_supply.py tests/grid/test_grid_ray.py tests/trainers/test_vmfcoop.py
+[ $# -gt 0 ] || set -- tests/toolbox tests/test_supply.py tests/grid/test_ray.py tests/trainers/test_vmfcoop.py
 CUDA_VISIBLE_DEVICES="" python -m pytest -q -m "" "$@"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs what Tables 1 to 3 miss on the phantoms and writes docs/RESULTS.md: bash scripts/results.sh [--datasets ...]
+# Runs the experiments of Tables 1 to 3 that are missing on the phantoms, and writes docs/RESULTS.md: bash scripts/results.sh [--datasets ...]
 # Arguments go to `python -m reproduce.results` (--help lists them).
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env

@@ -22,15 +22,15 @@ _usage() {
     exit 2
 }
 
-# _each RUN METHOD DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
-_each() {
-    local run="$1" trainer="$2" dataset="${3:-}" all="${4:-}" backbone shots failed=0 words opts seeds
-    backbone="$(named "${5:-}")"
-    [ -n "$all" ] && [ $# -le 5 ] || _usage
+# _read METHOD DATASET SHOTS [BACKBONE]: the words of what is run, into the arrays `flags`, `shots`, `seeds` and `opts`.
+_read() {
+    local trainer="$1" dataset="${2:-}" all="${3:-}" backbone each words
+    backbone="$(named "${4:-}")"
+    [ -n "$all" ] && [ $# -le 4 ] || _usage
     [ "$all" = all ] && all="$ALL_SHOTS"
-    all="${all//,/ }"
-    for shots in $all; do
-        [[ "$shots" =~ ^[1-9][0-9]*$ ]] || { echo "Expected SHOTS such as 16, but got \"$shots\"." >&2; _usage; }
+    read -r -a shots <<< "${all//,/ }"
+    for each in "${shots[@]}"; do
+        [[ "$each" =~ ^[1-9][0-9]*$ ]] || { echo "Expected SHOTS such as 16, but got \"$each\"." >&2; _usage; }
     done
     if [ -z "${DATA:-}" ]; then
         DATA=phantoms
@@ -42,9 +42,15 @@ _each() {
     split SEEDS && seeds=("${words[@]}")
     split OPTS && opts=("${words[@]}")
     [ ${#seeds[@]} -gt 0 ] || seeds=(default)
-    for shots in $all; do
-        "$run" --root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer" \
-            --shots "$shots" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || failed=1
+    flags=(--root "$DATA" --dataset "$dataset" --backbone "$backbone" --trainer "$trainer")
+}
+
+# _each RUN METHOD DATASET SHOTS [BACKBONE]: calls RUN with the flags of each run; 1 if any of them failed.
+_each() {
+    local run="$1" count failed=0 flags shots seeds opts
+    _read "${@:2}"
+    for count in "${shots[@]}"; do
+        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || failed=1
     done
     return $failed
 }
@@ -60,3 +66,11 @@ _base2new() {
 
 few_shot() { _each _few_shot "$@"; }
 base2new() { _each _base2new "$@"; }
+
+# The rows of Table 2, in one process.
+ablation() {
+    local flags shots seeds opts
+    _read "$@"
+    python -m reproduce.ablation "${flags[@]}" --shots "${shots[@]}" --seed "${seeds[@]}" --output "${OUTPUT:-output}" \
+        "${opts[@]}"
+}

@@ -3,7 +3,7 @@
 #
 # From the environment:
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
-#   TRIALS  settings that are tried for each data set, the default first (40)
+#   TRIALS  settings that are tried for each data set, the default ones first (40)
 #   JOINT   1: one setting for all data sets, by the mean of their accuracies
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 50"
 

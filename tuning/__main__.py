@@ -5,9 +5,11 @@
         --config-file configs/trainers/vMFCoOp/tuned/PhantomCLIP/btmri.yaml
 
 Each trial trains a few seeds together and scores them on validation images after the last epoch; test images are not
-loaded. The default settings are the first trial, so that what is chosen scores no less than they do. A study lies in an
-SQLite file: the same command goes on with it, and run twice at once, both work on it. KEY VALUE pairs at the end
-override any setting, as for train.py; a setting that they fix is not searched.
+loaded. The default settings are the first trial, so that the chosen ones score no less. A study lies in an SQLite file:
+the same command goes on with it, and several at once share the trials. A trial that was killed is done again with its
+settings, after a minute; one that was interrupted by Ctrl-C is replaced by another, so that the settings that follow
+are not those of a study without interruption. KEY VALUE pairs at the end override any setting, as for train.py; a
+setting that they fix is not searched.
 
 The seeds are not those that results are reported for (1, 2, 3, ...): a setting chosen on their draws and first values
 would be fitted to what it is then judged by.
@@ -18,13 +20,14 @@ import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from dassl.errors import command
 from dassl.names import check_name, file_name
 from runs.config import CONFIGS
 from runs.options import split_options
 from runs.spec import RunSpec, default_backbone, pairs
-from tuning.outcome import choose, keep, percent
+from tuning.outcome import choose_settings, percent, write_outcome
 from tuning.plan import Task, default_settings, objective, search
 from tuning.study import Study
 
@@ -53,16 +56,15 @@ def parser() -> argparse.ArgumentParser:
     return p
 
 
-def parse(argv: Sequence[str]) -> argparse.Namespace:
-    """Return the flags, with the runs that they describe as `task`; the first KEY ends them."""
+def parse(argv: Sequence[str]) -> tuple[Task, argparse.Namespace]:
+    """Return the runs that a command line describes, and its flags; the first KEY ends the flags."""
     flags, options = split_options(argv)
     args = parser().parse_args(flags)
     for dataset in args.datasets:
         check_name(dataset, "data set", "--datasets")
     backbone = args.backbone or default_backbone(args.root)
     template = RunSpec(args.trainer, root=args.root, backbone=backbone, seeds=tuple(args.seeds), options=pairs(options))
-    args.task = Task(template, tuple(args.datasets), tuple(args.shots), args.validation == "whole")
-    return args
+    return Task(template, tuple(args.datasets), tuple(args.shots), args.validation == "whole"), args
 
 
 def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> None:
@@ -72,15 +74,19 @@ def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> 
     file = output / file_name(f"{template.trainer}_{file_name(template.backbone)}") / f"{name}.db"
     study = Study(file, search(task, trials, sampler_seed), output)
     print(f"Tuning {template.trainer} on {', '.join(datasets)}: {len(study.trials())} of {trials} trials are in {file}")
-    study.run(objective(task), lambda trial: print(told(study, trial), flush=True))
-    chosen = choose(study, {dataset: default_settings(task, dataset) for dataset in datasets})
+    study.run(objective(task), lambda trial: print(trial_line(study, trial), flush=True))
+    if others := study.running():
+        print(
+            f"Without {others} trials that other processes are at: the same command counts them when they have ended."
+        )
+    chosen = choose_settings(study, {dataset: default_settings(task, dataset) for dataset in datasets})
     print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
-    for path in keep(study, chosen, to):
+    for path in write_outcome(study, chosen, to):
         print(f"Written: {path}")
 
 
-def told(study: Study, trial) -> str:
-    """A trial in words."""
+def trial_line(study: Study, trial: Any) -> str:
+    """Return a line about a trial that ended."""
     place = f"trial {trial.number + 1}, {len(study.trials())} of {study.search.trials} done"
     if trial.value is None:
         return f"{place}: failed: {study.error(trial)}"
@@ -94,11 +100,10 @@ def told(study: Study, trial) -> str:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    args = parse(sys.argv[1:] if argv is None else argv)
+    task, args = parse(sys.argv[1:] if argv is None else argv)
     try:
-        for datasets in [args.task.datasets] if args.joint else [(dataset,) for dataset in args.task.datasets]:
-            task = replace(args.task, datasets=datasets)
-            tune(task, args.trials, args.sampler_seed, Path(args.output), Path(args.to))
+        for datasets in [task.datasets] if args.joint else [(dataset,) for dataset in task.datasets]:
+            tune(replace(task, datasets=datasets), args.trials, args.sampler_seed, Path(args.output), Path(args.to))
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on with the study.", file=sys.stderr)
         return 130

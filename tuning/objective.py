@@ -1,4 +1,4 @@
-"""What a setting is worth: a few seeds trained together, scored on validation images."""
+"""Score a setting: train a few seeds together, and test them on validation images."""
 
 import contextlib
 import os
@@ -6,8 +6,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
-from types import SimpleNamespace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 import torch
 from yacs.config import CfgNode
@@ -22,8 +21,6 @@ from trainers.base.backbones import shared_backbone
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.validation import score
 
-VALIDATION = ("whole", "drawn")
-
 
 class Score(NamedTuple):
     """Validation accuracy (percent) and mean log-likelihood of the right class; `images` were scored in each run."""
@@ -33,8 +30,16 @@ class Score(NamedTuple):
     images: int
 
 
+class TrainAndVal(NamedTuple):
+    """The data of a trial, in the place of Dassl's DataManager."""
+
+    dataset: Any
+
+
 class WithoutTestData(TrainerX):
-    """Stands in for Dassl's loaders below a method: it loads training and validation images, and no others."""
+    """Mixin for trials, below a method: loads training and validation images, and no test images."""
+
+    dm: Any
 
     def build_data_loader(self) -> None:
         cfg = self.cfg
@@ -49,15 +54,15 @@ class WithoutTestData(TrainerX):
             transform = build_transform(cfg, is_train=is_train)
             return build_data_loader(cfg, node.SAMPLER, items, node.BATCH_SIZE, tfm=transform, is_train=is_train)
 
-        self.dm = SimpleNamespace(dataset=dataset)
+        self.dm = TrainAndVal(dataset)
         self.train_loader_x = loader(dataset.train_x, cfg.DATALOADER.TRAIN_X, is_train=True)
         self.val_loader = loader(dataset.val, cfg.DATALOADER.TEST, is_train=False)
-        self.test_loader = self.val_loader  # what it is asked for is the transform
+        self.test_loader = self.val_loader  # methods take its transform
         self.lab2cname = dataset.lab2cname
 
 
 class NothingKept(FeatureTrainer):
-    """Stands above a method: a trial is done again if it is interrupted, so nothing is written, and nothing tested."""
+    """Mixin for trials, above a method: writes no checkpoint and runs no test; an interrupted trial starts again."""
 
     def before_train(self) -> None:
         self.start_epoch, self.time_start = 0, time.time()
@@ -70,11 +75,11 @@ class NothingKept(FeatureTrainer):
 
 
 class _Trial:
-    """One seed of a setting for `runs.lockstep`: what it prints is dropped, its errors are not caught."""
+    """One seed of a setting, for `runs.lockstep`: its output is dropped, and its errors are not caught."""
 
     failed = False
 
-    def __init__(self, cfg: CfgNode, silence):
+    def __init__(self, cfg: CfgNode, silence: TextIO):
         self.silence = silence
         with self.logged():
             method = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
@@ -105,7 +110,7 @@ def fingerprint(cfg: CfgNode) -> str:
 
 
 def evaluate(cfgs: Sequence[CfgNode], whole: bool = True) -> Score:
-    """Mean validation score of runs that differ in their seed alone, after their last epoch.
+    """Return the mean validation score of runs that differ in their seed alone, after their last epoch.
 
     Args:
         cfgs: configurations, one per seed.

@@ -1,4 +1,4 @@
-"""What tuning leaves behind: a yaml per data set that train.py reads, a summary, and the table of trials."""
+"""Write the results of a study: a yaml per data set that train.py reads, a summary, and the table of trials."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -17,9 +17,12 @@ from tuning.study import Settings, Study
 
 @dataclass(frozen=True)
 class Chosen:
-    """The settings of each data set, what they score on validation images, and what the default settings score there.
+    """The chosen settings.
 
-    `default` is None where default settings led to no result.
+    Attributes:
+        settings: of each data set.
+        accuracy: on validation images, in percent.
+        default: that of the default settings; None if these led to no result.
     """
 
     settings: Mapping[str, Settings]
@@ -27,8 +30,8 @@ class Chosen:
     default: float | None
 
 
-def choose(study: Study, defaults: Mapping[str, Settings]) -> Chosen:
-    """The best trial's settings for all data sets; each one's own default settings where these score more together."""
+def choose_settings(study: Study, defaults: Mapping[str, Settings]) -> Chosen:
+    """Return the best trial's settings for all data sets, or each one's defaults if these score more together."""
     best, found = study.best(), {}
     for dataset, settings in defaults.items():
         tried = [trial for trial in study.succeeded() if study.about(trial).settings == settings]
@@ -40,7 +43,7 @@ def choose(study: Study, defaults: Mapping[str, Settings]) -> Chosen:
     return Chosen(dict.fromkeys(defaults, study.about(best).settings), best.value, default)
 
 
-def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
+def write_outcome(study: Study, chosen: Chosen, to: Path) -> list[Path]:
     """Write `<trainer>/tuned/<backbone>/<dataset>.yaml` below `to`, and summary and trials beside the study.
 
     Returns:
@@ -76,13 +79,13 @@ def keep(study: Study, chosen: Chosen, to: Path) -> list[Path]:
 
 
 def yaml_text(trainer: str, settings: Settings, about: Sequence[str]) -> str:
-    """A config file of settings below lines that say where they come from."""
+    """Return a config file of settings, below comments that say where they come from."""
     lines = "".join(f"# {printable(line)}\n" for line in about)
     return lines + yaml.safe_dump({"TRAINER": {trainer.upper(): dict(settings)}}, sort_keys=False)
 
 
 def origin(summary: dict, dataset: str) -> list[str]:
-    """Where the settings of a data set come from, in lines of words."""
+    """Return lines that say where the settings of a data set come from."""
     shots, seeds = (" ".join(map(str, summary[name])) for name in ("shots", "seeds"))
     others = [name for name in summary["settings"] if name != dataset]
     images = f"{summary['images'][dataset]} validation images ({summary['validation']} split)"
@@ -102,7 +105,7 @@ def percent(value: float | None) -> str:
 
 
 def trials_table(study: Study) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows, a trial each; one that failed has its reason in place of figures."""
+    """Return headers, and a row for each trial; one that failed has its reason in the place of figures."""
     names, rows = list(study.search.space), []
     for trial in study.trials():
         settings, figures = study.params(trial), [GAP, GAP, GAP, study.error(trial)]

@@ -13,13 +13,13 @@ from dassl.names import shared_name
 from report.sharing import without_places
 from runs.config import configure
 from runs.finished import build_data
-from runs.spec import RunSpec, pairs
+from runs.spec import RunSpec
 from trainers.base.digests import config_digest, digest, training_digests
 from tuning.objective import evaluate, fingerprint
 from tuning.space import options, space
 from tuning.study import Search, Settings
 
-DIGITS = 3  # significant ones of a setting: more would only be noise in a config file
+DIGITS = 3  # significant digits of a setting; more would be noise in a config file
 
 
 @dataclass(frozen=True)
@@ -40,24 +40,28 @@ class Task:
 
 
 def configs(task: Task, dataset: str, shots: int, settings: Settings) -> list[CfgNode]:
-    """Return a run's configuration for each seed; what `settings` leaves out is as the config files have it."""
+    """Return a run's configuration for each seed; settings that are left out are those of the config files."""
     template = task.template
-    both = (*template.options, *pairs(options(template.trainer, settings)))
+    both = (*template.options, *options(template.trainer, settings))
     spec = replace(template, dataset=dataset, shots=shots, options=both)
     return [configure(spec, seed) for seed in spec.seeds]
 
 
 def default_settings(task: Task, dataset: str) -> Settings:
-    """Return what the config files give a data set for each setting that is searched."""
+    """Return the values that the config files have for a data set's searched settings."""
     trainer = task.template.trainer
     node = configs(task, dataset, task.shots[0], {})[0].TRAINER[trainer.upper()]
-    return {name: float(node[name]) for name in space(trainer, task.template.words)}
+    return {name: float(node[name]) for name in space(trainer, dict(task.template.options))}
 
 
 def search(task: Task, trials: int, sampler_seed: int) -> Search:
-    """Return what is searched; the default settings of each data set come first."""
+    """Return the search of a task; the default settings of each data set come first.
+
+    Raises:
+        UserError: a default setting lies outside its range.
+    """
     template, first = task.template, []
-    ranges = space(template.trainer, template.words)
+    ranges = space(template.trainer, dict(template.options))
     for dataset in task.datasets:
         settings = default_settings(task, dataset)
         first += [settings] if settings not in first else []
@@ -87,7 +91,7 @@ def search(task: Task, trials: int, sampler_seed: int) -> Search:
 
 
 def objective(task: Task) -> Callable[[Settings], tuple[float, dict[str, Any]]]:
-    """Return a function from settings to their mean validation accuracy, and to what is remembered of a trial."""
+    """Return a function from settings to their mean validation accuracy (percent) and what a trial remembers."""
 
     def value(drawn: Settings) -> tuple[float, dict[str, Any]]:
         began = time.perf_counter()

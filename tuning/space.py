@@ -1,24 +1,24 @@
-"""What is searched: the settings of each method, and how far they may go."""
+"""The settings of each method that are searched, and their ranges."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from typing import Any, NamedTuple
 
 from dassl.console import shown
 from dassl.errors import UserError
 
-LARGEST = 1e9  # of a setting: beyond it is no range of any search
+LARGEST = 1e9  # absolute value of a setting; all ranges lie within
 
 
 class Range(NamedTuple):
-    """A setting's lowest and highest value; `log`: drawn evenly in its logarithm."""
+    """The lowest and highest value of a setting; with `log` its logarithm is drawn evenly, instead of its value."""
 
     low: float
     high: float
     log: bool = True
 
 
-# The published weights of every data set lie inside. SCCM is a mean over C x D entries, so that the same pull needs D
-# times the weight of L_anc: its range goes as much further up. TAU is a number of standard deviations.
+# The published weights of every data set lie inside. SCCM is a mean over C x D entries: for the same pull its weight
+# must be D times that of L_anc, so its range goes further up. TAU is a number of standard deviations.
 SPACE: dict[str, dict[str, Range]] = {
     "vMFCoOp": {
         "LAMBDA_ANC": Range(0.01, 30),
@@ -62,27 +62,35 @@ def checked(found: Any, space: Mapping[str, Range], where: str, every: bool = Tr
 
 
 def key(trainer: str, name: str) -> str:
-    """A setting's key in the configuration."""
+    """Return a setting's key in the configuration.
+
+    >>> key("vMFCoOp", "TAU_0")
+    'TRAINER.VMFCOOP.TAU_0'
+    """
     return f"TRAINER.{trainer.upper()}.{name}"
 
 
-def space(trainer: str, fixed: Sequence[str] = ()) -> dict[str, Range]:
-    """What is searched for a method; what the KEY VALUE pairs `fixed` set is not.
+def space(trainer: str, fixed: Collection[str] = ()) -> dict[str, Range]:
+    """Return the ranges of a method's settings, without those whose key is in `fixed`.
 
     Raises:
-        UserError: a method without a search space, or nothing left to search.
+        UserError: the method has no search space, or all of it is fixed.
     """
     if trainer not in SPACE:
         raise UserError(f'Expected --trainer to be one of {", ".join(SPACE)} (tuning/space.py), but got "{trainer}".')
-    left = {name: span for name, span in SPACE[trainer].items() if key(trainer, name) not in fixed[::2]}
+    left = {name: span for name, span in SPACE[trainer].items() if key(trainer, name) not in fixed}
     if not left:
         raise UserError(
-            f"Expected a setting to search, but {' '.join(fixed)} fixes all of them: leave out one of "
+            f"Expected a setting to search, but {' '.join(fixed)} are all given: leave out one of "
             f"{', '.join(SPACE[trainer])}."
         )
     return left
 
 
-def options(trainer: str, settings: dict[str, float]) -> list[str]:
-    """Settings as KEY VALUE words, which train.py takes last."""
-    return [word for name, value in settings.items() for word in (key(trainer, name), repr(value))]
+def options(trainer: str, settings: Mapping[str, float]) -> tuple[tuple[str, float], ...]:
+    """Return settings as options of a RunSpec.
+
+    >>> options("vMFCoOp", {"TAU_0": 1.0})
+    (('TRAINER.VMFCOOP.TAU_0', 1.0),)
+    """
+    return tuple((key(trainer, name), value) for name, value in settings.items())

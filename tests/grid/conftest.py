@@ -1,6 +1,6 @@
-"""A small folder of BTMRI phantoms, and command lines of grids over it."""
+"""A small folder of BTMRI phantoms, and grids over it."""
 
-from argparse import Namespace
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,6 +8,8 @@ import pytest
 from datasets import phantoms
 from datasets.phantoms.folder import Counts
 from grid import __main__ as command
+from grid.plan import Grid
+from runs.spec import RunSpec
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +20,7 @@ def data_root(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def line(data_root, tmp_path):
+def line(data_root, tmp_path) -> Callable[..., list[str]]:
     """`line(method, ..., opts=(KEY, value, ...), flag=value)`: a grid of two shots, two seeds and four epochs."""
 
     def make(*methods: str, opts=(), more=(), **flags) -> list[str]:
@@ -31,10 +33,20 @@ def line(data_root, tmp_path):
 
 
 @pytest.fixture
-def args(line):
-    """`args(method, ...)`: the parsed line."""
+def grid(line) -> Callable[..., Grid]:
+    """`grid(method, ...)`: the grid of the line."""
 
-    def make(*methods: str, **more) -> Namespace:
-        return command.parse(line(*methods, **more))
+    def make(*methods: str, **more) -> Grid:
+        return command.parse(line(*methods, **more))[0]
+
+    return make
+
+
+@pytest.fixture
+def job(tmp_path) -> Callable[..., RunSpec]:
+    """`job(trainer, dataset)`: two seeds, to be written below tmp_path."""
+
+    def make(trainer: str, dataset: str = "btmri", seeds=(1, 2)) -> RunSpec:
+        return RunSpec(trainer, dataset, 2, seeds, output=str(tmp_path))
 
     return make

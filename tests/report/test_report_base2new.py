@@ -87,30 +87,3 @@ def test_the_script_ends_with_the_figures(calls):
         f"train.py {flags} --setting base2new --subsample new --eval-only OPTIM.LR 0.1",
         f"-m report.base2new {flags}",
     ]
-
-
-def test_the_six_rows_of_the_ablation(calls):
-    lines = calls("vmfcoop/ablation.sh", "btmri", "1 4", "PhantomCLIP", OUTPUT="o", OPTS="OPTIM.LR 0.1")
-    trained = [line.split() for line in lines if line.startswith("train.py") and "--eval-only" not in line]
-    found = {}
-    for words in trained:
-        output, shots = (words[words.index(flag) + 1] for flag in ("--output", "--shots"))
-        key = (output, int(shots), "base2new" in words)
-        assert key not in found
-        assert words[words.index("--backbone") + 1] == "PhantomCLIP"
-        found[key] = " ".join(words[words.index("OPTIM.LR") :])
-    off = {"SCE": " TRAINER.VMFCOOP.SCE False"}
-    off |= {name: f" TRAINER.VMFCOOP.LAMBDA_{name} 0.0" for name in ("ANC", "SC")}
-    rows = {
-        "o/ablation/ce": ("SCE", "ANC", "SC"),
-        "o/ablation/ce_anc": ("SCE", "SC"),
-        "o/ablation/ce_anc_sc": ("SCE",),
-        "o/ablation/sce": ("ANC", "SC"),
-        "o/ablation/sce_anc": ("SC",),
-        "o": (),  # the full method: the runs of few_shot.sh and base2new.sh themselves
-    }
-    assert found == {
-        (output, k, novel): "OPTIM.LR 0.1" + "".join(off[name] for name in names)
-        for output, names in rows.items()
-        for k, novel in ((1, False), (4, False), (16, True))
-    }

@@ -44,7 +44,7 @@ def found(folder, data_root):
 
 def test_cosines_are_those_of_the_log(folder, found):
     log = (folder / "log.txt").read_text()
-    anchors, means = re.search(r"between anchors: (\S+) \(between the LLM's mean directions: (\S+)\)", log).groups()
+    ((anchors, means),) = re.findall(r"between anchors: (\S+) \(between the LLM's mean directions: (\S+)\)", log)
     cosines = found["cosines between classes"]
     assert (cosines["anchors u"]["mean"], cosines["LLM means"]["mean"]) == (anchors, means)
     assert cosines["anchors u"]["to own anchor"] == "1.000"
@@ -64,7 +64,7 @@ def test_offsets_start_at_nothing_and_take_what_they_take(folder, found):
 
 
 def test_terms_before_and_after_are_those_of_the_first_and_last_step(folder, found, data_root):
-    trainer, terms = diagnose.load(folder, root=str(data_root)), found["loss term"]
+    trainer, terms = diagnose.load_trainer(folder, root=str(data_root)), found["loss term"]
     assert list(terms) == ["ce", "reverse", "anc", "sc"]
     for when, temperature in (("before", 1.0), ("after", annealed_temperature(5, 6, 1.0, 10.0))):  # 3 epochs of 2 steps
         if when == "after":
@@ -77,14 +77,14 @@ def test_terms_before_and_after_are_those_of_the_first_and_last_step(folder, fou
 
 def test_gradients_are_those_of_the_whole_support_set(folder, found, data_root):
     """A finite difference along the gradient of cross-entropy agrees with its norm."""
-    trainer = diagnose.load(folder, root=str(data_root))
-    start, ctx, step = diagnose.moment(trainer, 0, 0), trainer.prompt_learner.ctx, 1e-2
+    trainer = diagnose.load_trainer(folder, root=str(data_root))
+    start, ctx, step = diagnose.moment_at(trainer, 0, 0), trainer.prompt_learner.ctx, 1e-2
     gradient = start.gradients["ce"]
     values = []
     for sign in (1, -1):
         with torch.no_grad():
             ctx += sign * step * (gradient / gradient.norm()).view_as(ctx)
-        values.append(diagnose.moment(trainer, 0, 0).terms["ce"])
+        values.append(diagnose.moment_at(trainer, 0, 0).terms["ce"])
         with torch.no_grad():
             ctx -= sign * step * (gradient / gradient.norm()).view_as(ctx)
     slope = (values[0] - values[1]) / (2 * step)

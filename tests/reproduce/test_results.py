@@ -1,15 +1,14 @@
-"""The document of the miniature tables, and what is run for it. No run is made here: the grid is replaced."""
+"""The document of the miniature tables, and the grids that are run for it. No run is made: `run_grid` is replaced."""
 
 import json
-import shlex
 
 import pytest
 import yaml
 
+from grid.plan import plan
+from grid.run import Summary
 from reproduce import provenance, results
 from runs.methods import METHODS
-from tests.report.test_report_base2new import calls  # noqa: F401
-from tests.report.test_report_page import quick  # noqa: F401, draws nothing
 
 SETTINGS = {"vMFCoOp": {"LAMBDA_ANC": 2.0, "TAU_MAX": 30.0}, "BiomedCoOp": {"SCCM_LAMBDA": 50.0}}
 ROWS = {"ce": (0, 0, 0), "ce_anc": (0, 1, 0), "ce_anc_sc": (0, 1, 1), "sce": (1, 0, 0), "sce_anc": (1, 1, 0)}
@@ -30,15 +29,15 @@ def flags(tmp_path):
 
 @pytest.fixture
 def grids(monkeypatch):
-    """The command lines that `python -m grid` is given; status 0 each."""
+    """The grids that are run; none fails."""
     found = []
 
-    def grid(words):
-        found.append(words)
-        return 0
+    def run_grid(grid, devices):
+        found.append(grid)
+        return Summary()
 
-    monkeypatch.setattr(results, "grid", grid)
-    monkeypatch.setattr(results, "drawn_meanwhile", lambda datasets: set())
+    monkeypatch.setattr(results, "run_grid", run_grid)
+    monkeypatch.setattr(results, "versions_drawn_meanwhile", lambda datasets: set())
     return found
 
 
@@ -88,8 +87,9 @@ def test_what_is_run(flags, grids, tuned, tmp_path):
     out = tmp_path / "output"
 
     def line(methods, shots, seeds, setting, where, opts="") -> str:
-        what = f"--methods {methods} --datasets btmri --shots {shots} --seeds {seeds} --setting {setting}"
-        return f"{what} --backbone PhantomCLIP --output {out / where} OPTIM.MAX_EPOCH 5{opts}"
+        novel = " base to novel" if setting == "base2new" else ""
+        what = f"{methods}{novel} on btmri, K = {shots}, seeds {seeds}, with OPTIM.MAX_EPOCH 5{opts}"
+        return f"{what}, into {out / where}"
 
     key = " TRAINER.VMFCOOP."
     off = {"sce": f"{key}SCE False", "anc": f"{key}LAMBDA_ANC 0.0", "sc": f"{key}LAMBDA_SC 0.0"}
@@ -104,27 +104,28 @@ def test_what_is_run(flags, grids, tuned, tmp_path):
         expected.append(line("vmfcoop", "16", "1 2 3", "base2new", f"default/ablation/{name}", opts))
     chosen = {"vmfcoop": f"{key}LAMBDA_ANC 2.0{key}TAU_MAX 30.0", "biomedcoop": " TRAINER.BIOMEDCOOP.SCCM_LAMBDA 50.0"}
     expected += [line(method, "1 16", "1 2 3 4 5", "few_shot", "tuned", opts) for method, opts in chosen.items()]
-    assert [shlex.join(words) for words in grids] == expected
+    assert [str(grid) for grid in grids] == expected
+    assert {(grid.template.root, grid.template.backbone) for grid in grids} == {("phantoms", "PhantomCLIP")}
 
 
-def test_every_command_line_is_one_that_the_grid_knows(flags, grids, tuned):
-    from grid.__main__ import parse
-
+def test_every_grid_can_be_planned(flags, grids, tuned, monkeypatch):
+    monkeypatch.setattr("grid.plan._finished", lambda *_: False)
     results.main(flags())
-    for words in grids:
-        assert parse(words).datasets == ["btmri"]
+    for grid in grids:
+        jobs, _ = plan(grid)
+        assert len(jobs) == len(grid.methods) * len(grid.shots)
 
 
 def test_all_methods_and_data_sets_by_default_and_no_base_to_novel_where_there_is_none(tmp_path):
-    args = results.parse(["--output", str(tmp_path)])
-    first, _, third, *_ = results.grids(args)
-    assert first[: len(METHODS) + 1] == ["--methods", *METHODS]
-    assert "busi" in first and "busi" not in third  # three classes
-    assert "linear_probe" in first and "linear_probe" not in third  # knows no classes but its own
+    document, _ = results.parse(["--output", str(tmp_path)])
+    first, _, third, *_ = document.grids()
+    assert first.methods == list(METHODS) and third.template.setting == "base2new"
+    assert "busi" in first.datasets and "busi" not in third.datasets  # three classes
+    assert "linear_probe" in first.methods and "linear_probe" not in third.methods  # knows no classes but its own
 
 
 def test_the_document(flags, runs, tuned, tmp_path, capsys):
-    provenance.note(tmp_path / "output", [4])
+    provenance.note_begun(tmp_path / "output", [4])
     assert results.main(flags("--write-only")) == 0
     text = (tmp_path / "docs" / "RESULTS.md").read_text()
     assert text.startswith("# Phantom results\n\n<!-- What follows is written by")
@@ -174,17 +175,21 @@ def test_what_is_missing_is_said_and_is_the_status(flags, write_run, tmp_path, c
 
 
 def test_a_grid_with_a_failure_is_the_status_but_the_others_are_run(flags, grids, runs, tuned, monkeypatch):
-    def grid(words):
-        grids.append(words)
-        return int(len(grids) == 1)
+    def run_grid(grid, devices):
+        grids.append(grid)
+        return Summary(failed=int(len(grids) == 1))
 
-    monkeypatch.setattr(results, "grid", grid)
+    monkeypatch.setattr(results, "run_grid", run_grid)
     assert results.main(flags()) == 1
     assert len(grids) == 3 + 2 * len(ROWS) + 2
 
 
 def test_interrupted_by_hand_nothing_more_is_run_or_written(flags, grids, monkeypatch, tmp_path):
-    monkeypatch.setattr(results, "grid", lambda words: grids.append(words) or 130)
+    def run_grid(grid, devices):
+        grids.append(grid)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(results, "run_grid", run_grid)
     assert results.main(flags()) == 130
     assert len(grids) == 1 and not (tmp_path / "docs").exists()
 
@@ -192,7 +197,7 @@ def test_interrupted_by_hand_nothing_more_is_run_or_written(flags, grids, monkey
 def test_phantoms_that_are_drawn_anew_meanwhile_end_it(flags, grids, runs, monkeypatch, tmp_path, capsys):
     """Workers read the code anew: what they run after a change is not to be compared with what ran before."""
     monkeypatch.setattr("datasets.phantoms.VERSION", 4)
-    monkeypatch.setattr(results, "drawn_meanwhile", lambda datasets: {5} if len(grids) == 2 else set())
+    monkeypatch.setattr(results, "versions_drawn_meanwhile", lambda datasets: {5} if len(grids) == 2 else set())
     sentence = "to have the same versions of the phantoms, but they have 4, 5: something was changed"
     assert results.main(flags()) == 1 and sentence in capsys.readouterr().err
     assert len(grids) == 2
@@ -208,8 +213,8 @@ def test_pictures_on_the_disk_that_are_newer_than_the_code(tmp_path, monkeypatch
     for name, version in (("BTMRI", 5), ("CHMNIST", 4), ("BUSI", 3)):  # an old one is drawn again before it is used
         (tmp_path / name).mkdir()
         (tmp_path / name / "phantom.json").write_text(json.dumps({"version": version}))
-    assert provenance.drawn_meanwhile(["btmri", "chmnist", "busi", "covid"]) == {5}
-    assert provenance.drawn_meanwhile(["chmnist", "busi"]) == set()
+    assert provenance.versions_drawn_meanwhile(["btmri", "chmnist", "busi", "covid"]) == {5}
+    assert provenance.versions_drawn_meanwhile(["chmnist", "busi"]) == set()
 
 
 def test_runs_of_two_backbones_weights_are_in_no_document(flags, runs, write_run, tmp_path, capsys):
@@ -219,5 +224,5 @@ def test_runs_of_two_backbones_weights_are_in_no_document(flags, runs, write_run
     assert not (tmp_path / "docs").exists()
 
 
-def test_the_script(calls):  # noqa: F811
+def test_the_script(calls):
     assert calls("results.sh", "--datasets", "btmri", "chmnist") == ["-m reproduce.results --datasets btmri chmnist"]

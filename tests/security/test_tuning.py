@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from dassl.errors import DivergedError, UserError
 from report.tables import render
-from reproduce import results
-from reproduce.document import _chosen
+from reproduce.document import chosen_settings
+from reproduce.plan import tuned_options
 from tests.security.received import HOSTILE, UNSEEN, bounded
-from tuning import study as studies
-from tuning.outcome import choose, keep, trials_table, yaml_text
+from tuning import storage
+from tuning.outcome import choose_settings, trials_table, write_outcome, yaml_text
 from tuning.space import SPACE, Range, checked
 from tuning.study import Search, Study
 
@@ -59,7 +59,7 @@ def tried(folder: Path, **remembered) -> Study:
 )
 def test_settings_of_a_study_are_numbers_of_what_it_searches(tmp_path, settings):
     found = tried(tmp_path, settings=settings)
-    for use in (found.best, lambda: choose(found, {"btmri": FIRST}), lambda: trials_table(found)):
+    for use in (found.best, lambda: choose_settings(found, {"btmri": FIRST}), lambda: trials_table(found)):
         with pytest.raises(UserError, match=r"(settings|A) .*in trial \d of .*study\.db"):
             use()
 
@@ -92,6 +92,15 @@ def test_an_identity_of_another_type_is_another_study(tmp_path):
         begun(tmp_path / "b")
 
 
+@pytest.mark.parametrize("value", [1e300, 11.0, float("nan"), "x", [1], None])
+def test_enqueued_settings_of_others_are_not_tried(tmp_path, value):
+    study, seen = begun(tmp_path), []
+    study.study.enqueue_trial({"A": value, "B": 0.5})
+    with pytest.raises(UserError, match=r"trial 2 of .*study\.db"):
+        study.run(lambda drawn: seen.append(drawn) or (50.0, {"settings": drawn} | SCORES), lambda trial: None)
+    assert seen == [FIRST]
+
+
 @pytest.mark.parametrize("content", [b"", b"no database", b"SQLite format 3\x00" + b"\xff" * 4000])
 def test_a_file_that_is_no_study_is_one_sentence(tmp_path, content):
     (tmp_path / "s").mkdir()
@@ -111,7 +120,7 @@ def test_a_database_of_something_else_is_one_sentence(tmp_path):
         begun(tmp_path)
 
 
-@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm", ".lock", ".trial-0.lock"])
+@pytest.mark.parametrize("suffix", ["", "-journal", "-wal", "-shm", ".lock"])
 def test_a_link_in_place_of_a_file_of_the_study_is_refused(tmp_path, suffix):
     precious = tmp_path / "precious"
     precious.write_text("mine")
@@ -132,7 +141,7 @@ def test_a_link_among_its_folders_is_refused(tmp_path):
 
 
 def test_every_lock_is_made_where_links_are_refused():
-    text = Path(studies.__file__).read_text()
+    text = Path(storage.__file__).read_text()
     assert text.count("FileLock(") == 1
 
 
@@ -146,17 +155,17 @@ def test_what_is_chosen_is_written_through_no_link_and_below_its_folder(tmp_path
     for path in (folder / "btmri.yaml", found.file.with_suffix(".json"), found.file.with_suffix(".csv")):
         path.symlink_to(precious)
         Path(f"{path}.part").symlink_to(precious)
-    chosen = choose(found, {"btmri": FIRST})
+    chosen = choose_settings(found, {"btmri": FIRST})
     chosen.settings[name] = FIRST
     study_images = {"btmri": 3, name: 3}
     found.about = lambda trial: Study.about(found, trial)._replace(images=study_images)
-    written = keep(found, chosen, to)
+    written = write_outcome(found, chosen, to)
     assert precious.read_text() == "mine" and all(path.is_file() and not path.is_symlink() for path in written)
     assert all(path.parent in (folder, found.file.parent) for path in written)
     (to / "vMFCoOp").rename(tmp_path / "moved")
     (to / "vMFCoOp").symlink_to(tmp_path / "moved")
     with pytest.raises(UserError, match="is a link to elsewhere"):
-        keep(found, chosen, to)
+        write_outcome(found, chosen, to)
 
 
 def test_reasons_of_failed_trials_are_no_formulas(tmp_path):
@@ -199,7 +208,7 @@ def test_a_tuned_file_of_others_gives_numbers_of_the_search_alone(tmp_path, cont
     monkeypatch.chdir(tmp_path)
     (tmp_path / "btmri.yaml").write_text(content)
     with bounded(), pytest.raises(UserError, match=r"btmri\.yaml"):
-        results.tuned_settings(tmp_path / "btmri.yaml", "vMFCoOp")
+        tuned_options(tmp_path / "btmri.yaml", "vMFCoOp")
     assert not (tmp_path / "PWNED").exists()
 
 
@@ -237,7 +246,7 @@ def test_a_strange_summary_of_a_study_is_a_line_and_the_others_are_shown(tmp_pat
     (tmp_path / "none").mkdir()
     (tmp_path / "none" / "btmri.json").symlink_to("/dev/zero")
     with bounded():
-        (table,), problems = _chosen(tmp_path)
+        (table,), problems = chosen_settings(tmp_path)
     assert len(table.splitlines()) == 3 and "TAU_0 2" in table
     assert len(problems) == 2 and any("strange/btmri.json" in line for line in problems)
     assert str(tmp_path) not in "".join(problems)

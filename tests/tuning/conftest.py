@@ -1,4 +1,4 @@
-"""The miniature BTMRI of the trainers' tests, and the flags of a study of it."""
+"""Command lines of studies of the miniature BTMRI."""
 
 import pytest
 

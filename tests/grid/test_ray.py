@@ -13,9 +13,8 @@ import pytest
 
 from grid import __main__ as command
 from grid import cluster
-from grid.plan import Job, plan
-from grid.worker import DONE
-from tests.grid import doings
+from runs.outcome import DONE
+from tests.grid import worker_stubs
 from tests.run_folders import record, run_folder
 
 NEEDS = 'Ray is not installed (pip install -e ".[ray]")'
@@ -34,20 +33,20 @@ def address(monkeypatch, own_store):
     nodes.shutdown()
 
 
-def test_two_nodes_share_the_jobs_and_a_killed_workers_job_is_done_again(args, tmp_path, address):
-    (job,), _ = plan(args("coop"))
-    jobs = [Job(name, "btmri", 2, (1, 2), flags=job.flags) for name in ("CoOp", "ZeroshotCLIP", "LPpp")]
-    answers = {job.trainer: outcomes for job, outcomes in cluster.run(jobs, address, 1, doings.note_after_a_death)}
+def test_two_nodes_share_the_jobs_and_a_killed_workers_job_is_done_again(job, tmp_path, address):
+    jobs = [job(name) for name in ("CoOp", "ZeroshotCLIP", "LPpp")]
+    found = cluster.run(jobs, address, 1, worker_stubs.note_after_a_death)
+    answers = {each.trainer: outcomes for each, outcomes in found}
     assert answers.keys() == {"CoOp", "ZeroshotCLIP", "LPpp"}
     assert all(outcome.state == DONE for outcomes in answers.values() for outcome in outcomes)
-    notes = doings.notes(tmp_path)
+    notes = worker_stubs.notes(tmp_path)
     assert [name for _, name, *_ in notes].count("CoOp") == 2 and len(notes) == 4
     assert len({pid for pid, *_ in notes}) >= 3  # a worker on each node, and the one in the dead one's place
 
 
 @pytest.mark.slow  # Ray's workers take long to start and to import PyTorch
 def test_a_cluster_does_a_grid_and_does_the_runs_of_a_killed_worker_again(line, tmp_path, address, capfd, monkeypatch):
-    monkeypatch.setattr(cluster, "run", functools.partial(cluster.run, perform=doings.die_once))
+    monkeypatch.setattr(cluster, "run", functools.partial(cluster.run, work=worker_stubs.die_once))
     assert command.main(line("coop", "zeroshot", ray=address)) == 0
     output = capfd.readouterr()
     assert "4 runs done, 0 finished before, 0 failed." in output.out
@@ -57,7 +56,7 @@ def test_a_cluster_does_a_grid_and_does_the_runs_of_a_killed_worker_again(line, 
         coop, zeroshot = (run_folder(tmp_path, trainer, seed=seed) for trainer in ("CoOp", "ZeroshotCLIP"))
         assert record(coop)["seed"] == record(zeroshot)["seed"] == seed
         assert "Resuming from epoch" in (coop / "log.txt").read_text()
-    assert len({pid for pid, *_ in doings.notes(tmp_path)}) == 2
+    assert len({pid for pid, *_ in worker_stubs.notes(tmp_path)}) == 2
     monkeypatch.setattr(cluster, "run", None)  # nothing is left that it could be asked for
     assert command.main(line("coop", "zeroshot", ray=address)) == 0
 
@@ -67,12 +66,12 @@ def test_a_worker_for_each_gpu_or_else_for_each_share_of_cores():
         return {"Alive": resources.pop("alive", True), "Resources": resources}
 
     cores, gpus = node(CPU=5.0), node(CPU=8.0, GPU=2.0)
-    assert cluster._places([cores, cores], 2) == ({"num_cpus": 2}, 4)
-    assert cluster._places([cores, gpus], 1) == ({"num_cpus": 1, "num_gpus": 1}, 2)
-    assert cluster._places([gpus, gpus], 8) == ({"num_cpus": 8, "num_gpus": 1}, 2)
-    assert cluster._places([cores, node(CPU=64.0, alive=False)], 1) == ({"num_cpus": 1}, 5)
+    assert cluster.find_places([cores, cores], 2) == ({"num_cpus": 2}, 4)
+    assert cluster.find_places([cores, gpus], 1) == ({"num_cpus": 1, "num_gpus": 1}, 2)
+    assert cluster.find_places([gpus, gpus], 8) == ({"num_cpus": 8, "num_gpus": 1}, 2)
+    assert cluster.find_places([cores, node(CPU=64.0, alive=False)], 1) == ({"num_cpus": 1}, 5)
     with pytest.raises(ValueError, match="Expected a node with 6 CPU cores"):
-        cluster._places([cores, cores], 6)
+        cluster.find_places([cores, cores], 6)
 
 
 @pytest.mark.parametrize(
@@ -100,10 +99,10 @@ def test_our_own_cluster_obeys_this_process_alone(tmp_path):
     pytest.importorskip("ray", reason=NEEDS)
     code = f"""
 from grid import cluster
-from grid.plan import Job
-from tests.grid import doings
-job = Job("CoOp", "btmri", 1, (1,), flags=("--output", {str(tmp_path)!r}))
-print(list(cluster.run([job], "local", 1, doings.look_around)))
+from runs.spec import RunSpec
+from tests.grid import worker_stubs
+job = RunSpec("CoOp", "btmri", 1, (1,), output={str(tmp_path)!r})
+print(list(cluster.run([job], "local", 1, worker_stubs.look_around)))
 """
     env = os.environ | {"HF_TOKEN": "hf_of_the_user", "VMFCOOP_CACHE": str(tmp_path / "cache")}
     done = subprocess.run([sys.executable, "-c", code], env=env, capture_output=True, text=True, timeout=500)
@@ -141,11 +140,11 @@ def test_workers_get_where_models_lie_and_no_secret(named, capsys):
     places |= {"HF_ENDPOINT": "https://mirror/", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     secrets = ("HF_TOKEN", "OPENAI_API_KEY", "RAY_AUTH_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VMFCOOP_SALT")
     named(**places, **dict.fromkeys(secrets, "secret"))
-    given = cluster._shared()
+    given = cluster.shared_environment()
     assert given.pop("PYTHONPATH").split(os.pathsep)[0] == str(cluster.ROOT)
     assert given == places and capsys.readouterr().err == ""
     named(HF_ENDPOINT="https://alice:pw@mirror/")
-    assert cluster._shared().keys() == {"PYTHONPATH"}
+    assert cluster.shared_environment().keys() == {"PYTHONPATH"}
     err = capsys.readouterr().err
     assert err.startswith("HF_ENDPOINT stay here") and "pw" not in err
 
@@ -157,7 +156,7 @@ def test_a_cluster_of_our_own_leaves_the_environment_as_it_was(tmp_path, named, 
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / temporary) if temporary else None)
     before, tokens = dict(os.environ), set()
     for _ in range(2):
-        with pytest.raises(KeyboardInterrupt), cluster._own() as options:
+        with pytest.raises(KeyboardInterrupt), cluster.own_cluster() as options:
             folder = Path(options["_temp_dir"]).parent
             assert stat.S_IMODE(folder.stat().st_mode) == 0o700
             # what Ray puts below it: the longest name of a socket has 107 bytes
@@ -171,11 +170,11 @@ def test_a_cluster_of_our_own_leaves_the_environment_as_it_was(tmp_path, named, 
 
 def test_what_a_cluster_of_others_may_do_is_said(named, capsys):
     named(HF_TOKEN="hf_of_the_user")
-    with cluster._foreign("head:6379") as options:
+    with cluster.cluster_of_others("head:6379") as options:
         assert options == {}
     said, token = capsys.readouterr().err.splitlines()
     assert said.startswith("Ray at head:6379: whoever reaches it runs code on its nodes, and on this machine")
     assert "RAY_AUTH_MODE=token" in said and token.startswith("HF_TOKEN stay here") and "hf_of" not in token
     named(RAY_AUTH_MODE="token")
-    with cluster._foreign("auto"):
+    with cluster.cluster_of_others("auto"):
         assert "RAY_AUTH_MODE" not in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""What workers are told to do with a job in the tests; a worker finds it by its name."""
+"""Functions that workers do in the place of a job; a worker process finds them by their names."""
 
 import json
 import os
@@ -7,26 +7,26 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
 
-from grid import worker
-from grid.plan import Job
-from grid.worker import DONE, FAILED, Outcome
-
-
-def output(job: Job) -> Path:
-    return Path(job.flags[job.flags.index("--output") + 1])
+from runs.outcome import DONE, FAILED, Outcome
+from runs.spec import RunSpec
 
 
-def note(job: Job) -> list[Outcome]:
-    """Nothing, but note who was asked for what; CoCoOp kills its process, and KgCoOp spoils it."""
-    with (output(job) / "notes.txt").open("a") as file:
-        file.write(f"{os.getpid()} {job.trainer} {job.dataset} {os.environ.get('CUDA_VISIBLE_DEVICES')!r}\n")
+def note(job: RunSpec) -> list[Outcome]:
+    """Note process, job and environment; then CoCoOp kills its process, and KgCoOp and ProGrad fail with a bug."""
+    seen = [os.environ.get("CUDA_VISIBLE_DEVICES"), os.environ.get("OMP_NUM_THREADS")]
+    with (Path(job.output) / "notes.txt").open("a") as file:
+        file.write(f"{os.getpid()} {job.trainer} {job.dataset} {seen[0]!r} {seen[1]}\n")
     if job.trainer == "CoCoOp":
         os.kill(os.getpid(), signal.SIGKILL)
     if job.trainer == "KgCoOp":
-        return [Outcome(seed, FAILED, "RuntimeError: CUDA error", unforeseen=True) for seed in job.seeds]
+        return [Outcome(seed, FAILED, reason="RuntimeError: CUDA error", unforeseen=True) for seed in job.seeds]
+    if job.trainer == "ProGrad":
+        raise RuntimeError("nobody foresaw this")
     return [Outcome(seed, DONE) for seed in job.seeds]
 
 
@@ -34,9 +34,16 @@ def notes(folder: Path) -> list[list[str]]:
     return [line.split() for line in (folder / "notes.txt").read_text().splitlines()]
 
 
-def note_after_a_death(job: Job) -> list[Outcome]:
-    """As `note`; but the first process that is asked for CoOp is killed before it answers."""
-    died = output(job) / "died"
+def note_and_wait(job: RunSpec) -> list[Outcome]:
+    """Note as `note`, then work for ever."""
+    note(job)
+    while True:
+        time.sleep(1)
+
+
+def note_after_a_death(job: RunSpec) -> list[Outcome]:
+    """Note as `note`; but the first process that is asked for CoOp is killed before it answers."""
+    died = Path(job.output) / "died"
     outcomes = note(job)
     if job.trainer == "CoOp" and not died.exists():
         died.touch()
@@ -44,14 +51,15 @@ def note_after_a_death(job: Job) -> list[Outcome]:
     return outcomes
 
 
-def die_once(job: Job) -> list[Outcome]:
-    """The job; but the first process to come to the end of a second epoch is killed there."""
-    from trainers.base.feature_trainer import frozen
+def die_once(job: RunSpec) -> list[Outcome]:
+    """Do the job; but the first process to come to the end of a second epoch is killed there."""
+    from grid.worker import work
+    from trainers.base.backbones import load_backbone
 
-    with _mortal(output(job) / "died"):
-        outcomes = worker.perform(job)
-    with (output(job) / "notes.txt").open("a") as file:
-        file.write(f"{os.getpid()} {job.trainer} {frozen.cache_info().misses}\n")
+    with _mortal(Path(job.output) / "died"):
+        outcomes = work(job)
+    with (Path(job.output) / "notes.txt").open("a") as file:
+        file.write(f"{os.getpid()} {job.trainer} {load_backbone.cache_info().misses}\n")
     return outcomes
 
 
@@ -67,24 +75,20 @@ def _mortal(died: Path):
             died.touch()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    FeatureTrainer.after_epoch = after_epoch
-    yield
-    FeatureTrainer.after_epoch = real
+    with patch.object(FeatureTrainer, "after_epoch", after_epoch):
+        yield
 
 
 STRANGER = "import sys, ray; ray.init(sys.argv[1], log_to_driver=False); print('came in')"
 
 
-def look_around(job: Job) -> list[Outcome]:
-    """Nothing, but write what this worker sees, and whether others reach its cluster with and without a token."""
+def look_around(job: RunSpec) -> list[Outcome]:
+    """Write what this worker sees, and whether others reach its cluster with and without a token."""
     import ray
 
     address = ray.get_runtime_context().gcs_address
     without = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
-    without |= {
-        "HOME": str(output(job)),
-        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
-    }  # no token there
+    without |= {"HOME": job.output, "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}  # no token there
     token = {name: os.environ[name] for name in ("RAY_AUTH_MODE", "RAY_AUTH_TOKEN")}
     line = [sys.executable, "-c", STRANGER, address]
     friend, stranger = (
@@ -94,7 +98,7 @@ def look_around(job: Job) -> list[Outcome]:
     seen |= {"friend": friend.stdout, "stranger": [stranger.stdout, stranger.stderr.splitlines()[-1]]}
     folders = Path(ray._private.worker._global_node.get_session_dir_path()).parents
     seen |= {"closed": any(stat.S_IMODE(folder.stat().st_mode) == 0o700 for folder in folders)}
-    (output(job) / "seen.json").write_text(json.dumps(seen))
+    Path(job.output, "seen.json").write_text(json.dumps(seen))
     return [Outcome(seed, DONE) for seed in job.seeds]
 
 

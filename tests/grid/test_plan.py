@@ -1,30 +1,31 @@
-"""What is asked for, less what is there."""
+"""The runs of a grid that are missing."""
 
 import re
+from dataclasses import replace
 
 import pytest
 
 from grid import __main__ as command
-from grid.plan import Job, plan, take
+from grid.plan import parts, plan, take, title
 from report import paper
 from runs.methods import METHODS
+from runs.spec import RunSpec
 from tests.run_folders import run_folder
 
 
-def test_jobs_of_one_data_set_are_neighbours(args):
-    jobs, finished = plan(args("coop", "vMFCoOp", "CoOp", datasets="btmri", more=("--datasets", "busi", "btmri")))
+def test_jobs_of_one_data_set_are_neighbours(grid):
+    jobs, finished = plan(grid("coop", "vMFCoOp", "CoOp", datasets="btmri", more=("--datasets", "busi", "btmri")))
     found = [(job.trainer, job.dataset, job.shots, job.seeds) for job in jobs]
     expected = [("CoOp", "busi"), ("vMFCoOp", "busi"), ("CoOp", "btmri"), ("vMFCoOp", "btmri")]
     assert found == [(*names, 2, (1, 2)) for names in expected] and finished == 0
 
 
-def test_everything_is_what_the_scripts_run(args, monkeypatch):
+def test_everything_is_what_the_scripts_run(grid, monkeypatch):
     monkeypatch.setattr("grid.plan._finished", lambda *_: False)
 
-    def everything(**setting) -> list[Job]:
-        given = args("all", datasets="all", **setting)
-        given.opts = []
-        return plan(given)[0]
+    def everything(**setting) -> list[RunSpec]:
+        given = grid("all", datasets="all", **setting)
+        return plan(replace(given, template=replace(given.template, options=())))[0]
 
     jobs = everything(shots="all")
     assert len(jobs) == len(METHODS) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
@@ -36,30 +37,36 @@ def test_everything_is_what_the_scripts_run(args, monkeypatch):
 
 def test_seeds_are_those_of_the_scripts_unless_given(data_root):
     line = ["--methods", "zeroshot", "coop", "--datasets", "btmri", "--shots", "1", "--root", str(data_root)]
-    assert [job.seeds for job in plan(command.parse(line))[0]] == [(1,), (1, 2, 3)]
-    assert [job.seeds for job in plan(command.parse([*line, "--seeds", "5", "5"]))[0]] == [(5,), (5,)]
+    assert [job.seeds for job in plan(command.parse(line)[0])[0]] == [(1,), (1, 2, 3)]
+    assert [job.seeds for job in plan(command.parse([*line, "--seeds", "5", "5"])[0])[0]] == [(5,), (5,)]
 
 
-def test_settings_end_the_flags_and_epochs_are_not_for_methods_without(args):
-    given = args("zeroshot", "coop", seeds="7")
-    assert given.seeds == [7] and given.opts[:2] == ["OPTIM.MAX_EPOCH", "4"]
+def test_settings_end_the_flags_and_epochs_are_not_for_methods_without(grid):
+    given = grid("zeroshot", "coop", seeds="7")
+    assert given.seeds == [7] and given.template.options[:1] == (("OPTIM.MAX_EPOCH", "4"),)
     zeroshot, coop = plan(given)[0]
-    assert zeroshot.opts == ("DATALOADER.NUM_WORKERS", "0") and coop.opts == tuple(given.opts)
+    assert zeroshot.options == (("DATALOADER.NUM_WORKERS", "0"),) and coop.options == given.template.options
 
 
-def test_a_part_becomes_a_command_line_of_train(args):
-    (job,), _ = plan(args("coop", setting="base2new"))
-    base, new = (job.args(part, [2]) for part in job.parts)
-    assert (base.trainer, base.dataset, base.shots, base.seed, base.setting) == ("CoOp", "btmri", 2, [2], "base2new")
+def test_base_to_novel_is_two_runs(grid):
+    (job,), _ = plan(grid("coop", setting="base2new"))
+    base, new = parts(job)
+    assert (base.trainer, base.dataset, base.shots, base.seeds, base.setting) == (
+        "CoOp",
+        "btmri",
+        2,
+        (1, 2),
+        "base2new",
+    )
     assert (base.subsample, base.eval_only, new.subsample, new.eval_only) == ("base", False, "new", True)
-    assert base.opts == ["OPTIM.MAX_EPOCH", "4", "DATALOADER.NUM_WORKERS", "0"]
-    assert job.title([1, 2]) == "CoOp base to novel on btmri, K = 2, seeds 1 2"
+    assert base.options == new.options == (("OPTIM.MAX_EPOCH", "4"), ("DATALOADER.NUM_WORKERS", "0"))
+    assert title(job, job.seeds) == "CoOp base to novel on btmri, K = 2, seeds 1 2"
 
 
 @pytest.mark.parametrize(
     ("methods", "change", "sentence"),
     [
-        (["coopp"], {}, 'Expected methods of zeroshot, .*vmfcoop, ss_text for few_shot, but got "coopp"'),
+        (["coopp"], {}, 'Expected methods of .*vmfcoop, .*for few_shot, but got "coopp"'),
         (["tip_adapter"], {"setting": "base2new"}, 'coop, .*for base2new, but got "tip_adapter"'),
         (["coop"], {"datasets": "brains"}, 'Expected one of the data sets btmri, .*but got "brains"'),
         (["coop"], {"opts": ("OPTIM.LRR", 1)}, "OPTIM.LRR"),
@@ -87,7 +94,7 @@ def test_a_dry_run_lists_what_is_missing(line, tmp_path, capsys):
 
 def test_a_worker_stays_with_its_data_set_and_away_from_others():
     def jobs():
-        return [Job("CoOp", dataset, 1, (1,)) for dataset in ("btmri", "btmri", "busi", "covid")]
+        return [RunSpec("CoOp", dataset, 1, (1,)) for dataset in ("btmri", "btmri", "busi", "covid")]
 
     def dataset(*at):
         return take(jobs(), *at).dataset

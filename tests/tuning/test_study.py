@@ -1,10 +1,15 @@
+"""Studies of a function: first settings, budget, resumption, killed processes, and the best trial."""
+
 import contextlib
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from dassl.errors import DivergedError, UserError
-from tuning.outcome import Chosen, choose
+from tuning import storage
+from tuning.outcome import Chosen, choose_settings
 from tuning.space import Range
 from tuning.study import Search, Study
 
@@ -55,12 +60,12 @@ def test_a_resumed_study_tries_what_an_uninterrupted_one_does(tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 3])
-def test_an_interrupted_trial_is_done_again(tmp_path, number):
-    whole = run(study(tmp_path, 4, "whole"))
+def test_a_trial_that_was_interrupted_by_hand_does_not_count(tmp_path, number):
     with contextlib.suppress(KeyboardInterrupt):
-        run(study(tmp_path, 4, "parts"), interrupted_at(number))
-    assert len(study(tmp_path, 4, "parts").trials()) == number - 1
-    assert run(study(tmp_path, 4, "parts")) == whole
+        run(study(tmp_path), interrupted_at(number))
+    assert len(study(tmp_path).trials()) == number - 1
+    tried = run(study(tmp_path))
+    assert len(tried) == 4 and tried[0] == FIRST and FIRST not in tried[1:]
 
 
 def test_a_study_that_is_complete_tries_nothing(tmp_path):
@@ -68,18 +73,82 @@ def test_a_study_that_is_complete_tries_nothing(tmp_path):
     assert len(run(study(tmp_path), interrupted_at(1))) == 4
 
 
-def test_a_second_process_takes_other_trials_and_the_budget_is_for_both(tmp_path):
-    """The second one works while the first is in a trial; only locks and the file lie between them."""
-    second = []
+# A process that tunes as this module does, and takes a second for a trial; it is killed over trial number `killed`.
+PROCESS = """
+import os, signal, sys, time
+from pathlib import Path
+from tests.tuning.test_study import peak, run, study
+from tuning import storage
 
-    def objective(settings):
-        if not second:
-            second.append(settings)
-            second.extend(run(study(tmp_path, 5)))
-        return peak(settings)
+storage.HEARTBEAT, storage.GRACE = 1, 3
+folder, name, killed = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
 
-    assert len(run(study(tmp_path, 5), objective)) == 5
-    assert len(second) == 5 and FIRST not in second[1:]  # its own first trial, and four that the other one took
+def objective(settings):
+    with (folder / name).open("a") as file:
+        file.write(f"{settings['A']!r} {settings['B']!r}\\n")
+    if killed and len((folder / name).read_text().splitlines()) == int(killed[0]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    time.sleep(1)
+    return peak(settings)
+
+run(study(folder, 6), objective)
+"""
+
+
+def begin(folder: Path, name: str, *killed: int) -> subprocess.Popen:
+    """Start a process that works on the study in `folder`, and writes the settings that it tries to the file `name`."""
+    words = [sys.executable, "-c", PROCESS, str(folder), name, *map(str, killed)]
+    return subprocess.Popen(words, cwd=Path(__file__).parents[2], stderr=subprocess.PIPE, text=True)
+
+
+def tried_by(folder: Path, *names: str) -> list[dict]:
+    lines = [line.split() for name in names for line in (folder / name).read_text().splitlines()]
+    return [{"A": float(a), "B": float(b)} for a, b in lines]
+
+
+def test_two_processes_share_the_trials(tmp_path):
+    processes = [begin(tmp_path, name) for name in ("one", "two")]
+    errors = [process.communicate()[1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0], errors
+    tried = tried_by(tmp_path, "one", "two")
+    assert len(tried) == 6 and tried.count(FIRST) == 1
+    assert len({settings["A"] for settings in tried}) == 6
+    assert len(study(tmp_path, 6).trials()) == 6
+
+
+@pytest.mark.parametrize("number", [1, 2])
+def test_a_trial_whose_process_was_killed_is_done_again_with_its_settings(tmp_path, monkeypatch, number):
+    monkeypatch.setattr(storage, "HEARTBEAT", 1)
+    monkeypatch.setattr(storage, "GRACE", 3)
+    assert begin(tmp_path, "killed", number).wait() == -9
+    killed = tried_by(tmp_path, "killed")
+    assert len(killed) == number and len(study(tmp_path, 6).trials()) == number - 1
+    tried = run(study(tmp_path, 6))
+    assert len(tried) == 6 and tried.count(killed[-1]) == 1
+
+
+def test_a_trial_beyond_the_budget_is_given_up(tmp_path, monkeypatch):
+    """Two processes see that one trial is left, and both ask for it."""
+    run(study(tmp_path, 3))
+    late, looks = study(tmp_path, 3), []
+    real = late._trials
+
+    def trials(*states: str) -> list:
+        looks.append(states)
+        return real(*states)[: 2 if len(looks) == 1 else None]
+
+    monkeypatch.setattr(late, "_trials", trials)
+    told: list = []
+    late.run(interrupted_at(1), told.append)
+    assert told == [] and len(late.trials()) == 3 and len(late.study.trials) == 4
+
+
+def test_trials_of_other_processes_are_waited_for_only_until_these_are_known_to_live(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(storage, "GRACE", 1)
+    found = study(tmp_path, 3)
+    found.study.add_trial(found.optuna.create_trial(state=found.states.RUNNING))
+    assert len(run(found)) == 2 and found.running() == 1
+    assert "Waiting for 1 trials of other processes" in capsys.readouterr().err
 
 
 def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
@@ -93,7 +162,7 @@ def test_a_trial_that_fails_is_remembered_and_counts(tmp_path):
     failed = found.trials()[0]
     assert failed.value is None and failed.user_attrs["error"].endswith("anc is nan.")
     assert found.best().number > 0
-    assert choose(found, {"btmri": FIRST}).default is None
+    assert choose_settings(found, {"btmri": FIRST}).default is None
 
 
 def test_where_all_fail_the_last_reason_is_given(tmp_path):
@@ -143,7 +212,7 @@ def test_default_settings_that_differ_by_data_set_are_all_tried_and_kept_where_t
 
     found = study(tmp_path, 5, first=DEFAULTS.values())
     assert run(found, objective)[:2] == list(DEFAULTS.values())
-    assert choose(found, DEFAULTS) == Chosen(DEFAULTS, 90.0, 90.0)
+    assert choose_settings(found, DEFAULTS) == Chosen(DEFAULTS, 90.0, 90.0)
 
 
 def test_otherwise_all_data_sets_get_the_best_trial(tmp_path):
@@ -153,6 +222,6 @@ def test_otherwise_all_data_sets_get_the_best_trial(tmp_path):
 
     found = study(tmp_path, 12, first=DEFAULTS.values())
     run(found, objective)
-    chosen, best = choose(found, DEFAULTS), found.best()
+    chosen, best = choose_settings(found, DEFAULTS), found.best()
     assert chosen.default == 98.0 and chosen.accuracy == best.value > 98.0
     assert chosen.settings == {"btmri": best.params, "chmnist": best.params}

@@ -1,3 +1,5 @@
+"""Studies of the miniature BTMRI: the images that they read, the settings that they write, and their errors."""
+
 import csv
 import json
 import re
@@ -7,11 +9,10 @@ import pytest
 import yaml
 
 import train
-from runs.config import configure
-from tests.report.test_report_base2new import calls  # noqa: F401
+from runs.config import CONFIGS, configure
 from tests.run_folders import record, run_folder
 from tuning import __main__ as tuning
-from tuning import objective
+from tuning import plan
 from tuning.objective import Score, evaluate
 from tuning.plan import default_settings
 from tuning.space import SPACE
@@ -43,8 +44,8 @@ def test_tuning_reads_no_test_image_and_its_settings_are_ones_that_train_reads(
 
     path = tmp_path / "configs" / trainer / "tuned" / "PhantomCLIP" / "btmri.yaml"
     settings = yaml.safe_load(path.read_text())["TRAINER"][trainer.upper()]
-    args = train.parse([*train_words(without_test_images, tmp_path), "--trainer", trainer, "--config-file", str(path)])
-    node = configure(args, 1).TRAINER[trainer.upper()]
+    words = [*train_words(without_test_images, tmp_path), "--trainer", trainer, "--config-file", str(path)]
+    node = configure(train.parse(words), 1).TRAINER[trainer.upper()]
     assert {name: node[name] for name in SPACE[trainer]} == settings
 
     folder = tmp_path / "studies" / f"{trainer}_PhantomCLIP"
@@ -75,7 +76,7 @@ def test_a_trial_of_the_default_scores_what_a_run_scores_on_its_validation_draw(
     words = train_words(data_root, tmp_path / "output", "--seed", 101, 102, *short)
     assert train.main([*words, "TEST.SPLIT", "val"]) == 0
     runs = [record(run_folder(tmp_path / "output", "vMFCoOp", seed=seed)) for seed in (101, 102)]
-    args = train.parse(words)
+    spec = train.parse(words)
     score = evaluate([configure(spec, seed) for seed in spec.seeds], whole=False)
     assert (score.images, [run["total"] for run in runs]) == (8, [8, 8])
     assert score.accuracy == pytest.approx(sum(run["metrics"]["accuracy"] for run in runs) / 2)
@@ -89,7 +90,7 @@ def test_a_setting_that_is_fixed_is_not_searched_and_reaches_the_runs(flags, mon
         seen.append(cfgs)
         return Score(50.0, -1.0, 12)
 
-    monkeypatch.setattr(objective, "evaluate", score)
+    monkeypatch.setattr(plan, "evaluate", score)
     fixed = ("TRAINER.VMFCOOP.TAU_0", 0.5)
     assert tuning.main(flags("vmfcoop", "--trials", 2, "--validation", "drawn", opts=fixed)) == 0
     assert [[cfg.SEED for cfg in cfgs] for cfgs in seen] == [[101, 102]] * 2
@@ -108,8 +109,9 @@ def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp
         (shots,) = {cfg.DATASET.NUM_SHOTS for cfg in cfgs}
         return Score(accuracy[dataset, shots], -1.0, 12)
 
-    monkeypatch.setattr(objective, "evaluate", score)
-    monkeypatch.setattr("tuning.plan.training_data", lambda cfg: (False, {"split": cfg.DATASET.NAME}))
+    monkeypatch.setattr(plan, "evaluate", score)
+    monkeypatch.setattr(plan, "build_data", lambda cfg: cfg.DATASET.NAME)
+    monkeypatch.setattr(plan, "of_training", lambda cfg, name: {"split": name})
     line = flags("BiomedCoOp", "--trials", 2, "--joint", "--datasets", "btmri", "chmnist", "--shots", 2, 4)
     assert tuning.main(line) == 0
     summary = json.loads((tmp_path / "studies" / "BiomedCoOp_PhantomCLIP" / "btmri_chmnist_shots_2_4.json").read_text())
@@ -120,7 +122,7 @@ def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp
 @pytest.mark.parametrize("dataset", sorted(path.stem for path in (CONFIGS / "datasets").glob("*.yaml")))
 @pytest.mark.parametrize("trainer", SPACE)
 def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
-    settings = default_settings(tuning.parse(flags(trainer)), dataset)
+    settings = default_settings(tuning.parse(flags(trainer))[0], dataset)
     for name, span in SPACE[trainer].items():
         assert span.low <= settings[name] <= span.high
 
@@ -132,7 +134,7 @@ def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
         (
             "BiomedCoOp",
             [word for name in SPACE["BiomedCoOp"] for word in (f"TRAINER.BIOMEDCOOP.{name}", "2.0")],
-            "fixes all of them: leave out one of SCCM_LAMBDA, KDSP_LAMBDA, TAU.",
+            "are all given: leave out one of SCCM_LAMBDA, KDSP_LAMBDA, TAU.",
         ),
         ("vMFCoOp", ("TRAINER.VMFCOOP.LAMBDA", "1"), "there is no key TRAINER.VMFCOOP.LAMBDA"),
     ],
@@ -154,22 +156,22 @@ def test_interrupted_by_hand(flags, monkeypatch, capsys):
     def stop(cfgs, whole):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(objective, "evaluate", stop)
+    monkeypatch.setattr(plan, "evaluate", stop)
     assert tuning.main(flags("vMFCoOp")) == 130
     assert "the same command goes on with the study" in capsys.readouterr().err
 
 
 def test_a_study_is_not_continued_with_other_weights(flags, monkeypatch, capsys):
-    monkeypatch.setattr(objective, "evaluate", lambda cfgs, whole: Score(50.0, -1.0, 12))
+    monkeypatch.setattr(plan, "evaluate", lambda cfgs, whole: Score(50.0, -1.0, 12))
     line = flags("vMFCoOp", "--trials", 1)
     assert tuning.main(line) == 0
-    monkeypatch.setattr(objective, "fingerprint", lambda cfg: "ffff")
+    monkeypatch.setattr(plan, "fingerprint", lambda cfg: "ffff")
     assert tuning.main(line) == 1
     assert "to be a study of weights ffff, but it is one of" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("folder", "trainer"), [("vmfcoop", "vMFCoOp"), ("biomedcoop", "BiomedCoOp")])
-def test_the_scripts(calls, folder, trainer):  # noqa: F811
+def test_the_scripts(calls, folder, trainer):
     (*_, line) = calls(f"{folder}/tune.sh", "btmri chmnist", "1 4", TRIALS="10", JOINT="1", OPTS="OPTIM.LR 0.1")
     words = f"--trainer {trainer} --datasets btmri chmnist --shots 1 4 --root data"
     assert line == f"-m tuning {words} --trials 10 --joint OPTIM.LR 0.1"

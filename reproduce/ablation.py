@@ -1,0 +1,137 @@
+"""Run the six rows of the paper's Table 2: few-shot, and base to novel at 16 images per class.
+
+    python -m reproduce.ablation --dataset btmri --shots 1 4 --root phantoms --backbone PhantomCLIP --seed 1 2 3
+
+Rows that lack a term lie in OUTPUT/ablation/<terms>/. The full method is what few_shot.sh and base2new.sh run, so it
+lies where they put it. KEY VALUE pairs at the end override any setting.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from dassl.errors import command
+from grid.plan import parts
+from report import base2new, paper
+from report.ablation import METHOD, Terms
+from runs.layout import ABLATION
+from runs.methods import default_seeds
+from runs.options import positive, split_options
+from runs.outcome import FAILED, LEFT
+from runs.run import perform
+from runs.spec import RunSpec, default_backbone, pairs
+
+OFF: dict[str, tuple[str, bool | float]] = {  # term -> the option that switches it off
+    "sce": (f"TRAINER.{METHOD.upper()}.SCE", False),
+    "anc": (f"TRAINER.{METHOD.upper()}.LAMBDA_ANC", 0.0),
+    "sc": (f"TRAINER.{METHOD.upper()}.LAMBDA_SC", 0.0),
+}
+
+
+class Row(NamedTuple):
+    """A row of Table 2.
+
+    Attributes:
+        terms: of the loss.
+
+    >>> row = Row(Terms(sce=True, anc=True, sc=False))
+    >>> row.name, row.options, row.output("output").as_posix()
+    ('sce_anc', (('TRAINER.VMFCOOP.LAMBDA_SC', 0.0),), 'output/ablation/sce_anc')
+    """
+
+    terms: Terms
+
+    @property
+    def name(self) -> str:
+        """The name of the row's folder."""
+        used = [term for term in ("anc", "sc") if getattr(self.terms, term)]
+        return "_".join(["sce" if self.terms.sce else "ce", *used])
+
+    @property
+    def options(self) -> tuple[tuple[str, bool | float], ...]:
+        """The options that switch off the terms that the row lacks."""
+        return tuple(option for term, option in OFF.items() if not getattr(self.terms, term))
+
+    def output(self, output: str | Path) -> Path:
+        """Return the folder of the row's runs; those of the full method lie in `output` itself."""
+        return Path(output) / ABLATION / self.name if self.options else Path(output)
+
+
+ROWS = [Row(Terms(sce, anc, sc)) for sce in (False, True) for anc, sc in ((False, False), (True, False), (True, True))]
+
+
+def run_rows(template: RunSpec, shots: Sequence[int]) -> bool:
+    """Run every row few-shot and base to novel, and return whether all went well.
+
+    Args:
+        template: data set, seeds, root, backbone, output and options of all runs.
+        shots: images per class of the few-shot runs.
+    """
+    fine = True
+    for row in ROWS:
+        output = row.output(template.output)
+        print(f"== {METHOD} with {row.name}, into {output}", flush=True)
+        spec = replace(template, trainer=METHOD, output=str(output), options=(*template.options, *row.options))
+        for count in shots:
+            fine &= ended_well(replace(spec, shots=count))
+        fine &= run_base_to_novel(replace(spec, shots=paper.NOVEL_SHOTS, setting="base2new"))
+    return fine
+
+
+def run_base_to_novel(spec: RunSpec) -> bool:
+    """Learn on the base classes, test on base and novel ones, print both and their harmonic mean."""
+    if not all(ended_well(part) for part in parts(spec)):
+        return False
+    flags = {"output": spec.output, "root": spec.root, "dataset": spec.dataset, "shots": spec.shots}
+    flags |= {"backbone": spec.backbone, "trainer": spec.trainer}
+    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
+    return base2new.main([*words, "--seed", *map(str, spec.seeds)]) == 0
+
+
+def ended_well(spec: RunSpec) -> bool:
+    """Run a specification, and return whether all its runs are done."""
+    return not any(outcome.state in (FAILED, LEFT) for outcome in perform(spec))
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m reproduce.ablation", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    p.add_argument("--trainer", default=METHOD, choices=[METHOD], help=f"{METHOD}, whose terms they are")
+    p.add_argument("--dataset", required=True, help="key of a data set, such as btmri")
+    p.add_argument("--shots", required=True, nargs="+", type=positive, help="images per class of the few-shot runs")
+    p.add_argument("--root", default="phantoms", help='folder of the data sets, or "phantoms" (default)')
+    p.add_argument("--backbone", default="", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
+    p.add_argument("--seed", nargs="+", default=["default"], help="seeds; or `default`: 1 2 3")
+    p.add_argument("--output", default="output", help="root of all runs (default: output)")
+    return p
+
+
+def parse(argv: Sequence[str]) -> tuple[RunSpec, list[int]]:
+    """Return what the runs of a command line have in common, and their images per class; a KEY ends the flags."""
+    flags, options = split_options(argv)
+    cli = parser()
+    args = cli.parse_args(flags)
+    seeds = default_seeds(METHOD)
+    if args.seed != ["default"]:
+        words = [word for given in args.seed for word in given.split(",") if word]
+        if not all(word.isdecimal() for word in words):
+            cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
+        seeds = tuple(map(int, words))
+    backbone = args.backbone or default_backbone(args.root)
+    spec = RunSpec(METHOD, args.dataset, None, seeds, args.root, backbone, output=args.output, options=pairs(options))
+    return spec, args.shots
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Return 1 if a run failed, or was left to another process."""
+    spec, shots = parse(sys.argv[1:] if argv is None else argv)
+    return int(not run_rows(spec, shots))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
