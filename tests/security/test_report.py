@@ -23,10 +23,12 @@ from dassl.names import file_name
 from report import base2new, compare, plots, rank_plot
 from report.__main__ import main
 from report.collect import find_all, parse_log, read_run
+from report.commands import fill_command
 from report.escaping import latex_comment, markdown
 from report.page import POLICY
 from report.tables import FORMATS, file_names, render
-from runs.methods import METHODS, data_name, fill_command, seeds_folder
+from runs.layout import data_name, seeds_folder
+from runs.methods import METHODS
 from tests.security.received import (
     HOSTILE,
     UNSEEN,

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from report.commands import fill_command
 from report.compare import main
-from runs.methods import METHODS, fill_command, seeds_folder, trainer_name
+from runs.layout import seeds_folder
+from runs.methods import METHODS, trainer_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"ZeroshotCLIP": (45.0,), "CoOp": (70.0, 71.0, 72.0), "vMFCoOp": (75.0, 74.0, 79.0)}
