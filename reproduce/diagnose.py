@@ -30,8 +30,8 @@ from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import file_name
 from datasets.base import PHANTOMS
-from report.ablation import METHOD
-from report.tables import FORMATS, GAP, render
+from report.ablation_table import METHOD
+from report.render import FORMATS, GAP, render
 from trainers import vmf
 from trainers.base.text_features import llm_features
 from trainers.losses import anchor_loss, reverse_cross_entropy

@@ -11,8 +11,8 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import MB, read_json
 from dassl.writing import write_json
-from report.collect import Run, find_all
-from report.tables import render
+from report.collect import FoundRun, find_all
+from report.render import render
 from runs.record import whole
 
 BEGUN = "begun.json"  # in a folder of runs: the commits that they were begun at, and the versions of their phantoms
@@ -79,7 +79,9 @@ def check(folder: Path) -> None:
     A run's own hashes do not tell: that of its split is of paths, and in that of its settings the phantoms' version is
     one of many.
     """
-    weights = {fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.hashes.get("backbone"))}
+    weights = {
+        fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.record.hashes.get("backbone"))
+    }
     for what, found in (("versions of the phantoms", begun(folder)["phantoms"]), ("weights", sorted(weights))):
         if len(found) > 1:
             raise UserError(
@@ -92,7 +94,7 @@ def today() -> str:
     return datetime.date.today().isoformat()
 
 
-def facts(folder: Path, runs: Sequence[Run], command: str) -> str:
+def facts(folder: Path, runs: Sequence[FoundRun], command: str) -> str:
     """A table in Markdown about the finished `runs` below `folder` and the `command` that writes it."""
     import torch
 
@@ -106,15 +108,15 @@ def facts(folder: Path, runs: Sequence[Run], command: str) -> str:
         ["versions", versions(runs)],
         ["phantoms", f"version {', '.join(map(str, before['phantoms'])) or 'not recorded'}"],
         ["machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}"],
-        ["runs", f"{len(runs)} finished, {sum(run.seconds or 0 for run in runs) / 3600:.1f} hours"],
+        ["runs", f"{len(runs)} finished, {sum(run.record.seconds or 0 for run in runs) / 3600:.1f} hours"],
     ]
     return render(["", ""], rows, "markdown")
 
 
-def versions(runs: Iterable[Run]) -> str:
+def versions(runs: Iterable[FoundRun]) -> str:
     """Versions of the packages that the runs used, all where they differ."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
-        for name, version in run.versions.items():
+        for name, version in run.record.versions.items():
             found.setdefault(name, {})[version] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

@@ -24,8 +24,8 @@ from dassl.reading import read_text, read_yaml
 from dassl.writing import atomic_write
 from grid.__main__ import main as grid
 from report import paper
-from report.ablation import METHOD
-from report.sharing import without_places
+from report.ablation_table import METHOD
+from report.render import without_places
 from reproduce.document import text
 from reproduce.provenance import check, drawn_meanwhile, note
 from runs.config import CONFIGS

@@ -14,7 +14,7 @@ from dassl.console import printable
 from dassl.errors import DivergedError, UserError
 from dassl.names import shared_name
 from dassl.writing import check_within, make_folder, writing
-from report.sharing import without_places
+from report.render import without_places
 from tuning.space import Range, checked
 
 SQLITE = ("-journal", "-wal", "-shm")  # files that SQLite writes beside its own

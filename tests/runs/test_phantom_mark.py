@@ -32,7 +32,7 @@ def root(data_root, tmp_path):
 def test_rendered_images_are_phantoms_under_any_path(root, flags, tmp_path, capsys):
     assert train.main(flags("ZeroshotCLIP", *NO_EPOCHS, root=root("images", mark="BTMRI"))) == 0
     folder = run_folder(tmp_path, "ZeroshotCLIP")
-    assert record(folder)["phantom"] is True and read_run(folder).rendered
+    assert record(folder)["phantom"] is True and read_run(folder).phantom_images
     assert PHANTOM_NOTICE in capsys.readouterr().out
 
 
@@ -46,7 +46,7 @@ def test_a_study_that_is_called_phantom_is_none(root, flags, tmp_path, capsys):
     line = flags("ZeroshotCLIP", *NO_EPOCHS, root=root("phantoms"), output=tmp_path / "phantom")
     assert train.main(line) == 0
     folder = run_folder(tmp_path / "phantom", "ZeroshotCLIP")
-    assert record(folder)["phantom"] is False and not read_run(folder).rendered
+    assert record(folder)["phantom"] is False and not read_run(folder).phantom_images
     assert PHANTOM_NOTICE not in capsys.readouterr().out
 
 

@@ -15,8 +15,8 @@ from dassl.names import shared_name
 from report import compare
 from report.__main__ import main
 from report.collect import find_all
-from report.groups import split
-from report.sharing import relative, without_places
+from report.groups import group_runs
+from report.render import relative, without_places
 from tests.security.received import document, files, put
 from tuning import __main__ as tuning
 
@@ -149,7 +149,7 @@ def test_two_models_whose_folders_have_one_name_are_never_averaged(tmp_path):
             folder = tmp_path / "btmri" / "shots_16" / f"CoOp_local-dir--home-{user}-model" / "nctx4_cscFalse_ctpend"
             put(folder / f"seed{seed}", document(trainer="CoOp", backbone="local-dir:model", seed=seed))
         (folder / "seed3").mkdir()
-    groups = split(find_all(tmp_path))
+    groups = group_runs(find_all(tmp_path))
     assert [(group.backbone, len(group.runs)) for group in groups] == [("local-dir:model", 3)] * 2
     assert main([str(tmp_path)]) == 0
     names = sorted(path.name for path in (tmp_path / "report").iterdir())
