@@ -144,10 +144,11 @@ def gap_lines(comparison: Comparison) -> list[str]:
     lines = []
     for (method, k), runs in comparison.runs.items():
         lines += [f"unfinished: {run.problem}" for run in runs if not run.finished]
-        seeds = {run.seed for run in comparison.finished(method, k)}
+        single = trainer_name(method) in SEEDLESS  # one run stands for every number of shots and every seed
+        seeds = {run.seed for run in comparison.finished(method, None if single else k)}
         known = {run.seed for run in comparison.finished(shots=k)}
         missing = sorted(seed for seed in known - seeds if seed is not None)
-        if seeds and (not missing or trainer_name(method) in SEEDLESS):
+        if seeds and (single or not missing):
             continue
         asked = missing if seeds else []
         what = f"{trainer_name(method)} at K = {k}" + (f", seed {' '.join(map(str, asked))}" if asked else "")
