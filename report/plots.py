@@ -5,7 +5,8 @@ Every seed is a dot, every method is drawn with the same weight. Each picture is
 
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 from typing import TYPE_CHECKING, Any
@@ -23,10 +24,10 @@ if TYPE_CHECKING:
 COLOURS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
 MARKERS = ["o", "s", "^", "v", "P", "X", "D"]
 GREY = "#555555"
-LONGEST_LABEL = 40  # characters of a method's name
-WIDTH = 8.0  # inches
-TEXT_WIDTH = 0.97 * WIDTH  # of a title
-AXIS_WIDTH = 0.4 * WIDTH  # of an axis label, which stands beside names
+DPI = 150
+WIDTH = 8.0  # inches, of a picture
+MARGIN = 0.12  # inches, on all sides
+AXIS, NAME, RANKED = 3.2, 2.8, 2.3  # inches that an axis label, a name, and a name in the picture of ranks may take
 ROW, BAR = 0.55, 0.3  # heights of a name and of a bar in the picture of ranks, where a rank is 1 wide
 
 
@@ -60,10 +61,11 @@ def plot_methods(
         axes.scatter(values, _spread(row, len(values)), color=colour, edgecolor="white", s=55, zorder=3)
         label = axes.annotate(mean_std(values), (1.02, row), xycoords=("axes fraction", "data"), va="center")
         label.set_fontfamily("monospace")
-    axes.set_yticks(range(len(drawn)), list(map(short_label, drawn)))
+    axes.set_yticks(range(len(drawn)), [_label(figure, name, NAME) for name in drawn])
     axes.set_ylim(len(drawn) - 0.5, -0.5)
     axes.margins(x=0.08)
-    axes.set_xlabel(_wrapped(figure, f"{metric} (%): each dot is a seed, each bar their mean", AXIS_WIDTH))
+    words = f"{_label(figure, metric, AXIS)} (%): each dot is a seed, each bar their mean"
+    axes.set_xlabel(_wrapped(figure, words, AXIS))
     axes.grid(axis="x", alpha=0.3)
     save(figure, path, title, svg, within)
 
@@ -92,16 +94,19 @@ def plot_curves(
         colour, marker = _style(row)
         nudge = 2 ** (step * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
         means = [fmean(values) if values else math.nan for values in curve.values()]
-        axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=short_label(name))
+        label = _label(figure, name, NAME)
+        axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=label)
         dots = [(k * nudge, value) for k, values in curve.items() for value in values]
         axes.scatter([x for x, _ in dots], [y for _, y in dots], color=colour, s=14, alpha=0.45, linewidths=0)
     if reference is not None and (values := [value for each in methods.get(reference, {}).values() for value in each]):
-        axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=short_label(reference), zorder=0)
+        label = _label(figure, reference, NAME)
+        axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=label, zorder=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(shots, [str(k) for k in shots])
     axes.minorticks_off()
     axes.set_xlabel("labelled images per class")
-    axes.set_ylabel(_wrapped(figure, f"{metric} (%): lines are means, dots seeds", AXIS_WIDTH))
+    words = f"{_label(figure, metric, AXIS)} (%): lines are means, dots seeds"
+    axes.set_ylabel(_wrapped(figure, words, AXIS))
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     save(figure, path, title, svg, within)
@@ -125,7 +130,7 @@ def plot_ranks(
 
     margin = 0.06 * (k - 1)
     for i, (name, rank) in enumerate(ranking.ranks.items()):
-        name = short_label(name)
+        name = _label(figure, name, RANKED)
         left = i < (k + 1) // 2  # the better half on the left, the best and the worst on top
         y = names_top - ROW * (i if left else k - 1 - i)
         end = 1 - margin if left else k + margin
@@ -168,7 +173,8 @@ def _canvas(height: float) -> tuple["Figure", "Axes"]:
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-    figure = Figure(figsize=(WIDTH, height), layout=ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.12))
+    layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
+    figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state
     return figure, figure.subplots()
 
@@ -183,33 +189,52 @@ def _spread(row: int, n: int) -> list[float]:
     return [row + 0.3 * (i / (n - 1) - 0.5) for i in range(n)] if n > 1 else [float(row)]
 
 
-def short_label(name: str) -> str:
-    """Return a method's name as it stands in a picture: on one line, cut if it leaves no room for the figures."""
+def _label(figure: "Figure", name: str, width: float) -> str:
+    """Return a name on one line of at most `width` inches; a longer one is cut, and the tables have it in full."""
     name = printable(name)
     name = f" {name}" if name.startswith("_") else name  # Matplotlib leaves such names out of a legend
-    return name if len(name) <= LONGEST_LABEL else f"{name[: LONGEST_LABEL - 1]}…"
+    inches = _measure(figure)
+    if inches(name) <= width:
+        return name
+    return next(cut for n in range(len(name), 0, -1) if inches(cut := f"{name[: n - 1]}…") <= width)
 
 
 def _wrapped(figure: "Figure", text: str, width: float, size: str = "medium") -> str:
-    """Return `text` with line breaks, so that no line is wider than `width` inches at a font size of Matplotlib."""
-    probe = figure.text(0, 0, "", size=size, parse_math=False)
-
-    def fits(line: str) -> bool:
-        probe.set_text(line)
-        return probe.get_window_extent().width <= width * figure.dpi
-
+    """Return `text` with line breaks, so that no line is wider than `width` inches; long words are broken too."""
+    inches = _measure(figure, size)
     lines = [""]
     for word in printable(text).split(" "):
-        if fits(f"{lines[-1]} {word}".strip()):
-            lines[-1] = f"{lines[-1]} {word}".strip()
+        longer = f"{lines[-1]} {word}".strip()
+        if inches(longer) <= width:
+            lines[-1] = longer
             continue
         lines.append("")
-        for character in word:  # a word that is wider than a line is broken
-            if not fits(lines[-1] + character):
+        for character in word:
+            if inches(lines[-1] + character) > width:
                 lines.append("")
             lines[-1] += character
-    probe.remove()
     return "\n".join(filter(None, lines))
+
+
+def _measure(figure: "Figure", size: str = "medium") -> Callable[[str], float]:
+    """Return a function from a line of text to its width in inches, at a font size of Matplotlib."""
+
+    def inches(line: str) -> float:
+        with _unknown_letters():
+            probe = figure.text(0, 0, line, size=size, parse_math=False)
+            width = probe.get_window_extent().width / figure.dpi
+            probe.remove()
+        return width
+
+    return inches
+
+
+@contextmanager
+def _unknown_letters() -> Iterator[None]:
+    """Let letters that the font lacks be drawn as boxes, without a warning: the tables have the name."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
 
 
 def save(figure: "Figure", path: str | Path, title: str, svg: bool = False, within: str | Path | None = None) -> None:
@@ -221,20 +246,19 @@ def save(figure: "Figure", path: str | Path, title: str, svg: bool = False, with
     from matplotlib import rc_context
     from matplotlib.text import Text
 
-    words = _wrapped(figure, title, TEXT_WIDTH, "large")
-    figure.suptitle(words, x=(WIDTH - TEXT_WIDTH) / 2 / WIDTH, ha="left", size="large")
+    words = _wrapped(figure, title, WIDTH - 2 * MARGIN, "large")
+    figure.suptitle(words, x=MARGIN / WIDTH, ha="left", size="large")
     figure.set_figheight(figure.get_figheight() + 0.22 * words.count("\n"))
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     for text in figure.findobj(Text):
         text.set_parse_math(False)
     path = Path(path)
-    files: dict[Path, dict[str, Any]] = {path: {"format": "png", "dpi": 150}}
+    files: dict[Path, dict[str, Any]] = {path: {"format": "png", "dpi": DPI}}
     if svg:
         files[path.with_suffix(".svg")] = {"format": "svg", "metadata": {"Date": None}}
     # The salt: the same figure gives the same file. The rest is of texts that are made while it is drawn.
-    with rc_context({"svg.hashsalt": path.name, "text.parse_math": False}), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")  # the tables have the name
+    with rc_context({"svg.hashsalt": path.name, "text.parse_math": False}), _unknown_letters():
         for file_path, options in files.items():
             with atomic_write(file_path, "wb", within=within) as file:
                 figure.savefig(file, **options)
