@@ -5,6 +5,8 @@ No test sees a GPU, so that all machines test the same, unless VMFCOOP_TEST_GPU=
 
 import json
 import os
+import stat
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from PIL import Image
 
 import train
 
+ROOT = Path(__file__).parents[1]
 ASKED = os.environ.get("VMFCOOP_TEST_GPU") == "1"
 
 if not ASKED:  # before PyTorch is imported
@@ -115,3 +118,33 @@ def build(flags):
         return trainer_object
 
     return make
+
+
+@pytest.fixture
+def calls(tmp_path):
+    """calls(script, *words, **environment) -> command lines of `python` that a script runs, carrying out none."""
+
+    def run(script, *words, **environment):
+        stub, log = tmp_path / "bin" / "python", tmp_path / "calls"
+        stub.parent.mkdir(exist_ok=True)
+        stub.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
+        stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
+        path = f"{stub.parent}{os.pathsep}{os.environ['PATH']}"
+        env = {"PATH": path, "NO_VENV": "1", "DATA": "data"} | environment
+        subprocess.run(["bash", str(ROOT / "scripts" / script), *words], env=env, check=True, capture_output=True)
+        return log.read_text().splitlines()
+
+    return run
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures of reports are empty SVGs, which takes no time."""
+    from dassl.writing import atomic_write
+    from report import plots
+
+    def save(figure, path, title, svg=False, within=None):
+        with atomic_write(Path(path).with_suffix(".svg"), within=within) as file:
+            file.write("<svg/>")
+
+    monkeypatch.setattr(plots, "save", save)

@@ -48,13 +48,14 @@ def write_log(tmp_path):
 def write_run(tmp_path):
     """write_run(dataset, shots, trainer, seed, accuracy, ...) -> finished run folder below tmp_path/output.
 
-    `root` lies between the two, such as "base2new/train_base"; `terms` (L_SCE, L_anc, L_sc) go into config.yaml.
+    `root` lies between the two, such as "base2new/train_base"; `terms` (L_SCE, L_anc, L_sc) go into config.yaml,
+    `context` is the folder above the seed's, and whatever else is named goes into metrics.json.
     """
 
     def write(dataset="btmri", shots=16, trainer="vMFCoOp", seed=1, accuracy=77.0, root="", terms=None, **more) -> Path:
         backbone = more.pop("backbone", "PhantomCLIP")
-        setting = more.pop("setting", "nctx4_cscFalse_ctpend")
-        folder = Path(f"{trainer}_{backbone}".replace(":", "-").replace("/", "-"), setting)
+        context = more.pop("context", "nctx4_cscFalse_ctpend")
+        folder = Path(f"{trainer}_{backbone}".replace(":", "-").replace("/", "-"), context)
         run = tmp_path / "output" / root / dataset / f"shots_{shots}" / folder / f"seed{seed}"
         run.mkdir(parents=True)
         if terms is not None:

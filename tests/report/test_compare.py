@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from report.commands import fill_command
+from report.assemble import fill_command
 from report.compare import main
 from runs.layout import seeds_folder
 from runs.methods import METHODS, trainer_name
@@ -100,7 +100,7 @@ def test_several_shots_make_curves(runs, write_run, tmp_path, capsys, shots):
     assert table[0] == ["method (phantom)", "K = 1", "K = 16"]
     assert table[3] == ["vMFCoOp", "51.50 ± 0.50", "76.00 ± 2.16"]
     # differences 1, 2 and 5, 3, 7: mean 18 / 5, variance 23.2 / 5
-    assert table[-1] == ["CoOp", "+3.60 ± 2.15", "5", "0.0625"]
+    assert table[-1] == ["CoOp", "+3.60 ± 2.15", "5", "0.062"]
     with Image.open(png) as picture:
         assert picture.size[0] == 1200
 

@@ -8,9 +8,8 @@ import yaml
 
 from reproduce import provenance, results
 from runs.methods import METHODS
-from tests.report.test_report_base2new import calls  # noqa: F401
-from tests.report.test_report_page import quick  # noqa: F401, draws nothing
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SETTINGS = {"vMFCoOp": {"LAMBDA_ANC": 2.0, "TAU_MAX": 30.0}, "BiomedCoOp": {"SCCM_LAMBDA": 50.0}}
 ROWS = {"ce": (0, 0, 0), "ce_anc": (0, 1, 0), "ce_anc_sc": (0, 1, 1), "sce": (1, 0, 0), "sce_anc": (1, 1, 0)}
 FULL = (1, 1, 1)
@@ -219,5 +218,5 @@ def test_runs_of_two_backbones_weights_are_in_no_document(flags, runs, write_run
     assert not (tmp_path / "docs").exists()
 
 
-def test_the_script(calls):  # noqa: F811
+def test_the_script(calls):
     assert calls("results.sh", "--datasets", "btmri", "chmnist") == ["-m reproduce.results --datasets btmri chmnist"]

@@ -7,6 +7,16 @@ from pathlib import Path
 
 import pytest
 
+from tests.security.received import run
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A folder with two good runs."""
+    for seed in (1, 2):
+        run(tmp_path / "output", seed)
+    return tmp_path / "output"
+
 
 class Sentinel:
     """A file that exists as soon as code of others has run."""

@@ -8,7 +8,6 @@ import yaml
 
 import train
 from runs.config import configure
-from tests.report.test_report_base2new import calls  # noqa: F401
 from tests.run_folders import record, run_folder
 from tuning import __main__ as tuning
 from tuning import objective
@@ -169,7 +168,7 @@ def test_a_study_is_not_continued_with_other_weights(flags, monkeypatch, capsys)
 
 
 @pytest.mark.parametrize(("folder", "trainer"), [("vmfcoop", "vMFCoOp"), ("biomedcoop", "BiomedCoOp")])
-def test_the_scripts(calls, folder, trainer):  # noqa: F811
+def test_the_scripts(calls, folder, trainer):
     (*_, line) = calls(f"{folder}/tune.sh", "btmri chmnist", "1 4", TRIALS="10", JOINT="1", OPTS="OPTIM.LR 0.1")
     words = f"--trainer {trainer} --datasets btmri chmnist --shots 1 4 --root data"
     assert line == f"-m tuning {words} --trials 10 --joint OPTIM.LR 0.1"
