@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
 GAP = "-"
-POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # the page fetches nothing and runs nothing
 # What begins something in Markdown: HTML, a link, code, a formula, emphasis; "_" only where a word begins or ends.
 MARKS = re.compile(r"[\\`*\[\]|~$!]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
 BLOCK = re.compile(r"^(\s*)([-+#=]|\d+(?=[.)]))")  # a list, a heading, a line below one
@@ -162,8 +161,8 @@ def latex_comment(text: str) -> str:
 
 
 def html(title: str, sections: Sequence[Section], remarks: Iterable[str]) -> str:
-    """Return the report as one HTML page that needs nothing else; `remarks` stand above all sections."""
-    return _page().render(title=title, sections=sections, remarks=remarks, paper=paper, policy=POLICY, base64=_base64)
+    """Return the report as one HTML page that fetches and runs nothing; `remarks` stand above all sections."""
+    return _page().render(title=title, sections=sections, remarks=remarks, paper=paper, base64=_base64)
 
 
 @cache

@@ -18,12 +18,15 @@ from dassl.console import IN_NAME, printable
 from dassl.names import file_name
 from report.__main__ import main
 from report.assemble import fill_command
-from report.render import FORMATS, POLICY, file_names, latex_comment, markdown, render
+from report.render import FORMATS, file_names, latex_comment, markdown, render
 from runs.layout import data_name, seeds_folder
 from runs.methods import METHODS
 from tests.security.read_back import check_csv, check_latex, check_markdown, read_back
 from tests.security.received import HOSTILE, UNSEEN, document, put, run
 
+POLICY = (
+    "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of the page: nothing is fetched, nothing is run
+)
 NAMES = st.text(min_size=1, max_size=100) | st.sampled_from([*HOSTILE, *UNSEEN])
 
 
@@ -166,7 +169,6 @@ def test_the_page_fetches_and_runs_nothing(output, undrawn):
     assert main([str(output), "--keyword", "accuracy"]) == 0
     page = (output / "report" / "index.html").read_text(encoding="utf-8")
     assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page.partition("<title>")[0]
-    assert POLICY.startswith("default-src 'none'; ")
     read_back(output / "report")
 
 

@@ -1,5 +1,6 @@
 """Nothing that is shared names a patient, a user or a place of the machine that made it."""
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -77,7 +78,7 @@ def test_a_run_and_its_report_tell_neither_the_place_nor_the_persons(home, monke
     assert set(telling(output, NAME)) == {f"{run.relative_to(output)}/predictions.csv" for run in (first, second)}
     page = (output / "report" / "index.html").read_text()
     assert "local-dir:weights on real images" in page and "Report of 3 runs" in page
-    assert "DATA=&#x27;&lt;folder&gt;&#x27;" in page and "OUTPUT=&#x27;&lt;output&gt;&#x27;" in page
+    assert "DATA='<folder>'" in html.unescape(page) and "OUTPUT='<output>'" in html.unescape(page)
     assert "strange/seed1/metrics.json" in page and "link is a symbolic link" in page
     for path in output.rglob("*.png"):
         with Image.open(path) as picture:
