@@ -26,7 +26,7 @@ Part = tuple[list[Table | Figure], list[Gap]]
 
 @dataclass(frozen=True)
 class Request:
-    """What a report is asked for.
+    """The contents that a report is asked for.
 
     Attributes:
         output: folder of the runs.

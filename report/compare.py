@@ -20,14 +20,14 @@ from report.groups import check_same_data
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
 from runs.layout import OWN, SETTING, data_name, seeds_folder
-from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, trainer_name
+from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, short_name, trainer_name
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """What is compared.
+    """Runs of several methods on one data set.
 
     Attributes:
         output: folder of all runs.
@@ -153,7 +153,9 @@ def gap_lines(comparison: Comparison) -> list[str]:
         asked = missing if seeds else []
         what = f"{trainer_name(method)} at K = {k}" + (f", seed {' '.join(map(str, asked))}" if asked else "")
         dataset, backbone, output = comparison.dataset, comparison.backbone, comparison.output
-        line = fill_command(method, dataset, k, backbone, data=data, output=output, seeds=asked)
+        line = fill_command(
+            short_name(trainer_name(method)), dataset, k, backbone, data=data, output=output, seeds=asked
+        )
         lines.append(f"missing: {what}: {line}")
     return lines
 

@@ -55,7 +55,7 @@ def dataset_table(
 
 
 def paper_cell(method: str, shots: int) -> str:
-    """Return what the paper prints for a method, or a gap.
+    """Return the paper's cell for a method, or a gap.
 
     >>> paper_cell("vMFCoOp", 16), paper_cell("vMFCoOp", 5)
     ('75.45 ± 1.48', '-')

@@ -151,3 +151,19 @@ def test_gap_on_real_data_asks_for_the_folder(tmp_path, capsys, monkeypatch):
     compare(tmp_path, methods=["coop"], backbone="BiomedCLIP")
     commands = [line.split(": ")[-1].split()[0] for line in capsys.readouterr().out.splitlines()]
     assert commands == ["DATA='<folder>'", "DATA=images"]
+
+
+def test_one_zero_shot_run_stands_for_every_number_of_shots(runs, write_run, capsys):
+    write_run(shots=1, trainer="vMFCoOp", seed=1, accuracy=55.0)
+    assert compare(runs, methods=["zeroshot", "vmfcoop"], shots=("1", "16")) == 0
+    out = capsys.readouterr().out
+    table, difference = rows(out, "ZeroshotCLIP")
+    assert table == "ZeroshotCLIP 45.00 45.00"
+    assert difference.split()[-2:] == ["4", "-"]  # one seed at K = 1, three at 16
+    assert "missing: ZeroshotCLIP" not in out
+    assert "missing: vMFCoOp" not in out
+
+
+def test_the_command_of_a_gap_is_that_of_the_method_by_whichever_name(tmp_path, capsys):
+    assert compare(tmp_path, methods=["BiomedCoOp"]) == 1
+    assert "scripts/biomedcoop/few_shot.sh btmri 16 PhantomCLIP" in capsys.readouterr().out

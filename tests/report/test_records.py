@@ -1,4 +1,4 @@
-"""What a run's own record says counts; its path counts for what the record does not say."""
+"""A run's own record says what the run is; its path says what the record leaves out."""
 
 import json
 import shutil

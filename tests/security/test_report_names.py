@@ -22,7 +22,7 @@ from report.render import FORMATS, file_names, latex_comment, markdown, render
 from runs.layout import data_name, seeds_folder
 from runs.methods import METHODS
 from tests.security.read_back import check_csv, check_latex, check_markdown, read_back
-from tests.security.received import HOSTILE, UNSEEN, document, put, run
+from tests.security.received import HOSTILE, UNSEEN, Tags, document, put, run
 
 POLICY = (
     "default-src 'none'; img-src data:; style-src 'unsafe-inline'"  # of the page: nothing is fetched, nothing is run
@@ -169,6 +169,8 @@ def test_the_page_fetches_and_runs_nothing(output, undrawn):
     assert main([str(output), "--keyword", "accuracy"]) == 0
     page = (output / "report" / "index.html").read_text(encoding="utf-8")
     assert f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">' in page.partition("<title>")[0]
+    shown = "".join(Tags(page).text)
+    assert [name for name in HOSTILE if name not in shown] == []
     read_back(output / "report")
 
 
