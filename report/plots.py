@@ -5,6 +5,7 @@ Every seed is a dot, every method is drawn with the same weight. Each picture is
 
 import math
 import warnings
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -196,7 +197,7 @@ def _label(figure: "Figure", name: str, width: float) -> str:
     inches = _measure(figure)
     if inches(name) <= width:
         return name
-    return next(cut for n in range(len(name), 0, -1) if inches(cut := f"{name[: n - 1]}…") <= width)
+    return _beginning(name, width, lambda cut: inches(f"{cut}…")) + "…"
 
 
 def _wrapped(figure: "Figure", text: str, width: float, size: str = "medium") -> str:
@@ -208,12 +209,20 @@ def _wrapped(figure: "Figure", text: str, width: float, size: str = "medium") ->
         if inches(longer) <= width:
             lines[-1] = longer
             continue
-        lines.append("")
-        for character in word:
-            if inches(lines[-1] + character) > width:
-                lines.append("")
-            lines[-1] += character
+        while word:
+            lines.append(_beginning(word, width, inches))
+            word = word.removeprefix(lines[-1])
     return "\n".join(filter(None, lines))
+
+
+def _beginning(text: str, width: float, inches: Callable[[str], float]) -> str:
+    """Return the longest beginning of `text` that takes at most `width`, one character at least.
+
+    >>> _beginning("aaaa", 2.5, inches=len)
+    'aa'
+    """
+    n = bisect_right(range(1, len(text) + 1), width, key=lambda n: inches(text[:n]))
+    return text[: max(n, 1)]
 
 
 def _measure(figure: "Figure", size: str = "medium") -> Callable[[str], float]:
