@@ -206,7 +206,7 @@ def find_all(directory: str | Path) -> list[FoundRun]:
 def find_experiments(directory: str | Path) -> tuple[list[Path], list[FoundRun]]:
     """Return the folders below `directory`, at any depth, that hold run folders, and what could not be looked into.
 
-    A sub-folder without any is listed itself. What could not be looked into has a `problem`: links, which are not
+    A sub-folder without any is listed itself. The runs in the second list have a `problem`: links, which are not
     followed, and folders that are too deep, too many or may not be read.
     """
     directory = Path(directory)

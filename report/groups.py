@@ -73,7 +73,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         "neither path nor metrics.json says data set, method, backbone, shots and seed": (nameless := []),
         f"their settings are not {setting} (--setting names others)": (other := []),
         "an ablation without config.yaml: which terms it had is not recorded": (unrecorded := []),
-        "few-shot on some classes, or base to novel on all of them: no table is of such runs": (mixed := []),
+        "settings of base to novel, but tested on all classes: no table is of such runs": (mixed := []),
     }
     for run in runs:
         folder = run.path.parent.name
@@ -88,7 +88,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
             other.append(run)
         elif terms_of(run) is None:
             unrecorded.append(run)
-        elif run.setting != ("few_shot" if run.subsample == "all" else "base2new"):
+        elif (run.setting, run.subsample) == ("base2new", "all"):
             mixed.append(run)
         else:
             kept.append(run)

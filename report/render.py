@@ -1,7 +1,7 @@
 """The parts of a report, and how they are written: tables in four formats, everything as one HTML page.
 
-What cells, titles and notes hold may come from run folders that somebody else made. It is shown as it is written, and
-is no markup, no formula of a spreadsheet and no command of a terminal.
+Words in cells, titles and notes may come from run folders that somebody else made. They are shown as they are written,
+and are no markup, no formula of a spreadsheet and no command of a terminal.
 """
 
 import base64
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
 GAP = "-"
-# What begins something in Markdown: HTML, a link, code, a formula, emphasis; "_" only where a word begins or ends.
+# Marks that begin something in Markdown: HTML, a link, code, a formula, emphasis; "_" only where a word begins or ends.
 MARKS = re.compile(r"[\\`*\[\]|~$!]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
 BLOCK = re.compile(r"^(\s*)([-+#=]|\d+(?=[.)]))")  # a list, a heading, a line below one
 AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
@@ -61,7 +61,7 @@ class Gap(NamedTuple):
 
 
 class Section(NamedTuple):
-    """What the report says of one group of runs: tables and figures in reading order, then gaps and unfinished runs."""
+    """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs."""
 
     title: str
     phantom: bool

@@ -73,8 +73,8 @@ def test_a_run_of_no_table_is_told(write_run, tmp_path):
     write_run(seed=2, **(TOLD | {"subsample": "base"}))
     write_run(seed=3, **(TOLD | {"setting": "base2new"}))
     kept, (remark,) = usable(find_all(tmp_path / "output"), CONTEXT)
-    assert [run.seed for run in kept] == [1]
-    assert remark.startswith("2 run(s) left out") and "seed2" in remark
+    assert [(run.seed, run.subsample) for run in kept] == [(1, "all"), (2, "base")]
+    assert remark.startswith("1 run(s) left out") and "seed3" in remark
 
 
 def test_a_report_of_moved_runs_is_that_of_the_runs(write_run, tmp_path, undrawn):
