@@ -11,21 +11,24 @@ from typing import NamedTuple
 
 import toolbox  # noqa: F401, its dassl comes first
 from dassl.errors import command
-from report.collect import Run, check_same_data, find_experiments, find_runs
-from report.tables import FORMATS, ci95, render
+from report.collect import FoundRun, find_experiments, find_runs
+from report.groups import check_same_data
+from report.render import FORMATS, render
+from report.stats import ci95
 
 
 class Summary(NamedTuple):
     """One experiment: its name, the runs that count, the mean of their values and its spread."""
 
     name: str
-    runs: list[Run]
+    runs: list[FoundRun]
     mean: float
     spread: float
     phantom: bool
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         description="Mean and std over the seeds of an experiment, from metrics.json or log.txt."
     )
@@ -47,33 +50,42 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def summarise(directory: Path, args: argparse.Namespace) -> Summary | None:
-    """Reads one experiment and says on stderr what is not counted; None where nothing is left."""
-    runs = find_runs(directory, args.test_log)
+def summarise(directory: Path, metric: str, with_ci95: bool, test_log: bool) -> Summary | None:
+    """Read one experiment and say on stderr what is not counted; return None if nothing is left.
+
+    Args:
+        directory: folder of its runs.
+        metric: the figure that is averaged.
+        with_ci95: the spread is half of the 95 % interval, instead of the std.
+        test_log: logs that only test count as well.
+    """
+    runs = find_runs(directory, test_log)
     for run in runs:
         if not run.finished:
             print(f"Unfinished, not counted: {run.problem}", file=sys.stderr)
     finished = [run for run in runs if run.finished]
-    counted = [run for run in finished if args.keyword in run.metrics]
+    counted = [run for run in finished if metric in run.metrics]
     for run in finished:
-        if args.keyword not in run.metrics:
+        if metric not in run.metrics:
             known = ", ".join(sorted(run.metrics))
-            print(f"Not counted: {run.path} has no metric {args.keyword!r}; it has {known}.", file=sys.stderr)
+            print(f"Not counted: {run.path} has no metric {metric!r}; it has {known}.", file=sys.stderr)
     if not counted:
         expected = "sub-folders such as seed1/ with the metrics.json or log.txt of a finished run"
-        print(f"Nothing found in {directory}: expected {expected} that has {args.keyword!r}.", file=sys.stderr)
+        print(f"Nothing found in {directory}: expected {expected} that has {metric!r}.", file=sys.stderr)
         return None
     check_same_data(counted)
-    values = [run.metrics[args.keyword] for run in counted]
-    spread = ci95(values) if args.ci95 else pstdev(values)
+    values = [run.metrics[metric] for run in counted]
+    spread = ci95(values) if with_ci95 else pstdev(values)
     return Summary(str(directory), counted, fmean(values), spread, any(run.phantom for run in counted))
 
 
 def mark(phantom: bool) -> str:
+    """Return the words that follow the name of what is a phantom."""
     return " (phantom)" if phantom else ""
 
 
 def print_text(summary: Summary, keyword: str) -> None:
+    """Print one experiment in Dassl's lines."""
     print(f"Parsing files in {summary.name}")
     for run in summary.runs:
         print(f"{run.path.name}: {keyword}: {run.metrics[keyword]:.2f}%")
@@ -85,7 +97,7 @@ def print_text(summary: Summary, keyword: str) -> None:
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Prints the tables; returns 1 where nothing was found."""
+    """Print the tables; return 1 if nothing was found."""
     cli = parser()
     args = cli.parse_args(argv)
     if (args.positional is None) == (args.directory is None):
@@ -94,7 +106,9 @@ def main(argv: list[str] | None = None) -> int:
     folders, left_out = find_experiments(directory) if args.multi_exp else ([directory], [])
     for run in left_out:
         print(f"Not counted: {run.problem}", file=sys.stderr)
-    summaries = [summary for folder in folders if (summary := summarise(folder, args))]
+    summaries = [
+        summary for folder in folders if (summary := summarise(folder, args.keyword, args.ci95, args.test_log))
+    ]
     if not summaries:
         if not folders:
             print(f"Nothing found in {directory}: expected one sub-folder per experiment.", file=sys.stderr)

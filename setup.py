@@ -43,6 +43,7 @@ setup(
         "pyyaml>=6.0",
         "yacs>=0.1.8",
         "tabulate>=0.9",
+        "jinja2>=3.1.6",  # before, a template could leave the sandbox (CVE-2025-27516); torch needs it too
         "tqdm>=4.66.3",  # before, its command line ran code (CVE-2024-34062)
         "numpy>=1.24",
         "scipy>=1.10.1",

@@ -12,7 +12,7 @@ from benchmarks.timing import gflops_per_second, peak_memory_mb, seconds
 from benchmarks.trainers import ready
 from clip import FeatureStore, build_backbone
 from runs.spec import RunSpec
-from trainers.base.step import backward, losses
+from trainers.base.step import backpropagate, compute_losses
 
 TOGETHER = 3  # seeds
 
@@ -48,10 +48,10 @@ def measure(source: str, root: Path, store: Path, device: str, repeats: int, vie
             some = trainers[:count]
             for trainer in some:
                 trainer.model_zero_grad()
-            steps = losses(some, batches[:count])
+            steps = compute_losses(some, batches[:count])
             for trainer, each, (_, labels) in zip(some, steps, batches, strict=False):
                 trainer.summary(each, labels)
-            backward(some, steps)
+            backpropagate(some, steps)
             for trainer in some:
                 trainer.update()
 

@@ -1,3 +1,3 @@
-"""From run folders to numbers, tables and pictures; knows nothing of models or data."""
+"""Tables, pictures and a page from run folders; imports nothing of models or data, and no PyTorch."""
 
 import toolbox  # noqa: F401, its dassl comes first

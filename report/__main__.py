@@ -13,14 +13,11 @@ from dassl.errors import command
 from dassl.names import check_name
 from dassl.writing import atomic_write
 from report import paper
-from report.collect import check_same_data, find_all
-from report.escaping import latex_comment, markdown
-from report.groups import split, usable
-from report.page import Section, html
-from report.section import Request, section
-from report.sharing import relative, shared
-from report.spans import Wanted
-from report.tables import FORMATS, Table, file_names, render
+from report.assemble import Request, assemble
+from report.collect import find_all
+from report.groups import check_same_data, group_runs, usable
+from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
+from report.scores import Wanted
 from runs.layout import SETTING
 from runs.methods import METHODS, trainer_name, with_setting
 
@@ -29,6 +26,7 @@ SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m report",
         description="Table 1 (methods by shots), Table 2 (ablation), Table 3 (base to novel), paired differences, "
@@ -51,7 +49,7 @@ def parser() -> argparse.ArgumentParser:
     return parser
 
 
-def request(args: argparse.Namespace) -> Request:
+def request_of(args: argparse.Namespace) -> Request:
     """Return what the command line asks for, `--full` filled in; what is named explicitly wins over it."""
     for flag in ("methods", "datasets", "against", "keyword", "setting"):
         named = getattr(args, flag) or []
@@ -78,52 +76,45 @@ def request(args: argparse.Namespace) -> Request:
     )
 
 
-def write_tables(found: Section, folder: Path, within: Path) -> None:
-    """Write each table as Markdown, LaTeX and CSV; the first two name it and say how to read it."""
-    for table in (part for part in found.parts if isinstance(part, Table)):
+def write_tables(section: Section, folder: Path, within: Path) -> None:
+    """Write each table as Markdown, LaTeX and CSV."""
+    for table in section.tables:
         for style, suffix in SUFFIXES.items():
-            write(folder / f"{table.name}.{suffix}", _document(table, style), within)
+            write(folder / f"{table.name}.{suffix}", f"{document(table, style)}\n", within)
 
 
 def write(path: Path, text: str, within: Path) -> None:
+    """Write a text file that lies in the folder `within`."""
     with atomic_write(path, within=within) as file:
         file.write(text)
 
 
-def _document(table: Table, style: str) -> str:
-    body = render(table.headers, table.rows, style)
-    if style == "csv":
-        return f"{body}\n"
-    if style == "latex":
-        return f"{latex_comment(table.title)}\n{latex_comment(table.note)}\n{body}\n"
-    return f"## {markdown(table.title)}\n\n{body}\n\n{markdown(table.note, begins=True)}\n"
-
-
-def print_section(found: Section, style: str) -> None:
-    print(f"# {found.title}\n")
-    for table in (part for part in found.parts if isinstance(part, Table)):
+def print_section(section: Section, style: str) -> None:
+    """Print tables, gaps and unfinished runs."""
+    print(f"# {section.title}\n")
+    for table in section.tables:
         print(f"{table.title}\n\n{render(table.headers, table.rows, style)}\n")
-    for gap in found.gaps:
+    for gap in section.gaps:
         print(f"missing: {gap.what}: {gap.command}")
-    for problem in found.unfinished:
+    for problem in section.unfinished:
         print(f"unfinished: {problem}")
     print()
 
 
 def _within(to: Path, output: Path) -> Path:
-    """The folder that nothing is written outside of: of a report below the runs, theirs, which others may have made."""
+    """Return the folder that nothing is written outside of: the runs' if it is below them."""
     inner, outer = (Path(os.path.abspath(path)) for path in (to, output))  # noqa: PTH100 - links are not followed
     return output if outer in inner.parents else to
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Print the tables, write all files and say where; return 1 where no run has finished."""
+    """Print the tables, write all files and say where; return 1 if no run has finished."""
     args = parser().parse_args(argv)
-    asked = request(args)
+    asked = request_of(args)
     to = Path(args.to or asked.output / "report")
     runs, remarks = usable(find_all(asked.output), args.setting)
-    groups, known = split(runs), {name for run in runs for name in run.metrics if "/" not in name}
+    groups, known = group_runs(runs), {name for run in runs for name in run.metrics if "/" not in name}
     for remark in remarks:
         print(printable(remark), file=sys.stderr)
     if not groups:
@@ -136,7 +127,7 @@ def main(argv: list[str] | None = None) -> int:
     sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
     for group, folder in zip(groups, folders, strict=True):
         check_same_data(group.runs)
-        sections.append(section(group, asked, folder))
+        sections.append(assemble(group, asked, folder))
         write_tables(sections[-1], folder, asked.within)
         print_section(sections[-1], args.format)
     title = f"Report of {len(runs)} runs"

@@ -1,65 +1,119 @@
-"""Base to novel on one data set: base, novel and harmonic mean of each seed, then both harmonic means over the seeds.
+"""Base to novel as in the paper's Table 3, and on one data set at the end of every base2new.sh.
 
     python -m report.base2new --dataset btmri --shots 16 --backbone PhantomCLIP --trainer vMFCoOp --seed 1 2 3
 
-takes the flags that scripts/run.sh gives to train.py, and is run at the end of every base2new.sh.
+prints base, novel and harmonic mean of each seed, then both harmonic means over the seeds. It takes the flags that
+scripts/run.sh gives to train.py.
 """
 
 import argparse
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from dassl.errors import command
-from report.collect import Run, check_same_data, find_runs
-from report.compare import NUMBER
-from report.table3 import AVERAGE_OF_HMS, HM_OF_AVERAGES
-from report.tables import GAP, average_of_hms, harmonic_mean, hm_of_averages, mean_std, render
-from runs.layout import OWN, data_name, seeds_folder
+from report import paper
+from report.collect import FoundRun, find_runs
+from report.few_shot_table import DIFFERENCES, PAIRED, difference_rows, points_of
+from report.groups import check_same_data
+from report.render import GAP, Table, mean_std, render
+from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
+from report.stats import average_of_hms, harmonic_mean, hm_of_averages
+from runs.layout import OWN, data_name, protocol_folder, seeds_folder
 from runs.methods import default_seeds
 
-
-def parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m report.base2new", description="Base, novel and harmonic mean.")
-    parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
-    parser.add_argument("--root", help="folder of the images, needed for --dataset folder and table")
-    parser.add_argument("--dataset", required=True)
-    parser.add_argument("--shots", type=int, required=True)
-    parser.add_argument("--backbone", required=True)
-    parser.add_argument("--trainer", required=True, help="trainer, or a folder of scripts/")
-    parser.add_argument("--seed", nargs="+", help="seeds to print, or `default` (default: all that have runs)")
-    parser.add_argument("--keyword", default="accuracy", help="metric to print (default: accuracy)")
-    return parser
+HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
 
 
-def settings_folders(args: argparse.Namespace) -> list[tuple[Path, Path]]:
-    """Folders of seeds on the base and on the novel classes, a pair for each setting (`nctx4_...`) that was run."""
-    base, new = (
-        seeds_folder(Path(args.output) / "base2new" / part, args.dataset, args.shots, args.trainer, args.backbone)
-        for part in ("train_base", "test_new")
+def base2new_table(
+    base: Mapping[str, Scores], new: Mapping[str, Scores], grid: Grid, shots: int, source: str, metric: str, where: str
+) -> Table:
+    """Return rows per data set and metric, a method per column; the paper's own beneath if it has them."""
+    own = metric == "accuracy" and shots == paper.NOVEL_SHOTS
+    columns = paper.in_order([*grid.methods, *(paper.TABLE3["methods"] if own else [])])
+    pairs = {m: (base[m], new[m]) for m in grid.methods}
+
+    def line(dataset: str, what: str, cells: dict[str, str]) -> list[str]:
+        return [dataset, what, source, *(cells.get(m, GAP) for m in columns)]
+
+    rows = [
+        line("average", "base", {m: b.average(shots) for m, (b, _) in pairs.items()}),
+        line("average", "novel", {m: n.average(shots) for m, (_, n) in pairs.items()}),
+        line("average", HM_OF_AVERAGES, {m: hm_of_means(b, n, shots) for m, (b, n) in pairs.items()}),
+        line("average", AVERAGE_OF_HMS, {m: mean_of_hms(b, n, shots) for m, (b, n) in pairs.items()}),
+    ]
+    rows += _paper_averages(columns) if own else []
+    for dataset in grid.datasets:
+        rows.append(line(dataset, "base", {m: b.cell(dataset, shots) for m, (b, _) in pairs.items()}))
+        rows.append(line(dataset, "novel", {m: n.cell(dataset, shots) for m, (_, n) in pairs.items()}))
+        rows.append(line(dataset, "HM", {m: _dataset_hm(b, n, dataset, shots) for m, (b, n) in pairs.items()}))
+        rows += _paper_dataset(dataset, columns) if own and dataset in paper.TABLE3["rows"] else []
+    note = (
+        "mean ± std over seeds (population std, divided by n); averages over data sets are of both. "
+        f"{HM_OF_AVERAGES}: harmonic mean of the two rows above it, the paper's way. {AVERAGE_OF_HMS}: mean over the "
+        "data sets of each one's HM, which other papers print under the same name; it is never the larger of the two. "
+        "HM of a data set: of its means over seeds."
     )
-    return [(folder, new.with_name(folder.name)) for folder in sorted(base.parent.glob("*/"))]
+    if own:
+        note += (
+            f" {paper.RECOMPUTED}: taken here over the paper's 13 data sets; for BiomedCoOp and vMFCoOp its printed "
+            "base averages are higher than the mean of its own rows, and with them its HMs."
+        )
+    title = f"Table 3: {metric} (%), base to novel at K = {shots}, {where}"
+    return Table(f"table3_{shots}", title, ["data set", "metric", "source", *columns], rows, note)
 
 
-def by_seed(folder: Path, args: argparse.Namespace) -> dict[int | None, Run]:
-    """Finished runs of the seeds that are asked for; says on stderr which others are not counted."""
-    runs = {}
-    for run in find_runs(folder, test_log=True):
-        if args.seed and run.seed not in args.seed:
-            continue
-        if run.finished and args.keyword in run.metrics:
-            runs[run.seed] = run
-        else:
-            problem = run.problem or f"{run.path} has no metric {args.keyword!r}; it has {', '.join(run.metrics)}."
-            print(f"Not counted: {problem}", file=sys.stderr)
-    return runs
+def _dataset_hm(base: Scores, new: Scores, dataset: str, shots: int) -> str:
+    b, n = base.mean(dataset, shots), new.mean(dataset, shots)
+    return GAP if b is None or n is None else f"{harmonic_mean(b, n):.2f}"
 
 
-def text(base: Mapping[int | None, float], new: Mapping[int | None, float]) -> str:
-    """A line per seed that has either value, mean ± std, and the two harmonic means over the seeds that have both."""
+def _paper_averages(columns: Sequence[str]) -> list[list[str]]:
+    """Return the paper's averages as it prints them, then as its own rows give them."""
+    methods, rows = paper.TABLE3["methods"], list(paper.TABLE3["rows"].values())
+    recomputed: dict[str, list[float]] = {"base": [], "novel": [], HM_OF_AVERAGES: [], AVERAGE_OF_HMS: []}
+    for i in range(len(methods)):
+        base, novel = ([row[key][i] for row in rows] for key in ("base", "novel"))
+        recomputed["base"].append(sum(base) / len(base))
+        recomputed["novel"].append(sum(novel) / len(novel))
+        recomputed[HM_OF_AVERAGES].append(hm_of_averages(base, novel))
+        recomputed[AVERAGE_OF_HMS].append(average_of_hms(base, novel))
+    printed = paper.TABLE3["average"]
+    lines = [("base", printed["base"]), ("novel", printed["novel"]), (HM_OF_AVERAGES, printed["hm"])]
+    return [_paper_line("average", what, paper.SOURCE, values, columns) for what, values in lines] + [
+        _paper_line("average", what, paper.RECOMPUTED, values, columns) for what, values in recomputed.items()
+    ]
+
+
+def _paper_dataset(dataset: str, columns: Sequence[str]) -> list[list[str]]:
+    row = paper.TABLE3["rows"][dataset]
+    return [_paper_line(dataset, what, paper.SOURCE, row[what], columns) for what in ("base", "novel")]
+
+
+def _paper_line(dataset: str, what: str, source: str, values: Sequence[float], columns: Sequence[str]) -> list[str]:
+    cells = dict(zip(paper.TABLE3["methods"], values, strict=True))
+    return [dataset, what, source, *(f"{cells[m]:.2f}" if m in cells else GAP for m in columns)]
+
+
+def differences_table(
+    base: Mapping[str, Scores], new: Mapping[str, Scores], shots: int, subject: str, metric: str, where: str
+) -> Table:
+    """Return the subject's paired differences to each other method: base, novel, and the HM of each seed's pair."""
+    bases, news = points_of(base, shots), points_of(new, shots)
+    hms = {
+        method: {key: harmonic_mean(value, news[method][key]) for key, value in each.items() if key in news[method]}
+        for method, each in bases.items()
+    }
+    rows = difference_rows({"base": bases, "novel": news, "HM": hms}, subject)
+    title = f"Base to novel at K = {shots}: paired differences in {metric} (points), {where}"
+    return Table(f"differences_base2new_{shots}", title, [f"{subject} minus", "on", *PAIRED], rows, DIFFERENCES)
+
+
+def seeds_text(base: Mapping[int | None, float], new: Mapping[int | None, float]) -> str:
+    """Return a line per seed that has either value, mean ± std, and both harmonic means over the seeds with both."""
     both = [seed for seed in base if seed in new]
     rows = []
-    for seed in sorted({*base, *new}, key=lambda seed: (seed is None, seed)):
+    for seed in sorted({*base, *new}, key=lambda seed: (seed is None, seed or 0)):
         hm = f"{harmonic_mean(base[seed], new[seed]):.2f}" if seed in both else GAP
         cells = (f"{each[seed]:.2f}" if seed in each else GAP for each in (base, new))
         rows.append([f"seed {seed}", *cells, hm])
@@ -72,35 +126,91 @@ def text(base: Mapping[int | None, float], new: Mapping[int | None, float]) -> s
     return "\n".join(lines)
 
 
-@command
-def main(argv: list[str] | None = None) -> int:
-    """Prints one block per setting; returns 1 where no seed has been tested on both base and novel classes."""
-    cli = parser()
-    args = cli.parse_args(argv)
-    if args.seed:
-        words = default_seeds(args.trainer) if args.seed == ["default"] else args.seed
-        if not all(NUMBER.fullmatch(str(word)) for word in words):
-            cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
-        args.seed = [int(word) for word in words]
-    if args.dataset in OWN and not args.root:
-        cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
-    args.dataset = data_name(args.dataset, args.root or "")
+def counted_runs(folder: Path, seeds: Collection[int], metric: str) -> list[FoundRun]:
+    """Return the finished runs with `metric` of these seeds, of all for none; say on stderr which are not counted."""
+    counted = []
+    for run in find_runs(folder, test_log=True):
+        if seeds and run.seed not in seeds:
+            continue
+        if run.finished and metric in run.metrics:
+            counted.append(run)
+        else:
+            problem = run.problem or f"{run.path} has no metric {metric!r}; it has {', '.join(run.metrics)}."
+            print(f"Not counted: {problem}", file=sys.stderr)
+    return counted
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
+    parser = argparse.ArgumentParser(prog="python -m report.base2new", description="Base, novel and harmonic mean.")
+    parser.add_argument("--output", default="output", help="folder of all runs (default: output)")
+    parser.add_argument("--root", help="folder of the images, needed for --dataset folder and table")
+    parser.add_argument("--dataset", required=True)
+    parser.add_argument("--shots", type=int, required=True)
+    parser.add_argument("--backbone", required=True)
+    parser.add_argument("--trainer", required=True, help="trainer, or a folder of scripts/")
+    parser.add_argument("--seed", nargs="+", help="seeds to print, or `default` (default: all that have runs)")
+    parser.add_argument("--keyword", default="accuracy", help="metric to print (default: accuracy)")
+    return parser
+
+
+def print_seeds(
+    output: str | Path,
+    dataset: str,
+    shots: int,
+    trainer: str,
+    backbone: str,
+    seeds: Collection[int] = (),
+    metric: str = "accuracy",
+) -> bool:
+    """Print a block per context (`nctx4_...`) of one method's base-to-novel runs.
+
+    Args:
+        output: root of all runs.
+        dataset: name under which the runs are kept.
+        shots: images per class.
+        trainer: of the runs.
+        backbone: of the runs.
+        seeds: to print; none for all that have runs.
+        metric: to print.
+
+    Returns:
+        Whether a seed has been tested on both base and novel classes.
+    """
+    first, second = (
+        seeds_folder(protocol_folder(output, part), dataset, shots, trainer, backbone).parent
+        for part in ("base", "new")
+    )
     complete = False
-    for folders in settings_folders(args):
-        base, new = (by_seed(folder, args) for folder in folders)
+    for folder in sorted(first.glob("*/")):
+        base, new = (counted_runs(place / folder.name, seeds, metric) for place in (first, second))
         if not (base or new):
             continue
-        check_same_data([*base.values(), *new.values()])
-        complete |= bool(base.keys() & new.keys())
-        phantom = " (phantom)" if any(run.phantom for run in (*base.values(), *new.values())) else ""
-        what = f"{args.trainer} on {args.dataset}, K = {args.shots}, {args.backbone}{phantom}, {folders[0].name}"
-        print(f"Base to novel: {what}; {args.keyword} in percent, std of the population (numpy.std)\n")
-        values = ({seed: run.metrics[args.keyword] for seed, run in runs.items()} for runs in (base, new))
-        print(text(*values), end="\n\n")
+        check_same_data([*base, *new])
+        values = [values_by(runs, metric, lambda run: run.seed) for runs in (base, new)]
+        complete |= bool(values[0].keys() & values[1].keys())
+        phantom = " (phantom)" if any(run.phantom for run in (*base, *new)) else ""
+        what = f"{trainer} on {dataset}, K = {shots}, {backbone}{phantom}, {folder.name}"
+        print(f"Base to novel: {what}; {metric} in percent, std of the population (numpy.std)\n")
+        print(seeds_text(*values), end="\n\n")
     if not complete:
-        where = Path(args.output) / "base2new" / "{train_base,test_new}" / args.dataset / f"shots_{args.shots}"
+        where = Path(output) / "base2new" / "{train_base,test_new}" / dataset / f"shots_{shots}"
         print(f"Nothing to average in {where}: expected a seed with finished runs in both.", file=sys.stderr)
-    return int(not complete)
+    return complete
+
+
+@command
+def main(argv: list[str] | None = None) -> int:
+    """Print the runs of the command line; return 1 if no seed has been tested on both base and novel classes."""
+    cli = parser()
+    args = cli.parse_args(argv)
+    words = list(map(str, default_seeds(args.trainer))) if args.seed == ["default"] else args.seed or []
+    if not all(word.isdecimal() and word.isascii() and len(word) < 16 for word in words):
+        cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
+    if args.dataset in OWN and not args.root:
+        cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
+    dataset, seeds = data_name(args.dataset, args.root or ""), set(map(int, words))
+    return int(not print_seeds(args.output, dataset, args.shots, args.trainer, args.backbone, seeds, args.keyword))
 
 
 if __name__ == "__main__":

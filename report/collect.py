@@ -1,18 +1,17 @@
-"""Run folders to records: metrics.json in full precision, else the log that Dassl prints."""
+"""Run folders of an output folder: found without following a link, and read from metrics.json or else a log."""
 
+import os
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 
 from dassl.errors import UserError
 from dassl.names import LONGEST, OWN_FOLDER, file_name
 from dassl.reading import MB, read_text
-from report.tree import is_run_file, look, natural
 from runs.layout import SEED, place_of
-from runs.methods import SEEDLESS
-from runs.record import LARGEST, read_record
+from runs.record import LARGEST, Record, read_record
 
 TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
 TESTED = re.compile(r"=> result")
@@ -25,23 +24,23 @@ PHANTOM_BACKBONE = "PhantomCLIP"
 LOGS = 20  # of one run, the newest
 LINE = 500  # characters of a log's line that are looked at
 PLACE = f"{OWN_FOLDER}<folder>"  # a backbone of which only the run's folder tells, in a name made from a path
-WORDS = {
-    "test": "test images",
-    "support": "training images",
-    "sentences": "sentences",
-    "settings": "settings",
-    "backbone_files": "files of the backbone",
-    "learned": "learned tensors",
-}
+DEEPEST = 30  # folders below each other
+MOST = 500_000  # files and folders in all
+NOTHING = Record({}, {}, None, False, None, None, {}, {}, 0, False)  # of a run that left no record
 
 
 @dataclass(frozen=True)
-class Run:
-    """One run folder; `metrics` are in percent and empty unless the run finished, `problem` says why it did not.
+class FoundRun:
+    """A run folder and what is known of it, from its record and else from its path.
 
-    `rendered`: its images are phantoms; `phantom`: they are, or its backbone was trained on phantoms. `hashes` are the
-    digests of its images and weights, `versions` those of packages, as far as it left any. `named_after` is the part of
-    its path that stands for the backbone: it tells apart two folders that bear one name.
+    Attributes:
+        path: the folder.
+        dataset, trainer, backbone, shots, seed, subsample: as in `runs.layout.Place`.
+        setting: "few_shot" or "base2new".
+        phantom_images: its images are rendered.
+        record: what it left; without figures unless it finished.
+        problem: why it is not finished, "" if it is.
+        backbone_folder: the part of its path that stands for the backbone: it tells apart two folders of one name.
     """
 
     path: Path
@@ -51,22 +50,40 @@ class Run:
     shots: int | None = None
     seed: int | None = None
     subsample: str = "all"
-    phantom: bool = False
-    rendered: bool = False
-    metrics: dict[str, float] = field(default_factory=dict)
-    seconds: float | None = None
+    setting: str = "few_shot"
+    phantom_images: bool = False
+    record: Record = NOTHING
     problem: str = ""
-    hashes: Mapping[str, str | None] = field(default_factory=dict)
-    versions: Mapping[str, str | None] = field(default_factory=dict)
-    named_after: str = ""
+    backbone_folder: str = ""
 
     @property
     def finished(self) -> bool:
+        """Whether its figures count."""
         return not self.problem
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """Figures in percent by name."""
+        return self.record.metrics
+
+    @property
+    def phantom(self) -> bool:
+        """Whether its images are rendered, or its backbone was trained on rendered images."""
+        told = self.record.phantom_backbone
+        return self.phantom_images or (self.backbone == PHANTOM_BACKBONE if told is None else told)
+
+
+class Tree(NamedTuple):
+    """Folders of runs, links (never followed), folders that cannot be looked into, and whether there are more."""
+
+    runs: list[Path]
+    links: list[Path]
+    unread: list[Path]
+    cut: bool
 
 
 def parse_log(text: str, test_log: bool = False) -> dict[str, float]:
-    """Percentages of a log's last result, or {} where the log does not show that the run ended.
+    """Return the percentages of a log's last result, {} where it does not show that the run ended.
 
     A log that trains must reach "Finish training"; with `test_log` one that only tests needs "=> result".
     """
@@ -77,54 +94,94 @@ def parse_log(text: str, test_log: bool = False) -> dict[str, float]:
     return _finite((name, float(value)) for name, value in PERCENT.findall(result))
 
 
-def read_run(folder: str | Path, test_log: bool = False) -> Run:
-    """Record of one run folder; what is missing, half-written, unfinished or strange makes it one with a `problem`."""
+def read_run(folder: str | Path, test_log: bool = False) -> FoundRun:
+    """Return one run; what is missing, half-written, unfinished or strange gives it a `problem`.
+
+    Args:
+        folder: of the run.
+        test_log: a log that only tests counts as well.
+    """
     folder = Path(folder)
-    found: dict[str, Any] = {}
+    run = FoundRun(folder)
     try:
-        found = _from_path(folder)
+        run = _from_path(folder)
         names = [path.name for path in folder.iterdir()]
         if "metrics.json" in names:
-            return Run(folder, **found | _from_record(folder / "metrics.json", found))
-        return _from_logs(folder, found, sorted(filter(is_run_file, names), reverse=True), test_log)
+            return _with_record(run, read_record(folder / "metrics.json"))
+        return _with_logs(run, sorted(filter(is_run_file, names), reverse=True), test_log)
     except UserError as error:
-        return Run(folder, **found, problem=str(error))
+        return replace(run, problem=str(error))
     except OSError as error:
-        return Run(folder, **found, problem=f"{folder} cannot be read ({error.strerror}): change its rights.")
+        return replace(run, problem=f"{folder} cannot be read ({error.strerror}): change its rights.")
 
 
-def _from_logs(folder: Path, found: dict[str, Any], logs: list[str], test_log: bool) -> Run:
-    """The newest log that shows a result; raises a UserError where none can be read."""
+def _from_path(folder: Path) -> FoundRun:
+    place = place_of(folder)
+    backbone = PLACE if place.backbone.startswith(file_name(OWN_FOLDER)) else place.backbone
+    return FoundRun(
+        folder,
+        **place._replace(backbone=backbone)._asdict(),
+        setting=_setting(place.subsample),
+        phantom_images=backbone == PHANTOM_BACKBONE,  # a guess, until a log or a record tells
+        backbone_folder=place.backbone,
+    )
+
+
+def _setting(subsample: str) -> str:
+    return "few_shot" if subsample == "all" else "base2new"
+
+
+def _with_record(run: FoundRun, record: Record) -> FoundRun:
+    """Return a run with what its record says; the path counts for what that does not say.
+
+    A record of an earlier version has no `key`, but the data set's name in the registry ("COVID_19" for runs in
+    covid/): then data set, shots and seed are those of the path, so far as it says them.
+    """
+    names = dict(record.names)
+    if "key" in names:
+        names["dataset"] = names.pop("key")
+    else:
+        names |= {key: told for key in ("dataset", "shots", "seed") if (told := getattr(run, key)) not in ("", None)}
+    names.setdefault("setting", _setting(names.get("subsample", run.subsample)))
+    return replace(run, **names, phantom_images=record.phantom_images, record=record)
+
+
+def _with_logs(run: FoundRun, logs: list[str], test_log: bool) -> FoundRun:
+    """Return a run with the newest of its logs that shows a result; it has a problem if none does."""
     if not logs:
-        problem = f"{folder} holds neither metrics.json nor log.txt: run its script again to fill it."
-        return Run(folder, **found, problem=problem)
+        return replace(
+            run, problem=f"{run.path} holds neither metrics.json nor log.txt: run its script again to fill it."
+        )
     problem = ""
-    for log in (folder / name for name in logs[:LOGS]):
+    for log in (run.path / name for name in logs[:LOGS]):
         try:
             text = read_log(log)
         except UserError as error:
             problem = problem or str(error)
             continue
         if ROOT.search(text) or PHANTOMS.search(text):
-            found["rendered"] = bool(PHANTOMS.search(text))
-        found["phantom"] = found["rendered"] or found["backbone"] == PHANTOM_BACKBONE
+            run = replace(run, phantom_images=bool(PHANTOMS.search(text)))
         if metrics := parse_log(text, test_log):
-            return Run(folder, **found, metrics=metrics)
+            return replace(run, record=NOTHING._replace(metrics=metrics))
         hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
         problem = problem or f"{log} does not reach the result that ends a run: {hint}."
-    return Run(folder, **found, problem=problem)
+    return replace(run, problem=problem)
 
 
 def read_log(path: Path) -> str:
-    """The first and the last megabyte of a log, and the first characters of each line: where marks and results are."""
+    """Return the first and the last megabyte of a log, and of each line the first characters: marks and results."""
     text = read_text(path, MB, links=False, strict=False, last=True)
     if path.stat().st_size > MB:
         text = f"{read_text(path, MB, links=False, strict=False, first=True)}\n{text}"
     return "\n".join(line[:LINE] for line in text.splitlines())
 
 
-def find_runs(directory: str | Path, test_log: bool = False) -> list[Run]:
-    """Records of the run folders in `directory` (or of itself where it is one), seed 2 before seed 10."""
+def _finite(metrics: Iterable[tuple[str, float]]) -> dict[str, float]:
+    return {name: value for name, value in metrics if abs(value) <= LARGEST and len(name) <= LONGEST}
+
+
+def find_runs(directory: str | Path, test_log: bool = False) -> list[FoundRun]:
+    """Return the runs in `directory` (or itself, if it is one), seed 2 before seed 10."""
     directory = Path(directory)
     if _holds_run(directory):
         return [read_run(directory, test_log)]
@@ -135,8 +192,8 @@ def find_runs(directory: str | Path, test_log: bool = False) -> list[Run]:
     ]
 
 
-def find_all(directory: str | Path) -> list[Run]:
-    """Records of all run folders below `directory`, and of what could not be looked into, which has a `problem`.
+def find_all(directory: str | Path) -> list[FoundRun]:
+    """Return all runs below `directory`, and what could not be looked into, which has a `problem`.
 
     Logs that only test count, since zero-shot has no others.
     """
@@ -146,87 +203,82 @@ def find_all(directory: str | Path) -> list[Run]:
     return runs + [run for run in left_out if run.path not in known]
 
 
-def find_experiments(directory: str | Path) -> tuple[list[Path], list[Run]]:
-    """Folders below `directory`, at any depth, that hold run folders, and what could not be looked into.
+def find_experiments(directory: str | Path) -> tuple[list[Path], list[FoundRun]]:
+    """Return the folders below `directory`, at any depth, that hold run folders, and what could not be looked into.
 
-    A sub-folder without any is listed itself. The second is a list of records with a `problem`: links, which are not
+    A sub-folder without any is listed itself. The runs in the second list have a `problem`: links, which are not
     followed, and folders that are too deep, too many or may not be read.
     """
     directory = Path(directory)
-    tree = look(directory)
+    tree = find_run_folders(directory)
     parents: dict[str, set[Path]] = {folder.name: set() for folder in _subfolders(directory) if not folder.is_symlink()}
     for run in tree.runs:
         top, *below = run.relative_to(directory).parts or [""]
         if below:
             parents[top].add(run.parent)
-    experiments = [folder for top, each in parents.items() for folder in sorted(each or [directory / top], key=natural)]
-    left_out = [_link(path) for path in sorted(tree.links, key=natural)]
-    left_out += [Run(path, problem=f"{path} cannot be looked into: too deep, or no right to.") for path in tree.unread]
+    experiments = [
+        folder for top, each in parents.items() for folder in sorted(each or [directory / top], key=natural_key)
+    ]
+    left_out = [_link(path) for path in sorted(tree.links, key=natural_key)]
+    left_out += [
+        FoundRun(path, problem=f"{path} cannot be looked into: too deep, or no right to.") for path in tree.unread
+    ]
     if tree.cut:
         words = "holds more files and folders than are looked at: only some of its runs are here; name a folder in it"
-        left_out.append(Run(directory, problem=f"{directory} {words}."))
+        left_out.append(FoundRun(directory, problem=f"{directory} {words}."))
     return experiments, left_out if directory.is_dir() else []
 
 
-def _link(path: Path) -> Run:
+def _link(path: Path) -> FoundRun:
     problem = f"{path} is a symbolic link, which is not followed: put the folder itself there, or report on that one."
     try:
-        return Run(path, **_from_path(path), problem=problem)
+        return replace(_from_path(path), problem=problem)
     except UserError:
-        return Run(path, problem=problem)
+        return FoundRun(path, problem=problem)
 
 
-def check_same_data(runs: Iterable[Run]) -> None:
-    """Raise a UserError where runs that stand for one data set were made of different ones.
+def find_run_folders(top: Path) -> Tree:
+    """Return the folders in `top` and below with a metrics.json, a log, or the name seed<n>; hidden ones left out."""
+    found, waiting, seen = Tree([], [], [], False), [(top, 0)], 0
+    while waiting:
+        folder, depth = waiting.pop()
+        holds = folder != top and bool(SEED.search(folder.name))
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    seen += 1
+                    if seen > MOST:
+                        return found._replace(cut=True)
+                    holds |= is_run_file(entry.name)
+                    if entry.name.startswith("."):
+                        continue
+                    path = folder / entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        if depth < DEEPEST:
+                            waiting.append((path, depth + 1))
+                        else:
+                            found.unread.append(path)
+                    elif entry.is_symlink() and path.is_dir():
+                        found.links.append(path)
+        except OSError:
+            found.unread.append(folder)
+        if holds:
+            found.runs.append(folder)
+    return found
 
-    Those of one data set, backbone and choice of classes must have been tested on the same images with the same
-    backbone; and those of one number of shots and one seed must have learned from the same images. Seeds of one
-    experiment must have the same settings and sentences, and novel classes the tensors learned on the base classes.
-    Runs that left no digests, as other code bases' do, are not asked.
+
+def is_run_file(name: str) -> bool:
+    """Return whether a file of this name makes its folder a run's; Dassl adds the time to the name of a second log."""
+    return name == "metrics.json" or name.startswith("log.txt")
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Return a key that sorts seed 2 before seed 10.
+
+    >>> sorted([Path("seed10"), Path("seed2")], key=natural_key)[0].name
+    'seed2'
     """
-    known: dict[tuple, Run] = {}
-    for run in runs:
-        place = (run.dataset, run.backbone, run.subsample)
-        for what, key in (
-            ("test", place),
-            ("backbone_files", (run.backbone,)),
-            ("support", () if run.trainer in SEEDLESS else (*place, run.shots, run.seed)),
-            ("sentences", (run.path.parent,)),
-            ("settings", (run.path.parent,)),
-            ("learned", (Path(str(run.path).replace("test_new", "train_base")),)),
-        ):
-            if not (run.finished and key and run.hashes.get(what)):
-                continue
-            other = known.setdefault((what, *key), run)
-            if other.hashes[what] != run.hashes[what]:
-                raise UserError(
-                    f"Expected runs with the same {WORDS[what]}, but {other.path} and {run.path} have different ones: "
-                    "compare them in separate --output folders, or remove the one that is out of date."
-                )
-
-
-def _from_path(folder: Path) -> dict[str, Any]:
-    place = place_of(folder)
-    backbone = PLACE if place.backbone.startswith(file_name(OWN_FOLDER)) else place.backbone
-    rendered = backbone == PHANTOM_BACKBONE  # a guess, until a log or a document tells
-    found = place._replace(backbone=backbone)._asdict()
-    return found | {"phantom": rendered, "rendered": rendered, "named_after": place.backbone}
-
-
-def _from_record(path: Path, found: dict[str, Any]) -> dict[str, Any]:
-    record = read_record(path)
-    # where a run lies says what it is compared with; the document has the registry's name ("COVID_19" in covid/)
-    given = {key: value for key, value in record.names.items() if key not in ("key", "setting")}
-    given |= {key: found[key] for key in ("dataset", "shots", "seed") if found[key] not in ("", None)}
-    phantom = record.phantom_backbone
-    if phantom is None:
-        phantom = given.get("backbone", found["backbone"]) == PHANTOM_BACKBONE
-    given |= {"rendered": record.phantom_images, "phantom": record.phantom_images or phantom}
-    return given | {key: getattr(record, key) for key in ("metrics", "seconds", "hashes", "versions")}
-
-
-def _finite(metrics: Iterable[tuple[str, float]]) -> dict[str, float]:
-    return {name: value for name, value in metrics if abs(value) <= LARGEST and len(name) <= LONGEST}
+    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", path.as_posix())]
 
 
 def _holds_run(folder: Path) -> bool:
@@ -238,6 +290,7 @@ def _holds_run(folder: Path) -> bool:
 
 def _subfolders(directory: Path) -> list[Path]:
     try:
-        return sorted((p for p in directory.iterdir() if p.is_dir() and not p.name.startswith(".")), key=natural)
+        found = (path for path in directory.iterdir() if path.is_dir() and not path.name.startswith("."))
+        return sorted(found, key=natural_key)
     except OSError:
         return []

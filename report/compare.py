@@ -7,38 +7,80 @@ import argparse
 import os
 import re
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
-from report.collect import PHANTOM_BACKBONE, Run, check_same_data, find_runs
-from report.commands import fill_command
-from report.tables import GAP, Key, by_key, by_shots, mean_std, method_by_shots, paired_difference, render
+from report.assemble import fill_command
+from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
+from report.few_shot_table import PAIRED, difference_cells, metrics_row, shots_headers
+from report.groups import check_same_data
+from report.render import mean_std, render
+from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
 from runs.layout import OWN, SETTING, data_name, seeds_folder
-from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, trainer_name
+from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, short_name, trainer_name
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
-COLUMNS = {
-    "accuracy": "accuracy",
-    "macro_f1": "macro-F1",
-    "balanced_accuracy": "balanced accuracy",
-    "auroc": "AUROC",
-    "ece": "ECE",
-}
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """Finished runs of each method (named as the user did), the gaps to fill, and whether phantoms are involved."""
+    """Runs of several methods on one data set.
 
-    runs: dict[str, list[Run]]
-    gaps: list[str]
-    phantom: bool
+    Attributes:
+        output: folder of all runs.
+        dataset: name under which its runs are kept.
+        backbone: its name.
+        shots: numbers of shots.
+        runs: of each method, named as the user did, and each number of shots.
+    """
+
+    output: Path
+    dataset: str
+    backbone: str
+    shots: list[int]
+    runs: dict[tuple[str, int], list[FoundRun]]
+
+    @property
+    def methods(self) -> list[str]:
+        """The methods in the order asked for."""
+        return list(dict.fromkeys(method for method, _ in self.runs))
+
+    @property
+    def phantom(self) -> bool:
+        """Whether images or backbone are phantoms, as far as finished runs or else the name of the backbone tell."""
+        return self.backbone == PHANTOM_BACKBONE or any(run.phantom for run in self.finished())
+
+    @property
+    def phantom_images(self) -> bool:
+        """Whether the images are rendered, as far as finished runs or else the name of the backbone tell."""
+        every = self.finished()
+        return any(run.phantom_images for run in every) or (self.phantom and not every)
+
+    def finished(self, method: str | None = None, shots: int | None = None) -> list[FoundRun]:
+        """Return the finished runs, all or those of one method, one number of shots, or both."""
+        cells = [runs for (m, k), runs in self.runs.items() if method in (None, m) and shots in (None, k)]
+        return [run for runs in cells for run in runs if run.finished]
+
+    def scores(self, metric: str) -> dict[str, Scores]:
+        """Return the scores of each method on a grid of all seeds that there are."""
+        seeds = sorted({run.seed for run in self.finished()}, key=lambda seed: (seed is None, seed or 0))
+        grid = Grid(tuple(self.methods), (self.dataset,), tuple(self.shots), tuple(seeds))
+        found: dict[str, Scores] = {}
+        for method in self.methods:
+            values: dict[Key, float] = {
+                (self.dataset, k, seed): value
+                for k in self.shots
+                for seed, value in values_by(self.finished(method, k), metric, lambda run: run.seed).items()
+            }
+            found[method] = Scores(values, grid, trainer_name(method) in SEEDLESS)
+        return found
 
 
 def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line."""
     parser = argparse.ArgumentParser(
         prog="python -m report.compare", description="Methods side by side on one data set."
     )
@@ -60,152 +102,146 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse_shots(words: list[str], folder: Path) -> list[int]:
-    """Numbers of `words`, sorted; `all` stands for every shots_<K>/ that lies in `folder`."""
+    """Return the numbers of `words`, sorted; `all` stands for every shots_<K>/ that lies in `folder`.
+
+    >>> parse_shots(["16 1", "4"], Path("output"))
+    [1, 4, 16]
+
+    Raises:
+        UserError: other words, or none.
+    """
     words = " ".join(words).split()
     if words == ["all"]:
         words = [path.name.removeprefix("shots_") for path in folder.glob("shots_*")]
     if not words or not all(NUMBER.fullmatch(word) and int(word) for word in words):
         found = " ".join(words) or f"no shots_<K>/ in {folder}"
-        raise UserError(f"--shots expects numbers such as 1 2 4 8 16, or all; found {found}.")
+        raise UserError(f"--shots expects numbers such as 1 2 4 8 16, or all, but got {found}.")
     return sorted({int(word) for word in words})
 
 
-def gather(args: argparse.Namespace, shots: list[int]) -> Comparison:
-    """Reads the runs of every method and number of shots, and lists what is missing."""
-    cells: dict[tuple[str, int], list[Run]] = {}
-    for method in args.methods:
-        for k in shots:
-            folder = seeds_folder(args.output, args.dataset, k, method, args.backbone, args.setting)
-            # logs that only test count here: zero-shot methods have no others
-            cells[method, k] = find_runs(folder, test_log=True)
-    finished = {cell: [run for run in runs if run.finished] for cell, runs in cells.items()}
-    every = [run for runs in finished.values() for run in runs]
-    check_same_data(every)
-    phantom = args.backbone == PHANTOM_BACKBONE or any(run.phantom for run in every)
-    rendered = any(run.rendered for run in every) or (phantom and not every)
+def find_comparison(
+    output: Path, dataset: str, backbone: str, shots: Sequence[int], methods: Sequence[str], setting: str = SETTING
+) -> Comparison:
+    """Return the runs of every method and number of shots.
 
-    gaps = []
-    for (method, k), runs in finished.items():
-        gaps += [f"unfinished: {run.problem}" for run in cells[method, k] if not run.finished]
-        seeds = {run.seed for run in runs}
-        others = {run.seed for (_, shots_), each in finished.items() if shots_ == k for run in each}
-        missing = tuple(sorted(seed for seed in others - seeds if seed is not None))
-        if runs and (not missing or trainer_name(method) in SEEDLESS):
+    Raises:
+        UserError: they were made of different data.
+    """
+    runs = {
+        # logs that only test count: zero-shot methods have no others
+        (method, k): find_runs(seeds_folder(output, dataset, k, method, backbone, setting), test_log=True)
+        for method in methods
+        for k in shots
+    }
+    comparison = Comparison(output, dataset, backbone, list(shots), runs)
+    check_same_data(comparison.finished())
+    return comparison
+
+
+def gap_lines(comparison: Comparison) -> list[str]:
+    """Return a line per unfinished run, and per method and number of shots that lacks seeds which another one has."""
+    data = "phantoms" if comparison.phantom_images else os.environ.get("DATA", "<folder>")
+    lines = []
+    for (method, k), runs in comparison.runs.items():
+        lines += [f"unfinished: {run.problem}" for run in runs if not run.finished]
+        single = trainer_name(method) in SEEDLESS  # one run stands for every number of shots and every seed
+        seeds = {run.seed for run in comparison.finished(method, None if single else k)}
+        known = {run.seed for run in comparison.finished(shots=k)}
+        missing = sorted(seed for seed in known - seeds if seed is not None)
+        if seeds and (single or not missing):
             continue
-        what = f"{trainer_name(method)} at K = {k}" + (f", seed {' '.join(map(str, missing))}" if runs else "")
-        command = fill_command(
-            method,
-            args.dataset,
-            k,
-            args.backbone,
-            data="phantoms" if rendered else os.environ.get("DATA", "<folder>"),
-            output=args.output,
-            seeds=missing if runs else (),
+        asked = missing if seeds else []
+        what = f"{trainer_name(method)} at K = {k}" + (f", seed {' '.join(map(str, asked))}" if asked else "")
+        dataset, backbone, output = comparison.dataset, comparison.backbone, comparison.output
+        line = fill_command(
+            short_name(trainer_name(method)), dataset, k, backbone, data=data, output=output, seeds=asked
         )
-        gaps.append(f"missing: {what}: {command}")
-    return Comparison({m: [run for k in shots for run in finished[m, k]] for m in args.methods}, gaps, phantom)
+        lines.append(f"missing: {what}: {line}")
+    return lines
 
 
-def overview(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the table at one number of shots: every metric as mean ± std over seeds."""
-    rows = []
-    for method, runs in comparison.runs.items():
-        cells = [mean_std([run.metrics[key] for run in runs if key in run.metrics]) for key in COLUMNS]
-        seconds = [run.seconds for run in runs if run.seconds is not None]
-        rows.append([trainer_name(method), *cells, str(len(runs)), f"{fmean(seconds):.0f}" if seconds else GAP])
-    return [_first_header(comparison), *COLUMNS.values(), "seeds", "seconds per seed"], rows
+def methods_table(comparison: Comparison, scores: Mapping[str, Scores]) -> tuple[list[str], list[list[str]]]:
+    """Return headers and rows: every metric at one number of shots, or the scores at each of several."""
+    first = "method (phantom)" if comparison.phantom else "method"
+    if len(comparison.shots) == 1:
+        rows = [[trainer_name(method), *metrics_row(comparison.finished(method))] for method in scores]
+        return [first, *METRICS.values(), "seeds", "seconds per seed"], rows
+    rows = [
+        [trainer_name(method), *(mean_std(each.runs_at(comparison.dataset, k)) for k in comparison.shots)]
+        for method, each in scores.items()
+    ]
+    return [first, *shots_headers(comparison.shots)], rows
 
 
-def differences(
-    values: dict[str, dict[Key, float]], subject: str, others: list[str], phantom: bool
+def differences_table(
+    scores: Mapping[str, Scores], subject: str, others: Sequence[str], phantom: bool
 ) -> tuple[list[str], list[list[str]]]:
-    """Headers and rows of the paired differences: the subject's value minus each other's."""
-    rows = []
-    for other in others:
-        paired = paired_difference(values[subject], _every_seed(values[other], values[subject], other))
-        size = f"{paired.mean:+.2f} ± {paired.std:.2f}" if paired.n else GAP
-        p = GAP if paired.p is None else f"{paired.p:.3g}"
-        rows.append([trainer_name(other), size, str(paired.n), p])
-    mark = " (phantom)" if phantom else ""
-    return [f"{trainer_name(subject)} minus{mark}", "points", "pairs", "Wilcoxon p"], rows
+    """Return headers and rows of the paired differences: the subject's value minus each other's."""
+    ours = scores[subject].points()
+    rows = [[trainer_name(other), *difference_cells(ours, scores[other].points())] for other in others]
+    return [f"{trainer_name(subject)} minus" + (" (phantom)" if phantom else ""), *PAIRED], rows
 
 
-def _every_seed(values: dict[Key, float], partners: dict[Key, float], method: str) -> dict[Key, float]:
-    """A single run of a method that has no seeds answers for every seed of its partner."""
-    single = {key[:2]: value for key, value in values.items()}
-    if trainer_name(method) not in SEEDLESS or len(single) < len(values):
-        return values
-    return {key: single[key[:2]] for key in partners if key[:2] in single}
-
-
-def _first_header(comparison: Comparison) -> str:
-    return "method (phantom)" if comparison.phantom else "method"
-
-
-def picture(args: argparse.Namespace, shots: list[int], values: dict[str, dict[Key, float]], title: str) -> Path:
-    """Write the PNG of the comparison and return its path."""
+def draw(comparison: Comparison, scores: Mapping[str, Scores], title: str, metric: str, png: str | None) -> Path:
+    """Write the picture to `png`, or beside the runs, and return its path."""
     from report.plots import plot_curves, plot_methods
 
-    name = f"comparison_{file_name(args.backbone)}.png"
-    folder = Path(args.output) / file_name(args.dataset) / (f"shots_{shots[0]}" if len(shots) == 1 else "")
-    path, within = (Path(args.png), None) if args.png else (folder / name, args.output)
-    metric = COLUMNS.get(args.keyword, args.keyword)
+    dataset, shots = comparison.dataset, comparison.shots
+    folder = comparison.output / file_name(dataset) / (f"shots_{shots[0]}" if len(shots) == 1 else "")
+    beside = folder / f"comparison_{file_name(comparison.backbone)}.png"
+    path, within = (Path(png), None) if png else (beside, comparison.output)
+    curves = {trainer_name(method): {k: each.runs_at(dataset, k) for k in shots} for method, each in scores.items()}
     if len(shots) == 1:
-        dots = {trainer_name(method): list(each.values()) for method, each in values.items()}
+        dots = {name: curve[shots[0]] for name, curve in curves.items()}
         plot_methods(dots, path, title, metric, ZERO_SHOT, within=within)
     else:
-        curves = {trainer_name(method): by_shots(each) for method, each in values.items()}
         plot_curves(curves, path, title, metric, ZERO_SHOT, within=within)
     return path
 
 
 @command
 def main(argv: list[str] | None = None) -> int:
-    """Prints tables, differences and gaps, writes the picture; returns 1 where no run has finished."""
+    """Print tables, differences and gaps, write the picture; return 1 if no run has finished."""
     cli = parser()
     args = cli.parse_args(argv)
-    args.methods = list(dict.fromkeys(args.methods))
-    for word, flag in [*((method, "methods") for method in args.methods), (args.dataset, "dataset")]:
+    methods, output = list(dict.fromkeys(args.methods)), Path(args.output)
+    for word, flag in [*((method, "methods") for method in methods), (args.dataset, "dataset")]:
         check_name(word, flag, f"--{flag}")
     if args.dataset in OWN and not args.root:
         cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
-    args.dataset = data_name(args.dataset, args.root or "")
-    subject = args.against or args.methods[-1]
-    others = [args.reference] if args.reference else [method for method in args.methods if method != subject]
+    dataset = data_name(args.dataset, args.root or "")
+    subject = args.against or methods[-1]
+    others = [args.reference] if args.reference else [method for method in methods if method != subject]
     for name in (subject, *others):
-        if name not in args.methods:
-            cli.error(f"{name} is none of --methods {' '.join(args.methods)}")
+        if name not in methods:
+            cli.error(f"{name} is none of --methods {' '.join(methods)}")
     if args.reference == subject:
         cli.error(f"--reference {subject} is the method that is compared itself: name another one with --against")
     try:
-        shots = parse_shots(args.shots, Path(args.output) / file_name(args.dataset))
+        shots = parse_shots(args.shots, output / file_name(dataset))
     except UserError as error:
         cli.error(str(error))
 
-    comparison = gather(args, shots)
-    values = {method: by_key(runs, args.keyword) for method, runs in comparison.runs.items()}
-    if any(values.values()):
-        title = f"{args.dataset}, K = {', '.join(map(str, shots))}, {shared_name(args.backbone)}"
+    comparison = find_comparison(output, dataset, args.backbone, shots, methods, args.setting)
+    scores, metric = comparison.scores(args.keyword), metric_name(args.keyword)
+    found = any(each.values for each in scores.values())
+    if found:
+        title = f"{dataset}, K = {', '.join(map(str, shots))}, {shared_name(args.backbone)}"
         title += " (phantom)" if comparison.phantom else ""
         print(f"{title}: mean ± std over seeds, in percent\n")
-        if len(shots) == 1:
-            headers, rows = overview(comparison)
-        else:
-            headers, rows = method_by_shots({trainer_name(method): each for method, each in values.items()}, shots)
-            headers[0] = _first_header(comparison)
-        print(render(headers, rows, args.format), end="\n\n")
+        print(render(*methods_table(comparison, scores), args.format), end="\n\n")
         if others:
-            print(f"Paired difference in {COLUMNS.get(args.keyword, args.keyword)} on the same shots and seeds\n")
-            print(render(*differences(values, subject, others, comparison.phantom), args.format), end="\n\n")
-        print(f"Picture: {picture(args, shots, values, title)}")
+            print(f"Paired difference in {metric} on the same shots and seeds\n")
+            print(render(*differences_table(scores, subject, others, comparison.phantom), args.format), end="\n\n")
+        print(f"Picture: {draw(comparison, scores, title, metric, args.png)}")
     else:
-        where = Path(args.output) / args.dataset
+        where = output / dataset
         print(
             f"No finished run with {args.keyword!r} in {where}: expected those of the commands below.", file=sys.stderr
         )
-    for gap in comparison.gaps:
-        print(gap)
-    return 0 if any(values.values()) else 1
+    for line in gap_lines(comparison):
+        print(line)
+    return int(not found)
 
 
 if __name__ == "__main__":

@@ -1,12 +1,16 @@
-"""Which runs may be averaged with each other: those of one backbone, on real images or on phantoms."""
+"""Which runs may be averaged with each other: those of one backbone, on real images or phantoms, of the same data."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
+from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
-from report import ablation
-from report.collect import PLACE, Run
+from report.ablation_table import FULL, problem_of, terms_of
+from report.collect import PLACE, FoundRun
+from runs.methods import SEEDLESS
+from runs.record import DIGESTS
 
 MOST_NAMED = 50  # folders that cannot be read, each on a line
 SETTING_FOLDER = re.compile(r"nctx\d+_csc(True|False)_ctp\w+$")
@@ -14,84 +18,135 @@ SETTING_FOLDER = re.compile(r"nctx\d+_csc(True|False)_ctp\w+$")
 
 @dataclass(frozen=True)
 class Group:
-    """Runs of one backbone on one kind of images (`rendered`: phantoms); `phantom`: images or backbone are."""
+    """Runs of one backbone on one kind of images.
+
+    Attributes:
+        backbone: its name as it was asked for.
+        phantom_images: the images are rendered.
+        phantom: the images are rendered, or the backbone was trained on such images.
+        runs: finished or not.
+    """
 
     backbone: str
-    rendered: bool
+    phantom_images: bool
     phantom: bool
-    runs: tuple[Run, ...]
+    runs: tuple[FoundRun, ...]
 
     @property
     def title(self) -> str:
-        images = "phantom images" if self.rendered else "real images"
+        """Backbone and kind of images in words."""
+        images = "phantom images" if self.phantom_images else "real images"
         return f"{self.backbone} on {images}" + (" (phantom)" if self.phantom else "")
 
     @property
     def folder(self) -> str:
-        return file_name(self.backbone) + ("_phantom_images" if self.rendered else "")
+        """Name of a folder for its tables and pictures."""
+        return file_name(self.backbone) + ("_phantom_images" if self.phantom_images else "")
 
     @property
     def source(self) -> str:
-        """What the column "source" says of figures that come from these runs."""
+        """The words of the column "source" for figures of these runs."""
         return "here (phantom)" if self.phantom else "here"
 
-    def few_shot(self) -> list[Run]:
-        return [run for run in self.runs if run.subsample == "all" and ablation.terms(run) == ablation.FULL]
+    def few_shot(self) -> list[FoundRun]:
+        """Return the few-shot runs of the full methods."""
+        return [run for run in self.runs if run.subsample == "all" and terms_of(run) == FULL]
 
-    def base2new(self, subsample: str) -> list[Run]:
-        """Runs of the full methods tested on the base or the novel classes: `subsample` is "base" or "new"."""
-        return [run for run in self.runs if run.subsample == subsample and ablation.terms(run) == ablation.FULL]
+    def base2new(self, subsample: str) -> list[FoundRun]:
+        """Return the runs of the full methods tested on the base or the novel classes: "base" or "new"."""
+        return [run for run in self.runs if run.subsample == subsample and terms_of(run) == FULL]
 
-    def ablated(self) -> list[Run]:
-        """Runs of vMFCoOp with at least one term switched off."""
-        return [run for run in self.runs if ablation.terms(run) not in (ablation.FULL, None)]
+    def ablated(self) -> list[FoundRun]:
+        """Return the runs of vMFCoOp with at least one term switched off."""
+        return [run for run in self.runs if terms_of(run) not in (FULL, None)]
 
 
-def usable(runs: Iterable[Run], setting: str) -> tuple[list[Run], list[str]]:
-    """Runs that a table has a place for, finished or not, and sentences on those that it has not."""
-    kept, unread, unknown, other, unrecorded = [], [], [], [], []
+def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list[str]]:
+    """Return the runs that a table has a place for, finished or not, and sentences on those that it has not.
+
+    Args:
+        runs: all that were found.
+        setting: name of the folder between method and seeds.
+    """
+    kept, unread = [], []
+    reasons: dict[str, list[FoundRun]] = {
+        "neither path nor metrics.json says data set, method, backbone, shots and seed": (nameless := []),
+        f"their settings are not {setting} (--setting names others)": (other := []),
+        "an ablation without config.yaml: which terms it had is not recorded": (unrecorded := []),
+        "settings of base to novel, but tested on all classes: no table is of such runs": (mixed := []),
+    }
     for run in runs:
         folder = run.path.parent.name
-        if run.finished and (problem := ablation.problem(run)):
+        if run.finished and (problem := problem_of(run)):
             run = replace(run, problem=problem)
-        nameless = not (run.dataset and run.trainer and run.backbone) or None in (run.shots, run.seed)
-        if nameless and not run.finished:
-            unread.append(run.problem)
-        elif nameless:
-            unknown.append(run)
+        if not (run.dataset and run.trainer and run.backbone) or None in (run.shots, run.seed):
+            if run.finished:
+                nameless.append(run)
+            else:
+                unread.append(run.problem)
         elif SETTING_FOLDER.match(folder) and folder != setting:
             other.append(run)
-        elif ablation.terms(run) is None:
+        elif terms_of(run) is None:
             unrecorded.append(run)
+        elif (run.setting, run.subsample) == ("base2new", "all"):
+            mixed.append(run)
         else:
             kept.append(run)
-    reasons = [
-        (unknown, "neither path nor metrics.json says data set, method, backbone, shots and seed"),
-        (other, f"their settings are not {setting} (--setting names others)"),
-        (unrecorded, "an ablation without config.yaml: which terms it had is not recorded"),
-    ]
-    remarks = [f"{len(left)} run(s) left out, such as {left[0].path}: {why}." for left, why in reasons if left]
+    remarks = [f"{len(left)} run(s) left out, such as {left[0].path}: {why}." for why, left in reasons.items() if left]
     more = [f"{len(unread) - MOST_NAMED} more folders could not be read."] if len(unread) > MOST_NAMED else []
     return kept, remarks + unread[:MOST_NAMED] + more
 
 
-def split(runs: Iterable[Run]) -> list[Group]:
-    """Groups in the order of their names, real images first."""
-    groups: dict[tuple[bool, str], list[Run]] = {}
+def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
+    """Return the groups of runs in the order of their names, real images first."""
+    groups: dict[tuple[bool, str], list[FoundRun]] = {}
     for run in runs:
-        groups.setdefault((run.rendered, _key(run)), []).append(run)
+        groups.setdefault((run.phantom_images, _backbone_key(run)), []).append(run)
     return [
-        Group(_full_name(each), rendered, any(run.phantom for run in each), tuple(each))
-        for (rendered, _), each in sorted(groups.items())
+        Group(_full_name(each), phantom_images, any(run.phantom for run in each), tuple(each))
+        for (phantom_images, _), each in sorted(groups.items())
     ]
 
 
-def _key(run: Run) -> str:
-    """What stands for a backbone: its name, and where it lay in a folder, that folder as the run's path has it."""
-    return run.named_after if run.named_after and run.backbone.startswith(OWN_FOLDER) else file_name(run.backbone)
+def _backbone_key(run: FoundRun) -> str:
+    """Return what tells a backbone from others: its name, or for one in a folder, that folder as the path has it."""
+    in_folder = run.backbone_folder and run.backbone.startswith(OWN_FOLDER)
+    return run.backbone_folder if in_folder else file_name(run.backbone)
 
 
-def _full_name(runs: list[Run]) -> str:
-    """The backbone as it was asked for: a path knows only the folder name of `hf-hub:org/model`."""
+def _full_name(runs: list[FoundRun]) -> str:
+    """Return the backbone as it was asked for: a path knows only the folder name of `hf-hub:org/model`."""
     names = [run.backbone for run in runs if run.backbone != PLACE] or [PLACE]
     return next((name for name in names if name != file_name(name)), names[0])
+
+
+def check_same_data(runs: Iterable[FoundRun]) -> None:
+    """Check that runs that stand for one data set were made of the same one.
+
+    Those of one data set, backbone and choice of classes must have been tested on the same images with the same
+    backbone; and those of one number of shots and one seed must have learned from the same images. Seeds of one
+    experiment must have the same settings and sentences, and novel classes the tensors learned on the base classes.
+    Runs that left no digests, as other code bases' do, are not asked.
+
+    Raises:
+        UserError: two runs have different ones; names both.
+    """
+    known: dict[tuple, FoundRun] = {}
+    for run in runs:
+        place = (run.dataset, run.backbone, run.subsample)
+        for what, key in (
+            ("test", place),
+            ("backbone_files", (run.backbone,)),
+            ("support", () if run.trainer in SEEDLESS else (*place, run.shots, run.seed)),
+            ("sentences", (run.path.parent,)),
+            ("settings", (run.path.parent,)),
+            ("learned", (Path(str(run.path).replace("test_new", "train_base")),)),
+        ):
+            if not (run.finished and key and run.record.hashes.get(what)):
+                continue
+            other = known.setdefault((what, *key), run)
+            if other.record.hashes[what] != run.record.hashes[what]:
+                raise UserError(
+                    f"Expected runs with the same {DIGESTS[what]}, but {other.path} and {run.path} have different "
+                    "ones: compare them in separate --output folders, or remove the one that is out of date."
+                )

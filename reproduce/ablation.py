@@ -16,8 +16,8 @@ from typing import NamedTuple
 from dassl.errors import command
 from grid.plan import parts
 from report import base2new, paper
-from report.ablation import METHOD, Terms
-from runs.layout import ABLATION
+from report.ablation_table import METHOD, Terms
+from runs.layout import ABLATION, data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
 from runs.outcome import FAILED, LEFT
@@ -85,10 +85,8 @@ def run_base_to_novel(spec: RunSpec) -> bool:
     """Learn on the base classes, test on base and novel ones, print both and their harmonic mean."""
     if not all(ended_well(part) for part in parts(spec)):
         return False
-    flags = {"output": spec.output, "root": spec.root, "dataset": spec.dataset, "shots": spec.shots}
-    flags |= {"backbone": spec.backbone, "trainer": spec.trainer}
-    words = [str(word) for name, value in flags.items() for word in (f"--{name}", value)]
-    return base2new.main([*words, "--seed", *map(str, spec.seeds)]) == 0
+    dataset = data_name(spec.dataset, spec.root)
+    return base2new.print_seeds(spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds)
 
 
 def ended_well(spec: RunSpec) -> bool:

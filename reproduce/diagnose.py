@@ -30,11 +30,12 @@ from dassl.config import merge_file
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import file_name
-from report.ablation import METHOD
-from report.tables import FORMATS, GAP, render
+from report.ablation_table import METHOD
+from report.render import FORMATS, GAP, render
 from runs.config import defaults
 from runs.spec import PHANTOMS, RunSpec
 from trainers import vmf
+from trainers.base.labels import labels_of
 from trainers.base.text_features import llm_features
 from trainers.losses import anchor_loss, reverse_cross_entropy
 
@@ -151,7 +152,7 @@ def moment_at(trainer: Any, epoch: int, step: int) -> Moment:
     """Return the state of a trainer at a step of an epoch, both counted from 0."""
     trainer.epoch, trainer.batch_idx = epoch, step
     features = trainer.train_features(epoch).to(trainer.device)
-    labels = torch.tensor([item.label for item in trainer.train_items], device=trainer.device)
+    labels = labels_of(trainer.train_items, trainer.device)
     prompts, s = trainer.prompt_features(), trainer.settings
     logits, terms = trainer.loss(features, labels, prompts)
     if "sce" in terms:
@@ -212,9 +213,7 @@ def terms_table(before: Moment, after: Moment) -> Table:
 def scalars_table(trainer: Any, field: vmf.VMF, prototypes: vmf.VMF, before: Moment, after: Moment) -> Table:
     """Return concentrations, logit scale, weights, accuracies on the support set, share of the reverse term."""
     s, kappa = trainer.settings, prototypes.kappa
-    anchors = trainer.anchor_accuracy(
-        trainer.plain_features(trainer.train_items), torch.tensor([item.label for item in trainer.train_items])
-    )
+    anchors = trainer.anchor_accuracy(trainer.plain_features(trainer.train_items), labels_of(trainer.train_items))
     rows = [
         ["kappa_C", f"{field.kappa:.1f}"],
         ["kappa_L", f"{kappa.min():.1f} to {kappa.max():.1f}"],

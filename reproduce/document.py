@@ -7,16 +7,12 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import MB, read_json
 from report import paper
-from report.ablation import METHOD
+from report.ablation_table import METHOD
+from report.assemble import Request, assemble, few_shot
 from report.collect import find_all
-from report.escaping import markdown
-from report.gaps import Gap
-from report.groups import Group, split, usable
-from report.page import Figure
-from report.section import Request, few_shot, section
-from report.sharing import relative
-from report.spans import Wanted
-from report.tables import GAP, Table, render
+from report.groups import Group, group_runs, usable
+from report.render import GAP, Figure, Gap, Table, document, markdown, relative, render
+from report.scores import Wanted
 from reproduce.plan import Document
 from reproduce.provenance import facts_table
 from runs.layout import SETTING
@@ -69,7 +65,7 @@ def _tables(document: Document) -> Shown:
     blocks: list[str] = []
     missing: list[str] = []
     for group in _groups(document.default):
-        found = section(group, asked, _pictures(document, "tables", group))
+        found = assemble(group, asked, _pictures(document, "tables", group))
         blocks += _markdown(found.parts)
         missing += [*_lines(found.gaps), *(markdown(relative(line, document.output)) for line in found.unfinished)]
     return (blocks, missing) if blocks else ([NOTHING], [_all_runs("default")])
@@ -99,7 +95,7 @@ def _all_runs(name: str) -> str:
 
 
 def _groups(folder: Path) -> list[Group]:
-    return split(usable(find_all(folder), SETTING)[0])
+    return group_runs(usable(find_all(folder), SETTING)[0])
 
 
 def _pictures(document: Document, name: str, group: Group) -> Path:
@@ -107,11 +103,7 @@ def _pictures(document: Document, name: str, group: Group) -> Path:
 
 
 def _markdown(parts: Iterable[Table | Figure]) -> list[str]:
-    tables = [part for part in parts if isinstance(part, Table)]
-    return [
-        f"### {markdown(t.title)}\n\n{render(t.headers, t.rows, 'markdown')}\n\n{markdown(t.note, begins=True)}"
-        for t in tables
-    ]
+    return [document(part, "markdown", "###") for part in parts if isinstance(part, Table)]
 
 
 def _lines(gaps: Iterable[Gap]) -> list[str]:

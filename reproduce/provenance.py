@@ -12,8 +12,8 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import MB, read_json
 from dassl.writing import write_json
-from report.collect import Run, find_all
-from report.tables import render
+from report.collect import FoundRun, find_all
+from report.render import render
 from runs.record import whole
 
 BEGUN = "begun.json"  # in a folder of runs: the commits that they were begun at, and the versions of their phantoms
@@ -91,7 +91,9 @@ def check_alike(folder: Path) -> None:
     A run's digests do not tell: the split's is of paths, and the version of the phantoms is only one part of the
     settings'.
     """
-    weights = {fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.hashes.get("backbone"))}
+    weights = {
+        fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.record.hashes.get("backbone"))
+    }
     for what, found in (("versions of the phantoms", read_begun(folder).phantoms), ("weights", sorted(weights))):
         if len(found) > 1:
             raise UserError(
@@ -104,7 +106,7 @@ def today() -> str:
     return datetime.date.today().isoformat()
 
 
-def facts_table(folder: Path, runs: Sequence[Run], command: str) -> str:
+def facts_table(folder: Path, runs: Sequence[FoundRun], command: str) -> str:
     """Return a table in Markdown about the finished `runs` below `folder`, and the `command` that writes it."""
     import torch
 
@@ -118,15 +120,15 @@ def facts_table(folder: Path, runs: Sequence[Run], command: str) -> str:
         ["versions", versions(runs)],
         ["phantoms", f"version {', '.join(map(str, before.phantoms)) or 'not recorded'}"],
         ["machine", f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {', '.join(gpus) or 'no GPU'}"],
-        ["runs", f"{len(runs)} finished, {sum(run.seconds or 0 for run in runs) / 3600:.1f} hours"],
+        ["runs", f"{len(runs)} finished, {sum(run.record.seconds or 0 for run in runs) / 3600:.1f} hours"],
     ]
     return render(["", ""], rows, "markdown")
 
 
-def versions(runs: Iterable[Run]) -> str:
+def versions(runs: Iterable[FoundRun]) -> str:
     """Return the versions of the packages that the runs used; all of a package if they differ."""
     found: dict[str, dict[str, None]] = {}
     for run in runs:
-        for name, version in run.versions.items():
+        for name, version in run.record.versions.items():
             found.setdefault(name, {})[str(version)] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

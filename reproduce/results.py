@@ -21,7 +21,7 @@ from dassl.reading import read_text
 from dassl.writing import atomic_write
 from grid.run import run_grid
 from report import paper
-from report.sharing import without_places
+from report.render import without_places
 from reproduce.document import document_text
 from reproduce.plan import Document
 from reproduce.provenance import check_alike, note_begun, versions_drawn_meanwhile

@@ -17,6 +17,14 @@ LIMIT = 16 * MB
 LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
 MOST_SENTENCES = 10**6  # of a class
 SUBSAMPLES = ("all", "base", "new")
+DIGESTS = {
+    "test": "test images",
+    "support": "training images",
+    "sentences": "sentences",
+    "settings": "settings",
+    "backbone_files": "files of the backbone",
+    "learned": "learned tensors",
+}  # those of `Record.hashes` by which runs are compared, in the words of an error
 KINDS = {dict: "names and values", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 REMEDY = "delete it and run its script again"
 

@@ -136,3 +136,45 @@ def calls(tmp_path):
         return log.read_text().splitlines()
 
     return run
+
+
+@pytest.fixture
+def write_run(tmp_path):
+    """write_run(dataset, shots, trainer, seed, accuracy, ...) -> finished run folder below tmp_path/output.
+
+    `root` lies between the two, such as "base2new/train_base"; `terms` (L_SCE, L_anc, L_sc) go into config.yaml,
+    `context` is the folder above the seed's, and whatever else is named goes into metrics.json.
+    """
+
+    def write(dataset="btmri", shots=16, trainer="vMFCoOp", seed=1, accuracy=77.0, root="", terms=None, **more) -> Path:
+        backbone = more.pop("backbone", "PhantomCLIP")
+        context = more.pop("context", "nctx4_cscFalse_ctpend")
+        folder = Path(f"{trainer}_{backbone}".replace(":", "-").replace("/", "-"), context)
+        run = tmp_path / "output" / root / dataset / f"shots_{shots}" / folder / f"seed{seed}"
+        run.mkdir(parents=True)
+        if terms is not None:
+            sce, anc, sc = terms
+            node = {"SCE": bool(sce), "LAMBDA_ANC": 0.5 * anc, "LAMBDA_SC": 2.0 * sc}
+            (run / "config.yaml").write_text(json.dumps({"TRAINER": {"NAME": trainer, "VMFCOOP": node}}))
+        metrics = {"accuracy": accuracy, "macro_f1": accuracy - 2, "balanced_accuracy": accuracy - 1}
+        metrics |= {"auroc": 93.5, "ece": 4.25, "per_class": {"glioma tumor": 80.123}}
+        document = {"dataset": dataset.upper(), "phantom": True, "trainer": trainer, "backbone": backbone}
+        document |= {"shots": shots, "seed": seed, "subsample": "all", "metrics": metrics, "total": 1717}
+        document |= {"seconds": {"start": 2.0, "train": 15.0, "test": 3.0}} | more
+        (run / "metrics.json").write_text(json.dumps(document))
+        return run
+
+    return write
+
+
+@pytest.fixture
+def undrawn(monkeypatch):
+    """Pictures of reports are empty SVGs, which takes no time."""
+    from dassl.writing import atomic_write
+    from report import plots
+
+    def save(figure, path, title, svg=False, within=None):
+        with atomic_write(Path(path).with_suffix(".svg"), within=within) as file:
+            file.write("<svg/>")
+
+    monkeypatch.setattr(plots, "save", save)

@@ -26,6 +26,7 @@ SAFE = {
     "filelock": ("3.20.3", "CVE-2025-68146, CVE-2026-22701: a link in the lock's place"),
     "pillow": ("13.0", "CVE-2026-96639, GHSA-5x8w-8jj5-q52h: JPEG and TIFF decoders write beyond their memory"),
     "requests": ("2.32.4", "CVE-2024-47081: passwords of another host"),
+    "jinja2": ("3.1.6", "CVE-2025-27516: a template leaves the sandbox"),
     "tqdm": ("4.66.3", "CVE-2024-34062: its command line runs code"),
     "pydicom": ("3.0.2", "CVE-2026-32711: a DICOMDIR moves files"),
     "ray": ("2.56", "CVE-2026-57516: readers that unpickle; without tokens before 2.52"),

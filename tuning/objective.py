@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from statistics import fmean
@@ -11,14 +10,14 @@ from typing import Any, NamedTuple, TextIO
 import torch
 from yacs.config import CfgNode
 
-from dassl.data.data_manager import build_data_loader
 from dassl.data.datasets import build_dataset
 from dassl.data.transforms import build_transform
-from dassl.engine import TRAINER_REGISTRY, TrainerX
+from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from runs import lockstep
 from trainers.base.backbones import shared_backbone
 from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.labels import labels_of
 from trainers.base.validation import score
 
 
@@ -31,43 +30,33 @@ class Score(NamedTuple):
 
 
 class TrainAndVal(NamedTuple):
-    """The data of a trial, in the place of Dassl's DataManager."""
+    """The data of a trial, in the place of Dassl's DataManager: training and validation images, and no test images."""
 
     dataset: Any
+    num_classes: int
+    lab2cname: dict[int, str]
+    train_transform: Any
+    test_transform: Any
 
 
-class WithoutTestData(TrainerX):
-    """Mixin for trials, below a method: loads training and validation images, and no test images."""
+class TrialOf(FeatureTrainer):
+    """Mixin above a method for trials: writes no checkpoint and runs no test; an interrupted trial starts again."""
 
-    dm: Any
-
-    def build_data_loader(self) -> None:
-        cfg = self.cfg
-        dataset = build_dataset(cfg)
+    def build_data_manager(self) -> Any:
+        dataset = build_dataset(self.cfg)
         dataset.test = None
         if not dataset.val:
             raise UserError(
-                f"Expected validation images to tune on, but {cfg.DATASET.NAME} has none: add a val part to its split."
+                f"Expected validation images to tune on, but {self.cfg.DATASET.NAME} has none: add a val part to its "
+                "split."
             )
+        transforms = (build_transform(self.cfg, is_train=is_train) for is_train in (True, False))
+        return TrainAndVal(dataset, dataset.num_classes, dataset.lab2cname, *transforms)
 
-        def loader(items: list, node: CfgNode, is_train: bool):
-            transform = build_transform(cfg, is_train=is_train)
-            return build_data_loader(cfg, node.SAMPLER, items, node.BATCH_SIZE, tfm=transform, is_train=is_train)
+    def resume_model_if_exist(self, directory: str | Path) -> int:
+        return 0
 
-        self.dm = TrainAndVal(dataset)
-        self.train_loader_x = loader(dataset.train_x, cfg.DATALOADER.TRAIN_X, is_train=True)
-        self.val_loader = loader(dataset.val, cfg.DATALOADER.TEST, is_train=False)
-        self.test_loader = self.val_loader  # methods take its transform
-        self.lab2cname = dataset.lab2cname
-
-
-class NothingKept(FeatureTrainer):
-    """Mixin for trials, above a method: writes no checkpoint and runs no test; an interrupted trial starts again."""
-
-    def before_train(self) -> None:
-        self.start_epoch, self.time_start = 0, time.time()
-
-    def after_epoch(self) -> None:
+    def save_model(self, *args: Any, **kwargs: Any) -> None:
         pass
 
     def after_train(self) -> None:
@@ -83,7 +72,7 @@ class _Trial:
         self.silence = silence
         with self.logged():
             method = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-            self.trainer = type(method.__name__, (NothingKept, method, WithoutTestData), {})(cfg)
+            self.trainer = type(method.__name__, (TrialOf, method), {})(cfg)
 
     @contextlib.contextmanager
     def logged(self) -> Iterator[None]:
@@ -99,7 +88,7 @@ class _Trial:
                 dataset.subsample(dataset.read_split(), trainer.cfg.DATASET.SUBSAMPLE_CLASSES)["val"]
             )
         trainer.set_model_mode("eval")
-        labels = torch.tensor([item.label for item in items], device=trainer.device)
+        labels = labels_of(items, trainer.device)
         right, likelihood = score(trainer.logits(trainer.plain_features(items)), labels)
         return Score(100 * right / len(items), likelihood, len(items))
 

@@ -11,7 +11,7 @@ import yaml
 from dassl.console import printable
 from dassl.names import file_name
 from dassl.writing import atomic_write, write_json
-from report.tables import GAP, render
+from report.render import GAP, render
 from tuning.study import Settings, Study
 
 

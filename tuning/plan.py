@@ -10,7 +10,7 @@ from yacs.config import CfgNode
 
 from dassl.errors import UserError
 from dassl.names import shared_name
-from report.sharing import without_places
+from report.render import without_places
 from runs.config import configure
 from runs.finished import build_data
 from runs.spec import RunSpec

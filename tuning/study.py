@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from dassl.console import printable, shown
 from dassl.errors import DivergedError, UserError
 from dassl.names import shared_name
-from report.sharing import without_places
+from report.render import without_places
 from tuning import storage
 from tuning.space import Range, checked
 from tuning.storage import give_up_dead_trials, load_optuna, locked, open_study

@@ -1,6 +1,5 @@
-"""Run folders as train.py and Dassl leave them."""
+"""Run folders as Dassl leaves them; tests/conftest.py has `write_run`."""
 
-import json
 from pathlib import Path
 
 import pytest
@@ -39,34 +38,6 @@ def write_log(tmp_path):
             accuracy=accuracy, macro_f1=macro_f1
         )
         (run / "log.txt").write_text(text)
-        return run
-
-    return write
-
-
-@pytest.fixture
-def write_run(tmp_path):
-    """write_run(dataset, shots, trainer, seed, accuracy, ...) -> finished run folder below tmp_path/output.
-
-    `root` lies between the two, such as "base2new/train_base"; `terms` (L_SCE, L_anc, L_sc) go into config.yaml.
-    """
-
-    def write(dataset="btmri", shots=16, trainer="vMFCoOp", seed=1, accuracy=77.0, root="", terms=None, **more) -> Path:
-        backbone = more.pop("backbone", "PhantomCLIP")
-        setting = more.pop("setting", "nctx4_cscFalse_ctpend")
-        folder = Path(f"{trainer}_{backbone}".replace(":", "-").replace("/", "-"), setting)
-        run = tmp_path / "output" / root / dataset / f"shots_{shots}" / folder / f"seed{seed}"
-        run.mkdir(parents=True)
-        if terms is not None:
-            sce, anc, sc = terms
-            node = {"SCE": bool(sce), "LAMBDA_ANC": 0.5 * anc, "LAMBDA_SC": 2.0 * sc}
-            (run / "config.yaml").write_text(json.dumps({"TRAINER": {"NAME": trainer, "VMFCOOP": node}}))
-        metrics = {"accuracy": accuracy, "macro_f1": accuracy - 2, "balanced_accuracy": accuracy - 1}
-        metrics |= {"auroc": 93.5, "ece": 4.25, "per_class": {"glioma tumor": 80.123}}
-        document = {"dataset": dataset.upper(), "phantom": True, "trainer": trainer, "backbone": backbone}
-        document |= {"shots": shots, "seed": seed, "subsample": "all", "metrics": metrics, "total": 1717}
-        document |= {"seconds": {"start": 2.0, "train": 15.0, "test": 3.0}} | more
-        (run / "metrics.json").write_text(json.dumps(document))
         return run
 
     return write

@@ -3,7 +3,7 @@
 import pytest
 
 from report import paper
-from report.ablation import Terms
+from report.ablation_table import Terms
 from reproduce import ablation
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec

@@ -10,6 +10,7 @@ from grid.run import Summary
 from reproduce import provenance, results
 from runs.methods import METHODS
 
+pytestmark = pytest.mark.usefixtures("undrawn")
 SETTINGS = {"vMFCoOp": {"LAMBDA_ANC": 2.0, "TAU_MAX": 30.0}, "BiomedCoOp": {"SCCM_LAMBDA": 50.0}}
 ROWS = {"ce": (0, 0, 0), "ce_anc": (0, 1, 0), "ce_anc_sc": (0, 1, 1), "sce": (1, 0, 0), "sce_anc": (1, 1, 0)}
 FULL = (1, 1, 1)

@@ -32,7 +32,7 @@ def root(data_root, tmp_path):
 def test_rendered_images_are_phantoms_under_any_path(root, flags, tmp_path, capsys):
     assert train.main(flags("ZeroshotCLIP", *NO_EPOCHS, root=root("images", mark="BTMRI"))) == 0
     folder = run_folder(tmp_path, "ZeroshotCLIP")
-    assert record(folder)["phantom"] is True and read_run(folder).rendered
+    assert record(folder)["phantom"] is True and read_run(folder).phantom_images
     assert PHANTOM_NOTICE in capsys.readouterr().out
 
 
@@ -46,7 +46,7 @@ def test_a_study_that_is_called_phantom_is_none(root, flags, tmp_path, capsys):
     line = flags("ZeroshotCLIP", *NO_EPOCHS, root=root("phantoms"), output=tmp_path / "phantom")
     assert train.main(line) == 0
     folder = run_folder(tmp_path / "phantom", "ZeroshotCLIP")
-    assert record(folder)["phantom"] is False and not read_run(folder).rendered
+    assert record(folder)["phantom"] is False and not read_run(folder).phantom_images
     assert PHANTOM_NOTICE not in capsys.readouterr().out
 
 
@@ -61,7 +61,7 @@ def test_weights_are_known_by_their_mark_too(data_root, flags, tmp_path):
         (path,) = (tmp_path / f"of-{name}").rglob("metrics.json")
         found = read_run(path.parent)
         assert json.loads(path.read_text())["phantom_backbone"] is marked
-        assert (found.phantom, found.rendered) == (marked, False)
+        assert (found.phantom, found.phantom_images) == (marked, False)
 
 
 def test_a_mark_is_one_of_ours(tmp_path):
@@ -93,5 +93,5 @@ def test_a_log_tells_by_what_it_prints_of_phantoms(tmp_path, log, rendered):
     folder.mkdir(parents=True)
     (folder / "log.txt").write_text(f"{log}Finish training\n=> result\n* accuracy: 50.00%\n")
     run = read_run(folder)
-    assert run.finished and run.rendered is run.phantom is rendered
+    assert run.finished and run.phantom_images is run.phantom is rendered
     assert bool(PHANTOMS.search(log)) is rendered

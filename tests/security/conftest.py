@@ -9,6 +9,15 @@ from pathlib import Path
 import pytest
 
 from tests.datasets.archives import Files, serving_btmri
+from tests.security.received import run
+
+
+@pytest.fixture
+def output(tmp_path):
+    """A folder with two good runs."""
+    for seed in (1, 2):
+        run(tmp_path / "output", seed)
+    return tmp_path / "output"
 
 
 class Sentinel:

@@ -37,6 +37,7 @@ HOSTILE = [
     "index.html",
     "W" * 100,
     "漢字",
+    "{{7*7}}{% raw %}{#",
     "'\"",
 ]
 UNSEEN = ["a\nb", "a\r\nb", "a\x1b]52;c;eA==\x07", "a\x85b", "a\u2028b", "\u202etxt", "a\x00b", "", "W" * 201]

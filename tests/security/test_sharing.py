@@ -1,5 +1,6 @@
 """Nothing that is shared names a patient, a user or a place of the machine that made it."""
 
+import html
 import json
 import shutil
 from pathlib import Path
@@ -15,8 +16,8 @@ from dassl.names import shared_name
 from report import compare
 from report.__main__ import main
 from report.collect import find_all
-from report.groups import split
-from report.sharing import relative, without_places
+from report.groups import group_runs
+from report.render import relative, without_places
 from tests.security.received import document, files, put
 from tuning import __main__ as tuning
 
@@ -77,7 +78,7 @@ def test_a_run_and_its_report_tell_neither_the_place_nor_the_persons(home, monke
     assert set(telling(output, NAME)) == {f"{run.relative_to(output)}/predictions.csv" for run in (first, second)}
     page = (output / "report" / "index.html").read_text()
     assert "local-dir:weights on real images" in page and "Report of 3 runs" in page
-    assert "DATA=&#x27;&lt;folder&gt;&#x27;" in page and "OUTPUT=&#x27;&lt;output&gt;&#x27;" in page
+    assert "DATA='<folder>'" in html.unescape(page) and "OUTPUT='<output>'" in html.unescape(page)
     assert "strange/seed1/metrics.json" in page and "link is a symbolic link" in page
     for path in output.rglob("*.png"):
         with Image.open(path) as picture:
@@ -149,7 +150,7 @@ def test_two_models_whose_folders_have_one_name_are_never_averaged(tmp_path):
             folder = tmp_path / "btmri" / "shots_16" / f"CoOp_local-dir--home-{user}-model" / "nctx4_cscFalse_ctpend"
             put(folder / f"seed{seed}", document(trainer="CoOp", backbone="local-dir:model", seed=seed))
         (folder / "seed3").mkdir()
-    groups = split(find_all(tmp_path))
+    groups = group_runs(find_all(tmp_path))
     assert [(group.backbone, len(group.runs)) for group in groups] == [("local-dir:model", 3)] * 2
     assert main([str(tmp_path)]) == 0
     names = sorted(path.name for path in (tmp_path / "report").iterdir())

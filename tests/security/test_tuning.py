@@ -11,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dassl.errors import DivergedError, UserError
-from report.tables import render
+from report.render import render
 from reproduce.document import chosen_settings
 from reproduce.plan import tuned_options
 from tests.security.received import HOSTILE, UNSEEN, bounded

@@ -1,13 +1,7 @@
-import os
-import stat
-import subprocess
-from pathlib import Path
-
 import pytest
 
 from report.base2new import main
 
-ROOT = Path(__file__).resolve().parents[2]
 PAIRS = {1: (80.0, 60.0), 2: (90.0, 30.0)}
 
 
@@ -60,23 +54,6 @@ def test_other_metrics_and_nothing_at_all(runs, tmp_path, capsys):
     assert "seed 1 78.00 58.00" in " ".join(capsys.readouterr().out.split())
     assert base2new(tmp_path / "none") == 1
     assert capsys.readouterr().out == ""
-
-
-@pytest.fixture
-def calls(tmp_path):
-    """calls(script, *words, **environment) -> command lines of `python` that a script runs, carrying out none."""
-
-    def run(script, *words, **environment):
-        stub, log = tmp_path / "bin" / "python", tmp_path / "calls"
-        stub.parent.mkdir(exist_ok=True)
-        stub.write_text(f'#!/bin/sh\necho "$@" >> {log}\n')
-        stub.chmod(stub.stat().st_mode | stat.S_IXUSR)
-        path = f"{stub.parent}{os.pathsep}{os.environ['PATH']}"
-        env = {"PATH": path, "NO_VENV": "1", "DATA": "data"} | environment
-        subprocess.run(["bash", str(ROOT / "scripts" / script), *words], env=env, check=True, capture_output=True)
-        return log.read_text().splitlines()
-
-    return run
 
 
 def test_the_script_ends_with_the_figures(calls):

@@ -1,9 +1,8 @@
 import pytest
 
 from report import paper
-from report.ablation import Terms
-from report.table2 import NAMES
-from report.tables import average_of_hms, harmonic_mean, hm_of_averages
+from report.ablation_table import NAMES, Terms
+from report.stats import average_of_hms, harmonic_mean, hm_of_averages
 from runs.methods import METHODS
 
 

@@ -33,16 +33,10 @@ def output(write_run, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def quick(request, monkeypatch):
+def quick(request):
     """Draws nothing, which takes most of the time, but in tests that ask for `pictures`."""
-
-    def save(figure, axes, path, title, svg, within):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.with_suffix(".svg").write_text("<svg/>")
-
     if "pictures" not in request.fixturenames:
-        monkeypatch.setattr("report.plots.save", save)
-        monkeypatch.setattr("report.rank_plot.save", save)
+        request.getfixturevalue("undrawn")
 
 
 @pytest.fixture

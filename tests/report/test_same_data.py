@@ -10,14 +10,16 @@ import parse_test_res
 from dassl.errors import UserError
 from report import base2new, compare
 from report.__main__ import main as report
-from report.collect import Run, check_same_data
+from report.collect import NOTHING, FoundRun
+from report.groups import check_same_data
 
 HERE = {"test": "t1", "support": "s1", "backbone_files": "w1", "settings": "c1", "sentences": "p1"}
 
 
-def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) -> Run:
+def run(trainer: str = "CoOp", seed: int = 1, subsample: str = "all", **hashes) -> FoundRun:
     about = {"dataset": "btmri", "trainer": trainer, "backbone": "BiomedCLIP", "shots": 4, "seed": seed}
-    return Run(Path(f"{trainer}/{subsample}/seed{seed}"), **about, subsample=subsample, hashes=HERE | hashes)
+    record = NOTHING._replace(hashes=HERE | hashes)
+    return FoundRun(Path(f"{trainer}/{subsample}/seed{seed}"), **about, subsample=subsample, record=record)
 
 
 @pytest.mark.parametrize(
@@ -55,10 +57,10 @@ def test_runs_that_may_be_compared(other):
 def test_novel_classes_belong_to_what_was_learned_on_the_base_classes():
     base = run(subsample="base", learned="l1")
     base, new = (replace(base, path=Path(f"o/{part}/seed1")) for part in ("train_base", "test_new"))
-    new = replace(new, subsample="new", hashes={"learned": "l1"})
+    new = replace(new, subsample="new", record=NOTHING._replace(hashes={"learned": "l1"}))
     check_same_data([base, new])
     with pytest.raises(UserError, match="same learned tensors"):
-        check_same_data([base, replace(new, hashes={"learned": "l2"})])
+        check_same_data([base, replace(new, record=NOTHING._replace(hashes={"learned": "l2"}))])
 
 
 @pytest.fixture

@@ -5,8 +5,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from report.assemble import fill_command
 from report.compare import main
-from runs.methods import METHODS, fill_command, seeds_folder, trainer_name
+from runs.layout import seeds_folder
+from runs.methods import METHODS, trainer_name
 
 ROOT = Path(__file__).resolve().parents[2]
 SCORES = {"ZeroshotCLIP": (45.0,), "CoOp": (70.0, 71.0, 72.0), "vMFCoOp": (75.0, 74.0, 79.0)}
@@ -98,7 +100,7 @@ def test_several_shots_make_curves(runs, write_run, tmp_path, capsys, shots):
     assert table[0] == ["method (phantom)", "K = 1", "K = 16"]
     assert table[3] == ["vMFCoOp", "51.50 ± 0.50", "76.00 ± 2.16"]
     # differences 1, 2 and 5, 3, 7: mean 18 / 5, variance 23.2 / 5
-    assert table[-1] == ["CoOp", "+3.60 ± 2.15", "5", "0.0625"]
+    assert table[-1] == ["CoOp", "+3.60 ± 2.15", "5", "0.062"]
     with Image.open(png) as picture:
         assert picture.size[0] == 1200
 
@@ -149,3 +151,19 @@ def test_gap_on_real_data_asks_for_the_folder(tmp_path, capsys, monkeypatch):
     compare(tmp_path, methods=["coop"], backbone="BiomedCLIP")
     commands = [line.split(": ")[-1].split()[0] for line in capsys.readouterr().out.splitlines()]
     assert commands == ["DATA='<folder>'", "DATA=images"]
+
+
+def test_one_zero_shot_run_stands_for_every_number_of_shots(runs, write_run, capsys):
+    write_run(shots=1, trainer="vMFCoOp", seed=1, accuracy=55.0)
+    assert compare(runs, methods=["zeroshot", "vmfcoop"], shots=("1", "16")) == 0
+    out = capsys.readouterr().out
+    table, difference = rows(out, "ZeroshotCLIP")
+    assert table == "ZeroshotCLIP 45.00 45.00"
+    assert difference.split()[-2:] == ["4", "-"]  # one seed at K = 1, three at 16
+    assert "missing: ZeroshotCLIP" not in out
+    assert "missing: vMFCoOp" not in out
+
+
+def test_the_command_of_a_gap_is_that_of_the_method_by_whichever_name(tmp_path, capsys):
+    assert compare(tmp_path, methods=["BiomedCoOp"]) == 1
+    assert "scripts/biomedcoop/few_shot.sh btmri 16 PhantomCLIP" in capsys.readouterr().out

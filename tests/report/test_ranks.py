@@ -1,10 +1,7 @@
 import numpy as np
 import pytest
-from PIL import Image
 
-from report.rank_plot import _levels, plot_ranks
-from report.ranks import Ranking, complete_cases, rank
-from report.scores import Grid, Scores
+from report.stats import rank
 
 CASES = {"good": [90.0, 80.0, 70.0, 60.0], "fair": [80.0, 80.0, 60.0, 61.0], "bad": [10.0, 20.0, 30.0, 40.0]}
 
@@ -44,30 +41,3 @@ def test_ties_and_too_few():
     assert rank({"a": [1.0], "b": [2.0], "c": [3.0]}) is None
     assert rank({"a": [1.0, 2.0], "b": [2.0, 1.0]}) is None
     assert rank({}) is None
-
-
-def test_only_complete_cases_count():
-    grid = Grid(("a", "b"), ("x", "y"), (1, 16), (1, 2))
-    full = {(d, k, s): float(k + s) for d in "xy" for k in (1, 16) for s in (1, 2)}
-    partial = {key: value for key, value in full.items() if key != ("x", 16, 2)}
-    scores = {"a": Scores(full, grid), "b": Scores(partial, grid), "never run": Scores({}, grid)}
-    assert complete_cases(scores, grid) == {"a": [2.5, 2.5, 17.5], "b": [2.5, 2.5, 17.5]}
-
-
-def test_bars_that_do_not_touch_share_a_level():
-    ranks = dict(zip("abcdef", (1.0, 1.5, 2.0, 3.0, 4.0, 4.2), strict=True))
-    ranking = Ranking(ranks, 9, 0.01, 0.6, [["a", "b"], ["b", "c"], ["e", "f"]])
-    assert _levels(ranking) == [1, 2, 1]
-
-
-def test_picture(tmp_path):
-    path = tmp_path / "new" / "ranks.png"
-    plot_ranks(rank(CASES), path, "ranks (phantom)", svg=True)
-    image = np.asarray(Image.open(path).convert("L"))
-    assert image.shape[1] == 1200
-    darkest = (image < 40).sum(axis=1)
-    assert (darkest > 0.3 * image.shape[1]).sum() >= 6  # the bar, several pixels high, spans 1.6 of the 2 ranks
-    first = path.with_suffix(".svg").read_bytes()
-    assert first.startswith(b"<?xml")
-    plot_ranks(rank(CASES), path, "ranks (phantom)", svg=True)
-    assert path.with_suffix(".svg").read_bytes() == first

@@ -1,0 +1,222 @@
+"""The parts of a report, and how they are written: tables in four formats, everything as one HTML page.
+
+Words in cells, titles and notes may come from run folders that somebody else made. They are shown as they are written,
+and are no markup, no formula of a spreadsheet and no command of a terminal.
+"""
+
+import base64
+import itertools
+import re
+from collections.abc import Iterable, Sequence
+from functools import cache
+from html import escape
+from pathlib import Path
+from statistics import fmean, pstdev
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from tabulate import tabulate
+
+from dassl.console import printable
+from dassl.names import OWN_FOLDER, file_name
+from dassl.sheet import csv_lines
+from report import paper
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
+GAP = "-"
+# Marks that begin something in Markdown: HTML, a link, code, a formula, emphasis; "_" only where a word begins or ends.
+MARKS = re.compile(r"[\\`*\[\]|~$!]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
+BLOCK = re.compile(r"^(\s*)([-+#=]|\d+(?=[.)]))")  # a list, a heading, a line below one
+AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
+
+
+class Table(NamedTuple):
+    """A table of ready-made strings: its file name, what it shows, and how to read it."""
+
+    name: str
+    title: str
+    headers: list[str]
+    rows: list[list[str]]
+    note: str
+
+
+class Figure(NamedTuple):
+    """An SVG file and what it shows."""
+
+    path: Path
+    caption: str
+
+
+class Gap(NamedTuple):
+    """Missing runs in words, and the command that makes them; finished ones are not run again.
+
+    `shared` is the command with `<folder>` and `<output>` in place of paths of this machine.
+    """
+
+    what: str
+    command: str
+    shared: str
+
+
+class Section(NamedTuple):
+    """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs."""
+
+    title: str
+    phantom: bool
+    parts: Sequence[Table | Figure]
+    gaps: Sequence[Gap]
+    unfinished: Sequence[str]
+
+    @property
+    def tables(self) -> list[Table]:
+        """The tables among the parts."""
+        return [part for part in self.parts if isinstance(part, Table)]
+
+
+def mean_std(values: Sequence[float]) -> str:
+    """Return mean and population std as a table's cell, without ± for a single value, and a gap for none.
+
+    >>> mean_std([76.0, 78.0, 80.0]), mean_std([76.0]), mean_std([])
+    ('78.00 ± 1.63', '76.00', '-')
+    """
+    if not values:
+        return GAP
+    return f"{fmean(values):.2f} ± {pstdev(values):.2f}" if len(values) > 1 else f"{values[0]:.2f}"
+
+
+def p_value(p: float | None) -> str:
+    """Return a p value with two significant digits, the one format of all tables and captions; a gap for None.
+
+    >>> p_value(0.0625), p_value(0.00012345), p_value(None)
+    ('0.062', '0.00012', '-')
+    """
+    return GAP if p is None else f"{p:.2g}"
+
+
+def file_names(names: Iterable[str], taken: Iterable[str] = ()) -> list[str]:
+    """Return a file name for each name, all different from each other and from `taken`, on any file system.
+
+    >>> file_names(["a/b", "A-B", "index.html"], ["index.html"])
+    ['a-b', 'A-B-2', 'index.html-2']
+    """
+    found: list[str] = []
+    used = {name.casefold() for name in taken}
+    for name in map(file_name, names):
+        numbered = (f"{name}-{i}" for i in itertools.count(2))
+        found.append(next(free for free in itertools.chain([name], numbered) if free.casefold() not in used))
+        used.add(found[-1].casefold())
+    return found
+
+
+def render(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str = "text") -> str:
+    """Return a table in one of FORMATS; the first column is left-aligned, the others right.
+
+    >>> print(render(["method", "K = 1"], [["CoOp", "60.00"]]))
+    method      K = 1
+    --------  -------
+    CoOp        60.00
+    """
+    if style == "csv":
+        return "".join(csv_lines([headers, *rows])).rstrip("\n")
+    shown = markdown if style == "markdown" else printable
+    headers, rows = list(map(shown, headers)), [list(map(shown, row)) for row in rows]
+    align = ["left", *["right"] * (len(headers) - 1)]
+    table = tabulate(rows, headers, FORMATS[style], disable_numparse=True, colalign=align if rows else None)
+    return table.replace("±", r"$\pm$").replace("✓", r"\checkmark") if style == "latex" else table
+
+
+def document(table: Table, style: str, heading: str = "##") -> str:
+    """Return a table as "markdown", "latex" or "csv"; the first two name it and say how to read it."""
+    body = render(table.headers, table.rows, style)
+    if style == "csv":
+        return body
+    if style == "latex":
+        return f"{latex_comment(table.title)}\n{latex_comment(table.note)}\n{body}"
+    return f"{heading} {markdown(table.title)}\n\n{body}\n\n{markdown(table.note, begins=True)}"
+
+
+def markdown(text: str, begins: bool = False) -> str:
+    r"""Return `text` as Markdown that is read as this text.
+
+    Args:
+        text: of a cell, a title or a paragraph; line breaks become `\n`.
+        begins: a line begins with it.
+
+    >>> markdown("**a** b_c")
+    '\\*\\*a\\*\\* b_c'
+    """
+    text = escape(MARKS.sub(r"\\\g<0>", printable(text)), quote=False)
+    return BLOCK.sub(lambda match: match[1] + _entities(match[2]), text) if begins else text
+
+
+def _entities(text: str) -> str:
+    return "".join(f"&#{ord(character)};" for character in text)
+
+
+def latex_comment(text: str) -> str:
+    """Return `text` as a comment of LaTeX, which ends where its line does."""
+    return f"% {printable(text)}"
+
+
+def html(title: str, sections: Sequence[Section], remarks: Iterable[str]) -> str:
+    """Return the report as one HTML page that fetches and runs nothing; `remarks` stand above all sections."""
+    return _page().render(title=title, sections=sections, remarks=remarks, paper=paper, base64=_base64)
+
+
+@cache
+def _page() -> "Template":
+    """Return the template page.html, in which every text is made printable, then escaped."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent),
+        autoescape=True,
+        finalize=_shown,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    ).get_template("page.html")
+
+
+def _shown(value: Any) -> Any:
+    return printable(value) if isinstance(value, str) else value
+
+
+def _base64(path: Path) -> str:
+    return base64.b64encode(path.read_bytes()).decode("ascii")
+
+
+def shared(section: Section, output: str | Path) -> Section:
+    """Return a section that names no folder of this machine, and so no user.
+
+    Paths are relative to `output`, and commands have `<folder>` and `<output>`.
+    """
+    gaps = [gap._replace(command=gap.shared) for gap in section.gaps]
+    return section._replace(gaps=gaps, unfinished=[relative(problem, output) for problem in section.unfinished])
+
+
+def relative(text: str, output: str | Path) -> str:
+    """Return `text` with the paths below `output` that it names made relative to it.
+
+    A run's folder that is called after the whole path of a backbone is called so no longer.
+
+    >>> relative("/home/alice/runs/btmri/seed1 is unfinished.", "/home/alice/runs")
+    'btmri/seed1 is unfinished.'
+    """
+    text = AFTER_FOLDER.sub("<folder>", text)
+    if Path(output) == Path():
+        return text
+    place = re.escape(str(Path(output)))
+    text = re.sub(rf"(?<![\w./-]){place}/", "", text)
+    return re.sub(rf"(?<![\w./-]){place}(?![\w-])", "<output>", text)
+
+
+def without_places(words: Iterable[str]) -> list[str]:
+    """Return words of a command line with `<folder>` before the last part of each absolute path.
+
+    >>> without_places(["--output", "/home/alice/runs"])
+    ['--output', '<folder>/runs']
+    """
+    return [re.sub(r"(?<![\w.])~?/.*/(?=.)", "<folder>/", word) for word in words]

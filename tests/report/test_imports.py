@@ -1,0 +1,45 @@
+"""The report starts at once and runs without PyTorch: it imports no models, data, runs or grids."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FILES = [*sorted((ROOT / "report").glob("*.py")), ROOT / "parse_test_res.py"]
+OURS = {"toolbox", "dassl", "report", "runs"}
+OF_RUNS = {"runs.layout", "runs.methods", "runs.record"}
+OTHERS = {"jinja2", "matplotlib", "numpy", "scipy", "tabulate"}
+HEAVY = OTHERS - {"tabulate"} | {"torch", "clip", "datasets", "trainers", "checkouts", "grid", "tuning", "reproduce"}
+
+
+def imported(file: Path) -> set[str]:
+    """Modules that a file imports anywhere in it."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return names | {node.module for node in nodes if isinstance(node, ast.ImportFrom)}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.name)
+def test_only_what_a_report_needs_is_imported(file):
+    names = {name for name in imported(file) if name.partition(".")[0] not in sys.stdlib_module_names}
+    assert {name.partition(".")[0] for name in names} <= OURS | OTHERS
+    assert {name for name in names if name.startswith("runs")} <= OF_RUNS
+
+
+def test_imports_load_nothing_heavy():
+    modules = [f"report.{file.stem}" for file in FILES if file.parent != ROOT]
+    code = f"import sys, json, parse_test_res, {', '.join(modules)}; print(json.dumps([*sys.modules]))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, cwd=ROOT)
+    loaded = json.loads(done.stdout)
+    assert set(modules) <= set(loaded)
+    assert [name for name in HEAVY if name in loaded] == []
+
+
+def test_the_report_has_at_most_fourteen_files():
+    lines = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in (ROOT / "report").glob("*.py")}
+    assert len(lines) <= 14
+    assert {name: n for name, n in lines.items() if n > 300} == {}
