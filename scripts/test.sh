@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# All checks: lint, format, shell scripts, tests, and where there is a GPU those that need one. Makes .venv if needed.
+# All checks: lint, format, types, shell scripts, tests, and where there is a GPU those that need one. Makes .venv if needed.
 #
 #   bash scripts/test.sh              all tests but those marked slow, side by side on up to four cores
 #   bash scripts/test.sh --slow       all tests
@@ -9,6 +9,7 @@ ensure_env test
 set -e
 ruff check .
 ruff format --check .
+mypy
 find scripts -name '*.sh' -print0 | xargs -0 shellcheck .ci/run
 chosen=()
 if [ "${1:-}" = --slow ]; then
