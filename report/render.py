@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
 GAP = "-"
-# Marks that begin something in Markdown: HTML, a link, code, a formula, emphasis; "_" only where a word begins or ends.
-MARKS = re.compile(r"[\\`*\[\]|~$!]|(?<!\w)_|_(?!\w)|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
+# Marks that begin something in Markdown: HTML, a link, code, a formula, emphasis; "_" only if it
+# does not stand between two letters or digits.
+MARKS = re.compile(r"[\\`*\[\]|~$!]|(?<![^\W_])_|_(?![^\W_])|:(?=//)|(?<=www)\.|(?<=\w)@(?=\w)")
 BLOCK = re.compile(r"^(\s*)([-+#=]|\d+(?=[.)]))")  # a list, a heading, a line below one
 AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
 

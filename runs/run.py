@@ -140,6 +140,7 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
     """
     ended: dict[int, Outcome] = {}
     waiting: list[Run] = []
+    told: set[str] = set()  # what is wrong with all seeds is printed once
     seeds = spec.seeds or (-1,)
     with contextlib.ExitStack() as stack:
         for seed in seeds:
@@ -157,7 +158,9 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
                 print_error(f"{ended[seed].reason}; wait for it, or end it.")
             except Exception as error:
                 ended[seed] = Outcome.failed(seed, one.folder if one else None, error)
-                _print(error)
+                if ended[seed].reason not in told:
+                    _print(error)
+                told.add(ended[seed].reason)
         try:
             _work(spec, waiting)
         except Exception as error:

@@ -89,6 +89,7 @@ def test_a_backbones_folder_is_the_callers_too(calls, tmp_path, backbone):
     assert after(call, "--backbone") == expected
 
 
+@pytest.mark.slow
 def test_a_script_reads_images_and_writes_runs_where_it_is_called(tmp_path):
     from PIL import Image
 

@@ -134,6 +134,7 @@ def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
         build_backbone(f"local-dir:{tmp_path}")
 
 
+@pytest.mark.slow
 def test_a_run_of_the_script_finds_the_weights_folder(tmp_path):
     """`few_shot.sh btmri 1 BiomedCLIP`, shortened: phantom pixels, fewer layers."""
     from datasets.phantoms.folder import Counts, prepare

@@ -100,6 +100,7 @@ class Ours(BiomedDataset):
 """
 
 
+@pytest.mark.slow
 def test_a_data_set_of_ones_own_is_one_file(tmp_path):
     """In a copy of the package, as nothing else has to be changed."""
     package = tmp_path / "code" / "datasets"

@@ -9,7 +9,7 @@ from tests.pretended_gpu import gpu  # noqa: F401
 from trainers.base import backbones
 
 
-@pytest.fixture(scope="package", autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def both_stay_loaded():
     """Keep a backbone on either device, where a program needs one and keeps one."""
     with patch.object(backbones, "load_backbone", lru_cache(maxsize=4)(backbones.load_backbone.__wrapped__)):

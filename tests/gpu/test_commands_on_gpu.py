@@ -7,14 +7,15 @@ import pytest
 import torch
 
 import train
-from benchmarks import few_shot_cost, many_classes, our_way, padded_way, timing
+from benchmarks import cost_tables, few_shot_cost, many_classes, our_way, padded_way, timing
 from clip import backbone
 from dassl.utils import device as device_module
 from grid import __main__ as grid
 from grid.plan import plan
-from grid.worker import DONE, perform
+from grid.worker import work
 from reproduce import diagnose
 from runs.config import configure
+from runs.outcome import DONE
 from tests.checkouts import small_checkout
 from tests.gpu.sides import CPU, GPU, check_alike
 from tests.pretended_gpu import NAME, pretended_gpu
@@ -49,9 +50,9 @@ def test_a_gpu_that_cannot_be_used_stops_a_run_before_it_leaves_anything(flags, 
 def test_a_job_of_the_grid(data_root, tmp_path):
     words = f"--methods coop --datasets btmri --shots 2 --seeds 1 2 --root {data_root} --output {tmp_path} --setting "
     words += "base2new --backbone PhantomCLIP OPTIM.MAX_EPOCH 1 DATALOADER.NUM_WORKERS 0"
-    (job,), _ = plan(grid.parse(words.split()))
+    (job,), _ = plan(grid.parse(words.split())[0])
     with pretended_gpu() as gpu:
-        assert [outcome.state for outcome in perform(job)] == [DONE, DONE]
+        assert [outcome.state for outcome in work(job)] == [DONE, DONE]
     assert gpu.kernels
     for part in ("train_base", "test_new"):
         found = record(run_folder(tmp_path / "base2new" / part, "CoOp", seed=2))
@@ -126,7 +127,7 @@ def test_the_parts_of_the_benchmarks(tmp_path, small_products, gpu):
     vocabulary = our_way.vocabulary("PhantomCLIP", tmp_path / "store", "cuda")
     padded = padded_way.measure("PhantomCLIP", names, "cuda", repeats=1)
     results = {"cold": ours, "warm": ours, "padded": padded}
-    seconds = few_shot_cost.totals(results, vocabulary["seconds"], classes=2, shots=1)
+    seconds = cost_tables.seconds_of_runs(results, vocabulary["seconds"], classes=2, shots=1)
     assert all(second > 0 for pair in seconds.values() for second in pair)
     assert ours["step FLOPs"] > 0 and ours["written"] > 0 and padded["written"] > 0
 

@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 PATIENCE = 600  # seconds: a busy machine takes its time
 
 
+@pytest.mark.slow
 def test_a_grid_runs_what_is_missing_and_the_job_of_a_killed_worker_again(line, grid, tmp_path, capfd, monkeypatch):
     monkeypatch.setattr(local, "run", functools.partial(local.run, work=worker_stubs.die_once))
     assert command.main(line("coop", "zeroshot", devices="cpu")) == 0
@@ -51,6 +52,7 @@ def test_a_grid_runs_what_is_missing_and_the_job_of_a_killed_worker_again(line, 
     assert "0 runs done, 4 finished before, 0 failed." in capfd.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_job_that_kills_its_workers_is_given_up_and_a_spoiled_worker_replaced(job, tmp_path):
     names = ["CoOp", "CoCoOp", "KgCoOp", "ProGrad", "vMFCoOp"]
     found = local.run([job(name) for name in names], ["cpu"], worker_stubs.note)
@@ -110,6 +112,7 @@ def test_workers_end_with_the_generator(job, tmp_path):
     assert ended(worker_of(tmp_path, lambda: True))
 
 
+@pytest.mark.slow
 def test_workers_end_with_a_parent_that_is_killed(tmp_path):
     code = f"""
 if __name__ == "__main__":
@@ -127,6 +130,7 @@ if __name__ == "__main__":
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.slow
 def test_an_interrupted_grid_ends_its_workers_and_keeps_what_is_done(line, tmp_path, number):
     words = line("coop", opts=("FEATURES.VIEWS", 1, "OPTIM.MAX_EPOCH", 9999))
     process = subprocess.Popen(

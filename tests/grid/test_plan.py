@@ -70,7 +70,7 @@ def test_base_to_novel_is_two_runs(grid):
         (["tip_adapter"], {"setting": "base2new"}, 'coop, .*for base2new, but got "tip_adapter"'),
         (["coop"], {"datasets": "brains"}, 'Expected one of the data sets btmri, .*but got "brains"'),
         (["coop"], {"opts": ("OPTIM.LRR", 1)}, "OPTIM.LRR"),
-        (["coop"], {"opts": ("OPTIM.LR",)}, "Expected KEY VALUE pairs at the end, but got .*OPTIM.LR"),
+        (["coop"], {"opts": ("OPTIM.LR",)}, "a value after each key in the settings, but OPTIM.LR has none"),
         (["coop"], {"ray": "local", "devices": "cpu"}, "either --devices.* or --ray"),
         (["coop"], {"devices": "cuda:99"}, 'Expected devices of cpu.*, but got "cuda:99"'),
     ],

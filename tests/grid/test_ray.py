@@ -33,6 +33,7 @@ def address(monkeypatch, own_store):
     nodes.shutdown()
 
 
+@pytest.mark.slow
 def test_two_nodes_share_the_jobs_and_a_killed_workers_job_is_done_again(job, tmp_path, address):
     jobs = [job(name) for name in ("CoOp", "ZeroshotCLIP", "LPpp")]
     found = cluster.run(jobs, address, 1, worker_stubs.note_after_a_death)

@@ -95,6 +95,7 @@ def test_what_a_killed_process_left_is_not_taken_for_finished(tmp_path, monkeypa
     assert not (tmp_path / "BTMRI" / "rubbish.png").exists() and not left.exists()
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_make_one_folder(tmp_path):
     context = multiprocessing.get_context("spawn")
     jobs = [context.Process(target=prepare, args=("btmri", str(tmp_path), False, FEW)) for _ in range(2)]

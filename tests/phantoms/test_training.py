@@ -38,6 +38,7 @@ def weights_digest(top: Path) -> str:
     return hashlib.sha256((top / "model/open_clip_model.safetensors").read_bytes()).hexdigest()
 
 
+@pytest.mark.slow
 def test_a_killed_training_continues_to_the_same_model(run, monkeypatch):
     whole = run("whole")
     assert not list((whole / "build").glob("*.pt"))

@@ -37,13 +37,13 @@ def performed(monkeypatch):
 
 
 def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, capsys):
-    printed: list[list[str]] = []
+    printed: list[tuple] = []
 
-    def print_figures(words: list[str]) -> int:
-        printed.append(words)
-        return 0
+    def print_seeds(*values) -> bool:
+        printed.append(values)
+        return True
 
-    monkeypatch.setattr(ablation.base2new, "main", print_figures)
+    monkeypatch.setattr(ablation.base2new, "print_seeds", print_seeds)
     line = "--dataset btmri --shots 1 4 --root phantoms --seed 1,2 --output o OPTIM.LR 0.1"
     assert ablation.main(line.split()) == 0
     found = [
@@ -58,7 +58,7 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
     assert {(spec.trainer, spec.seeds, spec.root, spec.backbone) for spec in performed} == {
         ("vMFCoOp", (1, 2), "phantoms", "PhantomCLIP")
     }
-    assert [words[words.index("--output") + 1] for words in printed] == list(FOLDERS)
+    assert printed == [(output, "btmri", 16, "vMFCoOp", "PhantomCLIP", (1, 2)) for output in FOLDERS]
     heads = [text for text in capsys.readouterr().out.splitlines() if text.startswith("==")]
     assert heads[0] == "== vMFCoOp with ce, into o/ablation/ce" and heads[-1] == "== vMFCoOp with sce_anc_sc, into o"
 

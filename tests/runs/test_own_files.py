@@ -56,6 +56,7 @@ def bones(tmp_path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.slow
 def test_one_file_is_a_data_set_and_one_a_backbone(bones, tmp_path):
     code = copy_code(tmp_path / "code")
     (code / "datasets" / "bones.py").write_text(DATA_SET)

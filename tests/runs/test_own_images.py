@@ -139,6 +139,7 @@ def as_dicom(root: Path) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["folder", "table", "dicom"])
+@pytest.mark.slow
 def test_the_scripts_run_ones_own_images(chest, request, tmp_path, kind):
     if kind == "dicom":
         pytest.importorskip("pydicom")

@@ -46,6 +46,7 @@ def images(tmp_path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.mark.slow
 def test_one_file_and_one_yaml_are_run_and_tabled(images, tmp_path):
     copy = copy_code(tmp_path / "code")
     *files, shell = blocks()

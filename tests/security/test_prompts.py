@@ -112,7 +112,7 @@ def test_an_answer_without_end_is_cut_and_told(api, tmp_path, capsys, monkeypatc
 
 @given(st.text())
 def test_whatever_is_answered(text):
-    for sentence in answers.printable_ones(answers.sentences(text)):
+    for sentence in answers.keep_usable(answers.find_sentences(text)):
         assert sentence.isprintable() and len(sentence) <= 600 and not shapes.why_not(sentence)
 
 

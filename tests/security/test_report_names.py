@@ -155,6 +155,7 @@ def test_a_table_has_a_line_for_each_row_whatever_its_cells_hold(name, style):
 
 @given(NAMES)
 @example("- a")
+@example("__0__")
 @example("www.x.y http://x.y a@b.c")
 def test_markdown_shows_the_text_that_it_was_given(name):
     (_, inline, *_rest) = MarkdownIt("commonmark", {"html": True}).parse(markdown(f"a{name}a"))

@@ -111,7 +111,7 @@ def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp
 
     monkeypatch.setattr(plan, "evaluate", score)
     monkeypatch.setattr(plan, "build_data", lambda cfg: cfg.DATASET.NAME)
-    monkeypatch.setattr(plan, "of_training", lambda cfg, name: {"split": name})
+    monkeypatch.setattr(plan, "training_digests", lambda cfg, name: {"split": name})
     line = flags("BiomedCoOp", "--trials", 2, "--joint", "--datasets", "btmri", "chmnist", "--shots", 2, 4)
     assert tuning.main(line) == 0
     summary = json.loads((tmp_path / "studies" / "BiomedCoOp_PhantomCLIP" / "btmri_chmnist_shots_2_4.json").read_text())

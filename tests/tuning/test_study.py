@@ -106,6 +106,7 @@ def tried_by(folder: Path, *names: str) -> list[dict]:
     return [{"A": float(a), "B": float(b)} for a, b in lines]
 
 
+@pytest.mark.slow
 def test_two_processes_share_the_trials(tmp_path):
     processes = [begin(tmp_path, name) for name in ("one", "two")]
     errors = [process.communicate()[1] for process in processes]
@@ -117,6 +118,7 @@ def test_two_processes_share_the_trials(tmp_path):
 
 
 @pytest.mark.parametrize("number", [1, 2])
+@pytest.mark.slow
 def test_a_trial_whose_process_was_killed_is_done_again_with_its_settings(tmp_path, monkeypatch, number):
     monkeypatch.setattr(storage, "HEARTBEAT", 1)
     monkeypatch.setattr(storage, "GRACE", 3)
