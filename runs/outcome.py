@@ -13,7 +13,7 @@ DONE, BEFORE, FAILED, LEFT = "done", "finished before", "failed", "left"
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one seed's run.
+    """The end of one seed's run.
 
     Attributes:
         seed: -1 for a run without one.

@@ -29,7 +29,7 @@ from trainers.base.results import Results
 class Run:
     """One seed's run: its folder, which is locked while it lasts, its log, its trainer, and its error if it fails."""
 
-    trainer: Any
+    trainer: Any = None
     log: Logger
 
     def __init__(self, spec: RunSpec, seed: int):
@@ -103,6 +103,7 @@ class Run:
         self.trainer.test()
 
     def outcome(self) -> Outcome:
+        """Return what became of the run."""
         if self.error:
             return Outcome.failed(self.seed, self.folder, self.error)
         return Outcome(self.seed, DONE, self.folder)
@@ -191,7 +192,7 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
     if len(runs) > 1 and "CHECKOUT" in runs[0].cfg:
         for one in runs:
             _work(spec, [one])
-            del one.trainer  # its towers are not shared
+            one.trainer = None  # its towers are not shared
         return
     _build(runs)
     runs = [one for one in runs if not one.failed]
