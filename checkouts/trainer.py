@@ -77,7 +77,8 @@ class CheckoutTrainer(SimpleTrainer):
         began = time.time()
         self.run_cfg = cfg
         self.tested: list[tuple[Tensor, Tensor]] = []
-        with self.inside_checkout(), hub_stand_in(cfg.MODEL.BACKBONE.NAME):
+        # The stand-in comes first: it imports modules of our clip/, which are not found inside the checkout.
+        with hub_stand_in(cfg.MODEL.BACKBONE.NAME), self.inside_checkout():
             super().__init__(_with_absolute_paths(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)

@@ -191,7 +191,7 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
     if len(runs) > 1 and "CHECKOUT" in runs[0].cfg:
         for one in runs:
             _work(spec, [one])
-            del one.trainer  # its towers are not shared
+            vars(one).pop("trainer", None)  # its towers are not shared; a run that was not built has none
         return
     _build(runs)
     runs = [one for one in runs if not one.failed]
