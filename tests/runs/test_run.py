@@ -147,6 +147,14 @@ def test_base_to_novel(flags, tmp_path, trainer):
     assert (base["subsample"], new["subsample"], base["total"], new["total"]) == ("base", "new", 10, 10)
 
 
+def test_base_to_novel_by_an_option_of_the_configuration(flags, tmp_path):
+    """As CoOp's scripts write it: DATASET.SUBSAMPLE_CLASSES at the end of the line."""
+    for part, more in {"base": (), "new": ("--eval-only",)}.items():
+        line = flags("CoOp", "DATASET.SUBSAMPLE_CLASSES", part, more=("--setting", "base2new", *more))
+        assert train.main(line) == 0
+    assert record(run_folder(tmp_path / "base2new" / "test_new", "CoOp"))["subsample"] == "new"
+
+
 def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
     opts = ("TRAINER.COOP.CSC", True)
     assert train.main(flags("CoOp", *opts)) == 0
