@@ -80,7 +80,7 @@ def check_learned(spec: RunSpec, cfg: CfgNode, trainer, folder: Path) -> None:
     if not found:
         return
     if spec.setting == "base2new":
-        base = replace(spec, options=[*spec.options, ("DATASET.SUBSAMPLE_CLASSES", "base")])  # options come last
+        base = replace(spec, options=(*spec.options, ("DATASET.SUBSAMPLE_CLASSES", "base")))  # options come last
         cfg = configure(base, cfg.SEED)
     expected = {"config": config_digest(cfg), "split": trainer.hashes["split"]}
     if different := differing(found, expected):

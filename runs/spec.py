@@ -71,6 +71,8 @@ class RunSpec:
             "seeds": tuple(dict.fromkeys(seeds)),
             "root": str(self.root),
             "output": str(self.output),
+            "output_dir": str(self.output_dir),
+            "resume": str(self.resume),
             "options": pairs(self.options),
         }.items():
             object.__setattr__(self, name, value)
