@@ -1,4 +1,4 @@
-"""The configuration of a run: which yaml files, in which order, and what overrides them."""
+"""Build the configuration of a run from yaml files and from options, which override them."""
 
 from pathlib import Path
 
@@ -74,7 +74,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
         complete: set what the trainer's backbone decides too (size and pixel statistics), which loads the backbone.
 
     Raises:
-        UserError: a yaml file or an option that cannot be merged, or a run that is not told in full.
+        UserError: a yaml file or an option that cannot be merged, or a run without trainer, data set or root.
     """
     cfg = defaults(spec)
     for file in config_files(spec):

@@ -1,4 +1,4 @@
-"""Whether a run is done: its folder holds results of the same settings, images, sentences and weights."""
+"""Decide whether a run is done: its folder holds results of the same settings, images, sentences and weights."""
 
 import os
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Where a run lies, and back from a folder to what it is.
+"""Build the path of a run's folder, and read from a path which run it is.
 
     <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
     <output>/base2new/{train_base,test_new}/<data set>/...
@@ -24,7 +24,7 @@ FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_
 
 
 class Place(NamedTuple):
-    """What the path of a run's folder says of it; "" and None for what it does not say.
+    """The facts about a run that the path of its folder has; "" and None for those that it does not have.
 
     Attributes:
         dataset: key of the data set; `folder-<name>` or `table-<name>` for a user's own images.
@@ -73,7 +73,7 @@ def seeds_folder(
 
 
 def place_of(folder: Path) -> Place:
-    """Return what the path of a run's folder says of it; links are not followed.
+    """Return the facts about a run that the path of its folder has; links are not followed.
 
     Raises:
         UserError: a part of the path is no name, or a number beyond all bounds.
