@@ -3,6 +3,7 @@
 import csv
 import functools
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -77,6 +78,14 @@ def test_a_process_of_its_own_runs_a_checkouts_trainer(checkout_flags, tmp_path)
     done = subprocess.run(words, cwd=Path(train.__file__).parent, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (folder_of(tmp_path) / "metrics.json").is_file()
+
+
+def test_the_folder_of_a_backbone_may_be_relative(checkout_flags, tmp_path, monkeypatch):
+    shutil.copytree(Path(train.__file__).parent / "clip" / "phantomclip", tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    assert train.main(checkout_flags(TINY, backbone="local-dir:model")) == 0
+    (file,) = tmp_path.rglob("metrics.json")
+    assert record(file.parent)["backbone"] == "local-dir:model"
 
 
 def test_a_checkouts_trainer_gets_our_data_sets_and_our_draws(build, checkout, capsys):
