@@ -64,6 +64,7 @@ class CheckoutTrainer(SimpleTrainer):
         run_cfg: configuration of the run, with paths as the user gave them.
         tested: batches of the last test.
         seconds: duration of the parts of a run, by name.
+        hashes: digests of the settings, the images and the backbone of the run.
         learned: digest of the checkpoint that was loaded, None if none was.
         on_test: called with the results of the last test.
     """
@@ -77,11 +78,14 @@ class CheckoutTrainer(SimpleTrainer):
         began = time.time()
         self.run_cfg = cfg
         self.tested: list[tuple[Tensor, Tensor]] = []
-        with self.inside_checkout(), hub_stand_in(cfg.MODEL.BACKBONE.NAME):
+        # The stand-in comes first: it imports modules of our clip/, which are not found inside the checkout.
+        with hub_stand_in(cfg.MODEL.BACKBONE.NAME), self.inside_checkout():
             super().__init__(_with_absolute_paths(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)
         check_copies(cfg, self.dm.dataset)
+        # Computed here, outside the checkout: the backbone's folder may be given relative to the working directory.
+        self.hashes = {"config": config_digest(cfg), **training_digests(cfg, self.dm.dataset)}
         self.evaluator = Collector(self.evaluator)
         self.seconds = {"start": time.time() - began}
 
@@ -148,7 +152,7 @@ class CheckoutTrainer(SimpleTrainer):
             "sentences_per_class": 0,  # its sentences belong to its code, whose digest is among the settings
             "loaded": self.learned is not None,
             "hashes": {
-                **self.hashes(),
+                **self.hashes,
                 "settings": config_digest(self.run_cfg, without=("SEED",)),
                 "test": images_digest(items, Digests(self.run_cfg.FEATURES.ROOT or None)),
                 "learned": self.learned or checkpoints.digest(self._checkpoint(self.output_dir)),
@@ -177,13 +181,9 @@ class CheckoutTrainer(SimpleTrainer):
 
     # ------------------------------------------------------------------------------------------------- checkpoints
 
-    def hashes(self) -> dict[str, str | None]:
-        """Return the digests of the settings, the images and the backbone of the run."""
-        return {"config": config_digest(self.run_cfg), **training_digests(self.run_cfg, self.dm.dataset)}
-
     def save_model(self, epoch: int, directory: str | Path, *args: Any, **kwargs: Any) -> None:
         """Write the digests of the run, and then the checkpoints as the checkout's trainer does."""
-        write_json(self.hashes(), Path(directory) / HASHES_FILE)
+        write_json(self.hashes, Path(directory) / HASHES_FILE)
         super().save_model(epoch, directory, *args, **kwargs)
 
     def resume_model_if_exist(self, directory: str | Path) -> int:
@@ -193,7 +193,7 @@ class CheckoutTrainer(SimpleTrainer):
             UserError: the run in `directory` has other settings, images or weights.
         """
         file = Path(directory) / HASHES_FILE
-        if file.is_file() and (different := differing(read_json(file), self.hashes())):
+        if file.is_file() and (different := differing(read_json(file), self.hashes)):
             raise UserError(
                 f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                 "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."

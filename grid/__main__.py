@@ -1,10 +1,11 @@
-"""Run what is missing of methods x data sets x shots x seeds, several runs to a loaded backbone.
+"""Run the missing runs of methods x data sets x shots x seeds; a process loads the backbone once for all its runs.
 
     python -m grid --methods zeroshot coop vmfcoop --datasets btmri busi --shots 1 4 16 --seeds 1 2 3
     python -m grid --methods all --datasets all --shots all --root data --devices cuda:0 cuda:1 OPTIM.MAX_EPOCH 50
 
 Run folders are those of train.py; KEY VALUE pairs at the end override any setting. A run that fails leaves a line, and
-the others go on. The same command again runs what is still missing, from the last epoch where one was interrupted.
+the others go on. The same command again runs those that are still missing; an interrupted run goes on from its last
+epoch.
 """
 
 import argparse

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
+from datasets.catalogue import read_facts
 from report import paper
 from runs.config import configure
 from runs.finished import data_of, finished
@@ -76,8 +77,7 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
         UserError: a name or a setting that is not known.
     """
     setting = grid.template.setting
-    without = paper.WITHOUT_NOVEL if setting == "base2new" else ()
-    datasets = _several(grid.datasets, [name for name in paper.DATASETS if name not in without])
+    datasets = _several(grid.datasets, named_datasets(novel=setting == "base2new"))
     shots = _several(grid.shots, paper.TABLE1["shots"])
     jobs, done, reader = [], 0, _ReadOnce()
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, setting)):
@@ -88,6 +88,11 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
         if missing:
             jobs.append(replace(spec, seeds=missing))
     return jobs, done
+
+
+def named_datasets(novel: bool = False) -> list[str]:
+    """Return the keys of all data sets but a user's own images; with `novel`, of those that have novel classes."""
+    return [key for key, facts in read_facts().items() if not facts.own and (facts.novel or not novel)]
 
 
 def trainers(methods: Sequence[str], setting: str) -> list[str]:

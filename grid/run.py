@@ -41,7 +41,7 @@ class Summary(NamedTuple):
 
 
 def run_grid(grid: Grid, on: Sequence[str] | None = None, ray: str = "", cpus: int = 1) -> Summary:
-    """Run what is missing of a grid, with a progress bar and a line for each failure on stderr.
+    """Run the missing runs of a grid, with a progress bar and a line for each failure on stderr.
 
     Args:
         grid: the runs.

@@ -12,7 +12,7 @@ from runs.spec import RunSpec
 
 
 def work(job: RunSpec) -> list[Outcome]:
-    """Do what is missing of a job; its runs print to their logs alone."""
+    """Do the missing runs of a job; they print to their logs only."""
     found: dict[int, Outcome] = {}
     with contextlib.ExitStack() as stack:
         nowhere = stack.enter_context(Path(os.devnull).open("w"))

@@ -23,7 +23,7 @@ ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
 LOGS = 20  # of one run, the newest
 LINE = 500  # characters of a log's line that are looked at
-PLACE = f"{OWN_FOLDER}<folder>"  # a backbone of which only the run's folder tells, in a name made from a path
+PLACE = f"{OWN_FOLDER}<folder>"  # a backbone in a folder, known only from the name of the run's folder
 DEEPEST = 30  # folders below each other
 MOST = 500_000  # files and folders in all
 NOTHING = Record({}, {}, None, False, None, None, {}, {}, 0, False)  # of a run that left no record
@@ -31,7 +31,7 @@ NOTHING = Record({}, {}, None, False, None, None, {}, {}, 0, False)  # of a run 
 
 @dataclass(frozen=True)
 class FoundRun:
-    """A run folder and what is known of it, from its record and else from its path.
+    """A run folder, with the facts about it that its record has, or else its path.
 
     Attributes:
         path: the folder.
@@ -83,7 +83,7 @@ class Tree(NamedTuple):
 
 
 def parse_log(text: str, test_log: bool = False) -> dict[str, float]:
-    """Return the percentages of a log's last result, {} where it does not show that the run ended.
+    """Return the percentages of a log's last result, {} if it does not show that the run ended.
 
     A log that trains must reach "Finish training"; with `test_log` one that only tests needs "=> result".
     """
@@ -122,7 +122,7 @@ def _from_path(folder: Path) -> FoundRun:
         folder,
         **place._replace(backbone=backbone)._asdict(),
         setting=_setting(place.subsample),
-        phantom_images=backbone == PHANTOM_BACKBONE,  # a guess, until a log or a record tells
+        phantom_images=backbone == PHANTOM_BACKBONE,  # a guess, which a log or a record corrects
         backbone_folder=place.backbone,
     )
 
@@ -132,7 +132,7 @@ def _setting(subsample: str) -> str:
 
 
 def _with_record(run: FoundRun, record: Record) -> FoundRun:
-    """Return a run with what its record says; the path counts for what that does not say.
+    """Return a run with the facts of its record; those of the path stay if the record does not have them.
 
     A record of an earlier version has no `key`, but the data set's name in the registry ("COVID_19" for runs in
     covid/): then data set, shots and seed are those of the path, so far as it says them.

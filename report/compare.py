@@ -50,12 +50,12 @@ class Comparison:
 
     @property
     def phantom(self) -> bool:
-        """Whether images or backbone are phantoms, as far as finished runs or else the name of the backbone tell."""
+        """Whether images or backbone are phantoms, by the backbone's name and by finished runs."""
         return self.backbone == PHANTOM_BACKBONE or any(run.phantom for run in self.finished())
 
     @property
     def phantom_images(self) -> bool:
-        """Whether the images are rendered, as far as finished runs or else the name of the backbone tell."""
+        """Whether the images are rendered, by finished runs; without any, by the backbone's name."""
         every = self.finished()
         return any(run.phantom_images for run in every) or (self.phantom and not every)
 

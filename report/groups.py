@@ -1,4 +1,4 @@
-"""Which runs may be averaged with each other: those of one backbone, on real images or phantoms, of the same data."""
+"""Group the runs that may be averaged: those of one backbone, on real images or on phantoms, of the same data."""
 
 import re
 from collections.abc import Iterable
@@ -109,7 +109,7 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
 
 
 def _backbone_key(run: FoundRun) -> str:
-    """Return what tells a backbone from others: its name, or for one in a folder, that folder as the path has it."""
+    """Return a key of a backbone: its name, or for one in a folder, the name of that folder in the run's path."""
     in_folder = run.backbone_folder and run.backbone.startswith(OWN_FOLDER)
     return run.backbone_folder if in_folder else file_name(run.backbone)
 
@@ -126,7 +126,7 @@ def check_same_data(runs: Iterable[FoundRun]) -> None:
     Those of one data set, backbone and choice of classes must have been tested on the same images with the same
     backbone; and those of one number of shots and one seed must have learned from the same images. Seeds of one
     experiment must have the same settings and sentences, and novel classes the tensors learned on the base classes.
-    Runs that left no digests, as other code bases' do, are not asked.
+    Runs without digests, such as those of other code bases, are not checked.
 
     Raises:
         UserError: two runs have different ones; names both.

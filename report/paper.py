@@ -1,4 +1,4 @@
-"""The paper's own figures, read from paper.json: they stand beside what was run here and enter no average of it."""
+"""The paper's own figures, read from paper.json. They are shown beside figures of runs, and enter no average."""
 
 import json
 from collections.abc import Iterable

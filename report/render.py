@@ -34,7 +34,7 @@ AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
 
 
 class Table(NamedTuple):
-    """A table of ready-made strings: its file name, what it shows, and how to read it."""
+    """A table of ready-made strings: its file name, its title, and a note on how to read it."""
 
     name: str
     title: str
@@ -44,7 +44,7 @@ class Table(NamedTuple):
 
 
 class Figure(NamedTuple):
-    """An SVG file and what it shows."""
+    """An SVG file and its caption."""
 
     path: Path
     caption: str
@@ -201,7 +201,7 @@ def shared(section: Section, output: str | Path) -> Section:
 def relative(text: str, output: str | Path) -> str:
     """Return `text` with the paths below `output` that it names made relative to it.
 
-    A run's folder that is called after the whole path of a backbone is called so no longer.
+    In the name of a run's folder that has the whole path of a backbone, that path is left out.
 
     >>> relative("/home/alice/runs/btmri/seed1 is unfinished.", "/home/alice/runs")
     'btmri/seed1 is unfinished.'

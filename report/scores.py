@@ -33,11 +33,11 @@ class Grid:
     methods: tuple[str, ...]
     datasets: tuple[str, ...]
     shots: tuple[int, ...]
-    seeds: tuple[int | None, ...]  # None: of runs that tell none
+    seeds: tuple[int | None, ...]  # None for runs without one
 
 
 class Wanted(NamedTuple):
-    """The grid that a command line asks for; None: whatever has been run."""
+    """The grid that a command line asks for; None for all that has been run."""
 
     methods: Sequence[str] | None = None
     datasets: Sequence[str] | None = None

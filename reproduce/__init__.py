@@ -1,3 +1,3 @@
-"""The tables of the paper and our own: what they need is run, then the document is written."""
+"""Run the experiments of the paper's tables and of our own, and write the document that shows them."""
 
 import toolbox  # noqa: F401, its dassl comes first

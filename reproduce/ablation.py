@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
-from dassl.errors import command
+from dassl.errors import UserError, command
 from grid.plan import parts
 from report import base2new, paper
 from report.ablation_table import METHOD, Terms
@@ -21,7 +21,7 @@ from runs.layout import ABLATION, data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
 from runs.outcome import FAILED, LEFT
-from runs.run import perform
+from runs.run import perform, print_error
 from runs.spec import RunSpec, default_backbone, pairs
 
 OFF: dict[str, tuple[str, bool | float]] = {  # term -> the option that switches it off
@@ -86,7 +86,11 @@ def run_base_to_novel(spec: RunSpec) -> bool:
     if not all(ended_well(part) for part in parts(spec)):
         return False
     dataset = data_name(spec.dataset, spec.root)
-    return base2new.print_seeds(spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds)
+    try:
+        return base2new.print_seeds(spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds)
+    except UserError as error:  # runs that cannot be compared; the other rows are run all the same
+        print_error(str(error))
+        return False
 
 
 def ended_well(spec: RunSpec) -> bool:

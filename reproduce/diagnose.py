@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from yacs.config import CfgNode
 
-from clip.families.open_clip_models import NAMES
+from clip.families import known_names
 from dassl.config import merge_file
 from dassl.console import printable
 from dassl.errors import UserError, command
@@ -108,7 +108,7 @@ def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
     for key in TAKEN:
         *nodes, name = key.split(".")
         reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
-    cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, NAMES, "--backbone", folder)
+    cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, known_names(), "--backbone", folder)
     cfg.DATASET.ROOT = root or known_name(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
     cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
     cfg.OUTPUT_DIR = str(folder)

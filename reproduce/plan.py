@@ -21,7 +21,7 @@ BACKBONE = "PhantomCLIP"
 
 @dataclass(frozen=True)
 class Document:
-    """What the document spans.
+    """The methods, data sets, shots and seeds that the document spans, and its folders.
 
     Attributes:
         methods: short names.

@@ -34,7 +34,7 @@ def commit() -> str:
 
 
 class Begun(NamedTuple):
-    """What runs were begun with.
+    """The code and the phantoms that runs were begun with.
 
     Attributes:
         commits: of the code, each with its first date.
@@ -88,8 +88,8 @@ def versions_drawn_meanwhile(datasets: Iterable[str]) -> set[int]:
 def check_alike(folder: Path) -> None:
     """Raise a UserError if runs below `folder` had different images or weights: no table may hold them all.
 
-    A run's digests do not tell: the split's is of paths, and the version of the phantoms is only one part of the
-    settings'.
+    The digests of a run do not show this: that of the split covers paths only, and that of the settings covers more
+    than the version of the phantoms.
     """
     weights = {
         fingerprint for run in find_all(folder) if run.finished and (fingerprint := run.record.hashes.get("backbone"))

@@ -1,3 +1,3 @@
-"""A run as an object: what it is made of, where it lies, what it leaves, and how it is trained."""
+"""A run as an object: its specification, its configuration, its folder, its training, and its record."""
 
 import toolbox  # noqa: F401, its dassl comes first

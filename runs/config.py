@@ -1,4 +1,4 @@
-"""The configuration of a run: which yaml files, in which order, and what overrides them."""
+"""Build the configuration of a run from yaml files and from options, which override them."""
 
 from pathlib import Path
 
@@ -33,11 +33,16 @@ def config_files(spec: RunSpec) -> list[Path]:
     if spec.checkout:
         files += checkout_of(spec).config_files(spec.trainer, spec.setting, spec.dataset)
     if spec.dataset:
-        files += [CONFIGS / "datasets" / f"{spec.dataset}.yaml", method / f"{spec.dataset}.yaml"]
+        files += [dataset_file(spec), method / f"{spec.dataset}.yaml"]
     if spec.shots is not None:
         files.append(CONFIGS / "shots" / f"{spec.shots}.yaml")
     named = [Path(file) for file in (spec.dataset_config_file, spec.config_file) if file]
     return [path for path in files if path.is_file()] + named
+
+
+def dataset_file(spec: RunSpec) -> Path:
+    """Return the yaml file of a run's data set, which need not exist."""
+    return CONFIGS / "datasets" / f"{spec.dataset}.yaml"
 
 
 def checkout_of(spec: RunSpec):
@@ -69,14 +74,15 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
         complete: set what the trainer's backbone decides too (size and pixel statistics), which loads the backbone.
 
     Raises:
-        UserError: a yaml file or an option that cannot be merged, or a run that is not told in full.
+        UserError: a yaml file or an option that cannot be merged, or a run without trainer, data set or root.
     """
     cfg = defaults(spec)
     for file in config_files(spec):
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
-    if spec.dataset and not cfg.DATASET.NAME:  # a data set needs no yaml
-        cfg.DATASET.NAME = find_facts(spec.dataset).name
+    if spec.dataset and not (cfg.DATASET.NAME and dataset_file(spec).is_file()):  # a data set needs no yaml
+        name = find_facts(spec.dataset).name
+        cfg.DATASET.NAME = cfg.DATASET.NAME or name
     cfg.TRAINER.NAME = spec.trainer or cfg.TRAINER.NAME
     cfg.MODEL.BACKBONE.NAME = spec.backbone or cfg.MODEL.BACKBONE.NAME
     cfg.DATASET.SUBSAMPLE_CLASSES = spec.subsample or cfg.DATASET.SUBSAMPLE_CLASSES

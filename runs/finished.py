@@ -1,4 +1,4 @@
-"""Whether a run is done: its folder holds results of the same settings, images, sentences and weights."""
+"""Decide whether a run is done: its folder holds results of the same settings, images, sentences and weights."""
 
 import os
 from collections.abc import Callable
@@ -80,7 +80,8 @@ def check_learned(spec: RunSpec, cfg: CfgNode, trainer, folder: Path) -> None:
     if not found:
         return
     if spec.setting == "base2new":
-        cfg = configure(replace(spec, subsample="base"), cfg.SEED)
+        base = replace(spec, options=(*spec.options, ("DATASET.SUBSAMPLE_CLASSES", "base")))  # options come last
+        cfg = configure(base, cfg.SEED)
     expected = {"config": config_digest(cfg), "split": trainer.hashes["split"]}
     if different := differing(found, expected):
         raise UserError(

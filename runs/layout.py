@@ -1,4 +1,4 @@
-"""Where a run lies, and back from a folder to what it is.
+"""Build the path of a run's folder, and read from a path which run it is.
 
     <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
     <output>/base2new/{train_base,test_new}/<data set>/...
@@ -12,11 +12,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.names import check_name, file_name
+from dassl.source import read_registered
 from runs.methods import trainer_name
 from runs.record import whole
 
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
-OWN = ("folder", "table")  # the data sets of a user's own images: those of datasets/ whose class says `own`
+DATASETS = read_registered(Path(__file__).parents[1] / "datasets", "DATASET_REGISTRY")
+OWN = tuple(each.module for each in DATASETS if each.constants.get("own"))  # the data sets of a user's own images
 ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a term lie below it
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
@@ -24,7 +26,7 @@ FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_
 
 
 class Place(NamedTuple):
-    """What the path of a run's folder says of it; "" and None for what it does not say.
+    """The facts about a run that the path of its folder has; "" and None for those that it does not have.
 
     Attributes:
         dataset: key of the data set; `folder-<name>` or `table-<name>` for a user's own images.
@@ -73,7 +75,7 @@ def seeds_folder(
 
 
 def place_of(folder: Path) -> Place:
-    """Return what the path of a run's folder says of it; links are not followed.
+    """Return the facts about a run that the path of its folder has; links are not followed.
 
     Raises:
         UserError: a part of the path is no name, or a number beyond all bounds.

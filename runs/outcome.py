@@ -1,4 +1,4 @@
-"""What became of a run."""
+"""The outcome of a run."""
 
 import csv
 from dataclasses import dataclass, field
@@ -13,7 +13,7 @@ DONE, BEFORE, FAILED, LEFT = "done", "finished before", "failed", "left"
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of one seed's run.
+    """The outcome of one seed's run.
 
     Attributes:
         seed: -1 for a run without one.

@@ -1,6 +1,6 @@
-"""A run's metrics.json: written here, and read here whoever wrote it.
+"""Write and read a run's metrics.json.
 
-A reader trusts nothing in the file: its size is limited, and each field is checked for its type and letters.
+The file may come from anyone: its size is limited, and each field is checked for its type and letters.
 """
 
 import json
@@ -33,14 +33,14 @@ class Record(NamedTuple):
     """The content of a metrics.json.
 
     Attributes:
-        names: what it has of key, dataset, setting, trainer, backbone, shots, seed and subsample. A backbone that lay
-            in a folder is called by that folder's last part.
+        names: values of key, dataset, setting, trainer, backbone, shots, seed and subsample, as far as the file has
+            them. A backbone in a folder is called by the last part of its path.
         metrics: figures in percent; those of classes as `per_class/<class>`.
         method: the method's settings, None where an earlier version left none.
         phantom_images: the images were rendered.
-        phantom_backbone: the backbone was trained on rendered images; None where it does not say.
+        phantom_backbone: the backbone was trained on rendered images; None if the file does not say.
         seconds: of all parts of the run together.
-        hashes: digests of what the figures follow from.
+        hashes: digests of all that the figures depend on.
         versions: of packages.
         sentences_per_class: number of LLM sentences that were read.
         loaded: it tested what an earlier run had learned.
@@ -64,7 +64,7 @@ def write_record(record: dict[str, Any], folder: Path) -> None:
 
 
 def read_record(path: Path) -> Record:
-    """Return what a run's metrics.json says.
+    """Return the content of a run's metrics.json.
 
     Raises:
         UserError: it cannot be read, is half-written, or has a field of another type; names it.
@@ -122,7 +122,7 @@ def _sentences(document: dict, where: str) -> int:
 
 
 def _metrics(found: Any, where: str) -> dict[str, float]:
-    """Figures by name, those of classes as `per_class/<class>`; what is undefined or not finite is left out."""
+    """Return figures by name, those of classes as `per_class/<class>`, without undefined and infinite ones."""
     pairs = []
     for name, value in _mapping(found, "metrics", where).items():
         check_name(name, "metric", where)

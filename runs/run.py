@@ -11,6 +11,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from dassl.config import difference
+from dassl.console import printable
 from dassl.engine import build_trainer
 from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
@@ -239,4 +240,5 @@ def _print(error: Exception, logs: Sequence[Path] = ()) -> None:
 
 
 def print_error(words: str) -> None:
-    print(f"error: {words}", file=sys.stderr)
+    """Print an error on one line of stderr; names in it cannot steer a terminal."""
+    print(f"error: {printable(words)}", file=sys.stderr)

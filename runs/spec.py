@@ -1,4 +1,4 @@
-"""What a run is asked to be."""
+"""The specification of a run."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -15,7 +15,9 @@ PHANTOMS = "phantoms"  # the root that stands for the rendered data sets
 
 @dataclass(frozen=True)
 class RunSpec:
-    """A run, or several that differ in their seed alone; "" and None leave a choice to the config files.
+    """The settings of a run, or of several that differ in their seed only.
+
+    "" and None leave a setting to the config files.
 
     Attributes:
         trainer: a method's registered name, such as "vMFCoOp", or its short name.
@@ -71,6 +73,8 @@ class RunSpec:
             "seeds": tuple(dict.fromkeys(seeds)),
             "root": str(self.root),
             "output": str(self.output),
+            "output_dir": str(self.output_dir),
+            "resume": str(self.resume),
             "options": pairs(self.options),
         }.items():
             object.__setattr__(self, name, value)

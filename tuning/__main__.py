@@ -12,7 +12,7 @@ are not those of a study without interruption. KEY VALUE pairs at the end overri
 setting that they fix is not searched.
 
 The seeds are not those that results are reported for (1, 2, 3, ...): a setting chosen on their draws and first values
-would be fitted to what it is then judged by.
+would be fitted to the runs that it is judged by.
 """
 
 import argparse

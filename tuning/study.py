@@ -70,7 +70,7 @@ class BeyondBudget(Exception):
 class Study:
     """The study in a file, which is begun if there is none.
 
-    Whoever gave the file may have written anything into it: what is read from it is checked.
+    The file may come from anyone: all that is read from it is checked.
 
     Args:
         file: an SQLite file.

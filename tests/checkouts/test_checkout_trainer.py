@@ -3,6 +3,8 @@
 import csv
 import functools
 import re
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import pytest
 import torch
 
 import train
+from dassl.engine import build_trainer
+from dassl.errors import UserError
 from datasets import phantoms
 from datasets.phantoms.folder import Counts
 from runs.config import configure
@@ -68,6 +72,22 @@ def test_a_run_on_phantoms_leaves_log_and_results_and_changes_nothing_of_ours(
     assert f"logit scale {backbone.logit_scale:.3f}, offset 0.5" in log  # our weights, where it asks the hub
 
 
+def test_a_process_of_its_own_runs_a_checkouts_trainer(checkout_flags, tmp_path):
+    """Nothing was imported before, which the tests around this one may have done for each other."""
+    words = [sys.executable, "train.py", *checkout_flags(TINY)]
+    done = subprocess.run(words, cwd=Path(train.__file__).parent, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (folder_of(tmp_path) / "metrics.json").is_file()
+
+
+def test_the_folder_of_a_backbone_may_be_relative(checkout_flags, tmp_path, monkeypatch):
+    shutil.copytree(Path(train.__file__).parent / "clip" / "phantomclip", tmp_path / "model")
+    monkeypatch.chdir(tmp_path)
+    assert train.main(checkout_flags(TINY, backbone="local-dir:model")) == 0
+    (file,) = tmp_path.rglob("metrics.json")
+    assert record(file.parent)["backbone"] == "local-dir:model"
+
+
 def test_a_checkouts_trainer_gets_our_data_sets_and_our_draws(build, checkout, capsys):
     ours, theirs = build("CoOp"), build(TINY, more=("--with", checkout))
     assert type(theirs.dm.dataset) is type(ours.dm.dataset)
@@ -93,6 +113,19 @@ def test_seeds_run_one_after_the_other_as_alone(checkout_flags, tmp_path, capsys
     assert record(second)["metrics"] == record(alone)["metrics"]
     assert not torch.equal(learned(first, "pixels")["head.weight"], learned(alone, "pixels")["head.weight"])
     assert (first / "metrics.json").stat().st_mtime_ns < (second / "config.yaml").stat().st_mtime_ns
+
+
+def test_a_seed_that_cannot_be_built_leaves_the_next_one_to_finish(checkout_flags, tmp_path, capsys, monkeypatch):
+    def build(cfg):
+        if cfg.SEED == 1:
+            raise UserError("Expected another seed.")
+        return build_trainer(cfg)
+
+    monkeypatch.setattr("runs.run.build_trainer", build)
+    assert train.main(checkout_flags(TINY, more=("--seed", 1, 2))) == 1
+    err = capsys.readouterr().err
+    assert "Traceback" not in err and err.count("error: ") == 1, err
+    assert [(folder_of(tmp_path, seed) / "metrics.json").is_file() for seed in (1, 2)] == [False, True]
 
 
 def test_its_defaults_and_its_yaml_files_are_read(checkout_flags, tmp_path):

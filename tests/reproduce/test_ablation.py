@@ -2,6 +2,7 @@
 
 import pytest
 
+from dassl.errors import UserError
 from report import paper
 from report.ablation_table import Terms
 from reproduce import ablation
@@ -66,6 +67,17 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
 def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
     assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1", "FAIL.X", "1", "FAIL", "1"]) == 1
     assert len(performed) == 6 * 2  # few-shot, and base classes; novel ones have nothing to be tested with
+
+
+def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed, monkeypatch, capsys):
+    def print_seeds(output, *_) -> bool:
+        if output == "output/ablation/ce":
+            raise UserError("Expected runs with the same test images.")
+        return True
+
+    monkeypatch.setattr(ablation.base2new, "print_seeds", print_seeds)
+    assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1"]) == 1
+    assert len(performed) == 6 * 3 and "same test images" in capsys.readouterr().err
 
 
 def test_the_script(calls):

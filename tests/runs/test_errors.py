@@ -7,6 +7,8 @@ import pytest
 
 import train
 from dassl.errors import DivergedError, UserError, command, sentence
+from runs.run import perform
+from runs.spec import RunSpec
 from tests.run_folders import record, run_folder
 
 
@@ -133,3 +135,13 @@ def test_a_command_prints_the_sentence_and_returns_1(capsys):
     assert capsys.readouterr().err == "error: Expected a.\n"
     with pytest.raises(KeyError):
         main(KeyError("b"))
+
+
+def test_a_name_in_an_error_begins_no_line_and_steers_no_terminal(flags, tmp_path, capsys):
+    """From Python too, where no command stands around it."""
+    name = "btmri\nerror: all is well \x1b[2J"
+    assert train.main(flags("CoOp", dataset=name)) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+    (outcome,) = perform(RunSpec("CoOp", name, 2, seeds=1, root=tmp_path))
+    err = capsys.readouterr().err
+    assert outcome.state == "failed" and err.count("\n") == 1 and "\x1b" not in err

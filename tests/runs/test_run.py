@@ -12,7 +12,7 @@ import torch
 from filelock import FileLock
 
 import train
-from runs.config import CONFIGS, config_files
+from runs.config import CONFIGS, config_files, configure
 from runs.spec import RunSpec
 from tests.run_folders import alike, learned, probabilities, record, run_folder
 from trainers.base.checkpoints import epochs
@@ -147,6 +147,14 @@ def test_base_to_novel(flags, tmp_path, trainer):
     assert (base["subsample"], new["subsample"], base["total"], new["total"]) == ("base", "new", 10, 10)
 
 
+def test_base_to_novel_by_an_option_of_the_configuration(flags, tmp_path):
+    """As CoOp's scripts write it: DATASET.SUBSAMPLE_CLASSES at the end of the line."""
+    for part, more in {"base": (), "new": ("--eval-only",)}.items():
+        line = flags("CoOp", "DATASET.SUBSAMPLE_CLASSES", part, more=("--setting", "base2new", *more))
+        assert train.main(line) == 0
+    assert record(run_folder(tmp_path / "base2new" / "test_new", "CoOp"))["subsample"] == "new"
+
+
 def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
     opts = ("TRAINER.COOP.CSC", True)
     assert train.main(flags("CoOp", *opts)) == 0
@@ -174,6 +182,21 @@ def test_mistakes_end_in_one_sentence(flags, capsys, change, sentence):
     err = capsys.readouterr().err
     assert re.search(sentence, err, re.DOTALL) and "Traceback" not in err
     assert err.startswith("error: ") and err.count("\n") == 1
+
+
+def test_a_mistyped_data_set_is_told_even_if_a_file_names_one(flags, tmp_path, capsys):
+    """Runs are kept under what --dataset says."""
+    (tmp_path / "mine.yaml").write_text("DATASET:\n  NAME: BTMRI\n")
+    more = ("--dataset-config-file", tmp_path / "mine.yaml")
+    assert train.main(flags("CoOp", dataset="brains", more=more)) == 1
+    assert 'got "brains"' in capsys.readouterr().err
+
+
+def test_places_may_be_paths(tmp_path):
+    spec = RunSpec("CoOp", "btmri", root=tmp_path, output_dir=tmp_path / "run", resume=tmp_path / "before")
+    cfg = configure(spec)
+    assert str(tmp_path / "run") == cfg.OUTPUT_DIR
+    assert str(tmp_path / "before") == cfg.RESUME
 
 
 def test_an_unknown_trainer_and_a_missing_checkpoint(flags, tmp_path, capsys):
