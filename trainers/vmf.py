@@ -21,6 +21,8 @@ from scipy import special
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from dassl.errors import UserError
+
 EPS = 1e-6  # of eqs. 2 and 3: keeps kappa finite where all prompts of a class are equal
 KAPPA_MAX = 1e5
 METHODS = ("paper", "mle", "debiased")  # of `fit`
@@ -184,7 +186,8 @@ def fit(x: Tensor, method: str = "paper", eps: float = EPS, kappa_max: float = K
         VMF with `mu` [..., D], `kappa` [...] and `R` [...], float64; `R` is measured from `x` whatever the method.
 
     Raises:
-        ValueError: the method is unknown, there are no vectors, or a vector is not of unit norm.
+        UserError: the method is unknown.
+        ValueError: there are no vectors, or a vector is not of unit norm.
 
     >>> x = torch.tensor([[1.0, 0.0, 0.0], [0.6, 0.8, 0.0]])
     >>> fit(x)
@@ -195,7 +198,9 @@ def fit(x: Tensor, method: str = "paper", eps: float = EPS, kappa_max: float = K
     [9.84, 9.47, 4.65]
     """
     if method not in METHODS:
-        raise ValueError(f'Expected method (the setting KAPPA) to be one of {list(METHODS)}, but got "{method}".')
+        raise UserError(
+            f'Expected method (the setting KAPPA) to be one of {list(METHODS)}, but got "{method}": choose one of them.'
+        )
     if x.ndim < 2 or x.shape[-2] == 0:
         raise ValueError(f"Expected unit vectors of shape [..., n >= 1, D], but got {tuple(x.shape)}: give some.")
     check_unit(x)

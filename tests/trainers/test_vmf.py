@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from torch.nn.functional import normalize
 
+from dassl.errors import UserError
 from trainers import vmf
 
 DIMS = (2, 3, 33, 34, 50, 512, 768, 1024)
@@ -160,7 +161,7 @@ def test_anchors_lie_along_the_sum_of_the_weighted_directions():
 
 
 def test_errors_name_what_was_found():
-    with pytest.raises(ValueError, match=r"method \(the setting KAPPA\).*paper.*mle.*debiased.*got \"newton\""):
+    with pytest.raises(UserError, match=r"method \(the setting KAPPA\).*paper.*mle.*debiased.*got \"newton\""):
         vmf.fit(sample(4, 3, 0), "newton")
     with pytest.raises(ValueError, match=r"unit vectors.*norm 2"):
         vmf.fit(2 * sample(4, 3, 0))
