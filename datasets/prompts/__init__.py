@@ -35,10 +35,11 @@ def load_prompts(
     """
     path = Path(bank) if bank else bank_path(llm, dataset)
     if not path.is_file():
-        found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob("*/*.json")))
+        found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob(f"*/{path.name}")))
+        choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
         raise UserError(
-            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none; the banks are: {found}. Choose '
-            "one of them (PROMPTS.LLM), or write yours there (for folders of images: prompts.json beside the classes)."
+            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for images '
+            "of your own in prompts.json beside them; `python -m datasets.prompts.generate --help` asks a model for them."
         )
     held = by_class(read_json(path), path)
     if absent := [name for name in classnames if name not in held]:

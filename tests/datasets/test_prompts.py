@@ -89,6 +89,8 @@ def test_a_file_that_is_no_bank_is_named(bank, text, sentence):
     assert str(bank) in str(error.value)
 
 
-def test_no_such_bank_lists_those_that_exist():
-    with pytest.raises(UserError, match=r"the banks are: .*claude/btmri.*PROMPTS\.LLM"):
+def test_no_such_bank_lists_those_of_the_data_set():
+    with pytest.raises(UserError, match=r"the banks are: claude/btmri\. Choose one of them \(PROMPTS\.LLM\)"):
+        load_prompts("btmri", "nobody", ["a"], 1)
+    with pytest.raises(UserError, match=r"there are none: write yours there, .* prompts\.json"):
         load_prompts("chest", "claude", ["a"], 1)

@@ -130,6 +130,7 @@ def test_other_sentences_are_another_run_of_the_methods_that_read_them(own, flag
     root = own("chest")
     for trainer in ("ZeroshotEnsemble", "ZeroshotCLIP"):
         assert train.main(flags(trainer, *NO_EPOCHS, root=root, dataset="folder")) == 0
+    assert "per class, from prompts.json beside the images\n" in capsys.readouterr().out
     say(root, "second")
     assert train.main(flags("ZeroshotEnsemble", *NO_EPOCHS, root=root, dataset="folder")) == 1
     assert refused(capsys, "sentences")

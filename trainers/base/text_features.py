@@ -43,7 +43,8 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     dataset, llm = trainer.dm.dataset, trainer.cfg.PROMPTS.LLM
     prompts = load_prompts(dataset.key, llm, dataset.classnames, n_prompts, bank=dataset.prompt_bank)
     trainer.sentences = n_prompts, digest(prompts)
-    print(f"LLM prompts: {n_prompts} per class, by {llm}")
+    source = f"from {bank.name} beside the images" if (bank := dataset.prompt_bank) else f"by {llm}"
+    print(f"LLM prompts: {n_prompts} per class, {source}")
     sentences = [text for texts in prompts for text in texts]
     check_lengths(trainer.backbone, sentences, trainer.cfg.PROMPTS.TOO_LONG)
     features = trainer.store.texts(sentences)
