@@ -4,6 +4,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
+from clip.build import source_of
 from dassl.config import get_cfg_default, merge_file, merge_pairs
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
@@ -95,8 +96,10 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.MODEL.BACKBONE.NAME = cfg.MODEL.BACKBONE.NAME or default_backbone(cfg.DATASET.ROOT)
     cfg.OUTPUT_DIR = spec.output_dir or str(run_folder(spec, cfg, cfg.DATASET.SUBSAMPLE_CLASSES))
     trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
-    if complete and hasattr(trainer, "complete_cfg"):
-        trainer.complete_cfg(cfg)
+    if hasattr(trainer, "complete_cfg"):
+        source_of(cfg.MODEL.BACKBONE.NAME)  # an unknown backbone leaves no folder behind
+        if complete:
+            trainer.complete_cfg(cfg)
     cfg.freeze()
     return cfg
 

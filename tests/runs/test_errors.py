@@ -78,6 +78,12 @@ def test_a_mistake_that_is_seen_before_the_run_makes_no_folder_of_unknown_method
     assert capsys.readouterr().err.startswith("error: ")
 
 
+def test_an_unknown_backbone_makes_no_folder_that_a_report_would_read(flags, tmp_path, capsys):
+    assert train.main(flags("CoOp", backbone="PhantomClip")) == 1
+    assert "PhantomCLIP" in capsys.readouterr().err
+    assert not [path for path in tmp_path.rglob("*") if "PhantomClip" in path.name]
+
+
 def test_numbers_of_shots_are_any_and_no_others(flags, tmp_path, capsys):
     assert train.main(flags("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, shots=5)) == 0
     assert record(run_folder(tmp_path, "ZeroshotCLIP", shots=5))["shots"] == 5
