@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Runs methods side by side, then prints their table with the paired differences and draws it as a PNG:
+# Runs methods side by side, then prints their table with the paired differences and draws it beside the runs:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
 # run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
@@ -21,5 +21,5 @@ for method in "$@"; do
     bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
 done
 python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
-    --backbone "$BACKBONE" --methods "$@" --png "$OUTPUT/$dataset/comparison_$(IFS=_; echo "${shots[*]}").png" || failed=1
+    --backbone "$BACKBONE" --methods "$@" || failed=1
 exit $failed

@@ -75,6 +75,11 @@ def test_what_is_absolute_or_not_given_stays(calls, tmp_path, given, expected):
     assert (after(call, "--root"), after(call, "--output")) == expected
 
 
+def test_the_picture_of_a_comparison_lies_beside_its_runs(calls):
+    (*_, call) = calls("compare.sh", "folder", "1", "coop", "kgcoop", DATA="/data/chest")
+    assert call[:2] == ["-m", "report.compare"] and "--png" not in call
+
+
 def test_from_the_repository_paths_stay_as_they_are_written(calls):
     (call,) = calls("coop/few_shot.sh", "btmri", "1", "local-dir:w", DATA="data", OUTPUT="o")
     assert [after(call, flag) for flag in ("--root", "--output", "--backbone")] == ["data", "o", "local-dir:w"]
