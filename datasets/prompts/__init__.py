@@ -39,7 +39,7 @@ def load_prompts(
         choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
         raise UserError(
             f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for '
-            "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model for them."
+            "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model."
         )
     held = by_class(read_json(path), path)
     if absent := [name for name in classnames if name not in held]:
