@@ -14,7 +14,7 @@ from runs.layout import data_name, seeds_folder
     [
         {"TRAINER.COOP.CLASS_TOKEN_POSITION": "/../../../../../../gone"},
         {"TRAINER.COOP.CLASS_TOKEN_POSITION": "end/../../x"},
-        {"MODEL.BACKBONE.NAME": "../../../../../x"},
+        {"MODEL.BACKBONE.NAME": "local-dir:../../../../../x"},
     ],
 )
 def test_settings_cannot_move_the_folder_of_a_run(tmp_path, settings_):

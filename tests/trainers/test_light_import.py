@@ -4,7 +4,17 @@ import json
 import subprocess
 import sys
 
-HEAVY = {"clip", "dassl", "datasets", "open_clip", "sklearn", "timm", "torchvision", "transformers"}
+HEAVY = {
+    "clip",
+    "dassl.data",
+    "dassl.engine",
+    "datasets",
+    "open_clip",
+    "sklearn",
+    "timm",
+    "torchvision",
+    "transformers",
+}
 CODE = "import json, sys; from trainers import losses, vmf; print(json.dumps(sorted(sys.modules)))"
 
 
