@@ -85,6 +85,7 @@ def test_train_leaves_dropout_off(backbone):
     assert torch.equal(backbone.encode_text(TEXTS[:1]), before)
 
 
+@pytest.mark.slow
 def test_hub_cache_and_folder_load_the_same_model(backbone, folder, hf_home):
     testing.write_hub_cache(hf_home, load_file(folder / "open_clip_model.safetensors"))
     assert build_backbone("BiomedCLIP").fingerprint() == backbone.fingerprint()

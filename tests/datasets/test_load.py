@@ -124,6 +124,7 @@ def test_a_data_set_of_ones_own_is_one_file(tmp_path):
     assert "ours ['one', 'two']" in done.stdout, done.stderr
 
 
+@pytest.mark.slow
 def test_renderers_are_loaded_only_when_they_are_asked_for():
     code = "import sys, datasets; print([name for name in sys.modules if name.startswith('datasets.phantoms')])"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -65,6 +65,7 @@ def test_a_log_begins_with_what_is_special_about_the_run(flags, tmp_path):
     assert "COCOOP" in (folder / "config.yaml").read_text() and "GN_STD" in (folder / "config.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
     trainer = "vMFCoOp"  # which keeps two modules; test_resume.py interrupts the others
     opts = ("OPTIM.MAX_EPOCH", 30, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)
