@@ -197,6 +197,7 @@ def held(folder: Path, numbers: range) -> list[bool]:
     return [row is not None for row in rows]
 
 
+@pytest.mark.slow
 def test_two_processes_writing_at_once_lose_nothing(tmp_path):
     writers = [start(0, tmp_path), start(40, tmp_path)]
     assert [writer.wait() for writer in writers if writer.communicate()] == [0, 0]

@@ -120,6 +120,7 @@ def small_products(monkeypatch):
     monkeypatch.setattr(backbone, "TOKENS_AT_ONCE", backbone.TOKENS_AT_ONCE)
 
 
+@pytest.mark.slow
 def test_the_parts_of_the_benchmarks(tmp_path, small_products, gpu):
     names = few_shot_cost.class_names(2)
     images = few_shot_cost.write_images(tmp_path / "images", 2)

@@ -34,15 +34,18 @@ NORMAL = ["ruff check", "ruff format"]
 HIDDEN = " 0 -m pytest -q --numprocesses auto --maxprocesses 4 --dist loadfile"
 
 
+@pytest.mark.slow
 def test_with_a_gpu(said):
     lines = said("echo 'GPU 0: NVIDIA A100 (UUID: GPU-1)'")
     assert lines == [*NORMAL, HIDDEN, "all 1 -m pytest -q -m gpu tests/gpu"]
 
 
 @pytest.mark.parametrize("listed", ["echo 'No devices were found'", "exit 9"])
+@pytest.mark.slow
 def test_without_a_gpu(said, listed):
     assert said(listed) == [*NORMAL, HIDDEN]
 
 
+@pytest.mark.slow
 def test_arguments_are_for_the_tests_that_need_no_gpu(said):
     assert said("echo 'GPU 0: x'", "tests/clip", "-x") == [*NORMAL, " 0 -m pytest -q tests/clip -x"]

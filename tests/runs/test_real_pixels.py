@@ -13,6 +13,7 @@ def slices(tmp_path_factory):
 
 
 @pytest.mark.parametrize("trainer", ["vMFCoOp", "LinearProbe"])
+@pytest.mark.slow
 def test_directions_of_brain_slices_are_told_apart(slices, tmp_path, trainer):
     line = f"--root {slices} --dataset folder --backbone PhantomCLIP --trainer {trainer} --shots 16 --seed 1"
     opts = ["DATALOADER.NUM_WORKERS", "0", "FEATURES.VIEWS", "2"]

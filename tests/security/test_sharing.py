@@ -101,6 +101,7 @@ def test_what_is_recorded_of_a_backbone_in_a_folder(home):
     assert lines[1].startswith(f"glioma_tumor/{NAME}_test0.png,glioma tumor,")
 
 
+@pytest.mark.slow
 def test_a_study_and_what_it_chose_tell_no_place(home):
     line = ["--trainer", "vMFCoOp", "--datasets", "btmri", "--trials", 1, "--seeds", 101, "--to", home / "configs"]
     words = [str(word) for word in line] + words_of(home)

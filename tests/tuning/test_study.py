@@ -53,6 +53,7 @@ def test_the_default_settings_come_first_and_the_best_is_no_worse(tmp_path):
     assert found.best().value == max(trial.value for trial in found.trials()) >= 98
 
 
+@pytest.mark.slow
 def test_a_resumed_study_tries_what_an_uninterrupted_one_does(tmp_path):
     whole = run(study(tmp_path, 13, "whole"))  # beyond the ten that TPE draws blindly
     run(study(tmp_path, 5, "parts"))
