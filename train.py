@@ -18,7 +18,6 @@ import toolbox  # noqa: F401, its dassl comes first
 from dassl.errors import command
 from runs.methods import default_seeds
 from runs.options import positive
-from runs.outcome import FAILED, LEFT
 from runs.spec import SETTINGS, RunSpec, pairs
 
 NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -1e-3 or -160:240; argparse would take it for a flag
@@ -76,7 +75,7 @@ def main(argv: list[str] | None = None) -> int:
     spec = parse(argv)
     from runs.run import perform  # PyTorch is not needed to print --help
 
-    return int(any(outcome.state in (FAILED, LEFT) for outcome in perform(spec)))
+    return int(not all(outcome.done for outcome in perform(spec)))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
-from datasets.catalogue import read_facts
+from datasets.catalogue import find_facts, names
 from report import paper
 from runs.config import configure
 from runs.finished import data_of, finished
@@ -92,7 +92,8 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
 
 def named_datasets(novel: bool = False) -> list[str]:
     """Return the keys of all data sets but a user's own images; with `novel`, of those that have novel classes."""
-    return [key for key, facts in read_facts().items() if not facts.own and (facts.novel or not novel)]
+    known = map(find_facts, names())
+    return [facts.key for facts in known if not facts.own and (facts.novel or not novel)]
 
 
 def trainers(methods: Sequence[str], setting: str) -> list[str]:
@@ -105,11 +106,11 @@ def trainers(methods: Sequence[str], setting: str) -> list[str]:
     ready = with_setting(setting)
     known = [METHODS[short] for short in ready]
     known += [name for name in TRAINER_REGISTRY.registered_names() if name not in METHODS.values()]
-    names = _several(methods, ready)
-    for name in names:
+    asked = _several(methods, ready)
+    for name in asked:
         if trainer_name(name) not in known:
             raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{name}".')
-    return list(dict.fromkeys(map(trainer_name, names)))
+    return list(dict.fromkeys(map(trainer_name, asked)))
 
 
 def take(waiting: list[RunSpec], dataset: str = "", elsewhere: Collection[str] = ()) -> RunSpec:

@@ -85,7 +85,7 @@ def failure_lines(job: RunSpec, outcomes: Sequence[Outcome]) -> Iterator[str]:
     """Yield a line for each reason why runs of a job are not done."""
     seeds: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        if outcome.state not in (DONE, BEFORE):
+        if not outcome.done:
             seeds.setdefault((outcome.state, outcome.reason), []).append(outcome)
     for (state, reason), group in seeds.items():
         log = f" (log: {group[0].log})" if group[0].log else ""

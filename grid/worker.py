@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from grid.plan import parts
-from runs.outcome import BEFORE, DONE, Outcome
+from runs.outcome import Outcome
 from runs.run import perform
 from runs.spec import RunSpec
 
@@ -19,7 +19,7 @@ def work(job: RunSpec) -> list[Outcome]:
         stack.enter_context(contextlib.redirect_stdout(nowhere))
         stack.enter_context(contextlib.redirect_stderr(nowhere))
         for part in parts(job):
-            seeds = tuple(seed for seed in job.seeds if seed not in found or found[seed].state in (DONE, BEFORE))
+            seeds = tuple(seed for seed in job.seeds if seed not in found or found[seed].done)
             if seeds:
                 found |= {outcome.seed: outcome for outcome in perform(replace(part, seeds=seeds))}
     return list(found.values())

@@ -15,7 +15,7 @@ from report.groups import Group
 from report.render import Figure, Gap, Section, Table, file_names, p_value
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_name, score_methods
 from report.stats import rank
-from runs.layout import OWN
+from runs.layout import own_datasets
 from runs.methods import METHODS, ZERO_SHOT, short_name
 
 ROOT = Path(__file__).parents[1]
@@ -252,7 +252,7 @@ def fill_command(
         "OUTPUT": "" if output == Path(OUTPUT) else str(output),
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
-    dataset = next((own for own in OWN if dataset.startswith(f"{own}-")), dataset)
+    dataset = next((own for own in own_datasets() if dataset.startswith(f"{own}-")), dataset)
     file = f"scripts/{method}/{script}.sh"
     call = ["bash", file] if (ROOT / file).is_file() else ["bash", f"scripts/{script}.sh", method]
     if backbone.startswith(OWN_FOLDER) and "/" not in backbone and "<" not in backbone:

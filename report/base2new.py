@@ -19,7 +19,7 @@ from report.groups import check_same_data
 from report.render import GAP, Table, mean_std, render
 from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
-from runs.layout import OWN, data_name, protocol_folder, seeds_folder
+from runs.layout import data_name, own_datasets, protocol_folder, seeds_folder
 from runs.methods import default_seeds
 
 HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
     words = list(map(str, default_seeds(args.trainer))) if args.seed == ["default"] else args.seed or []
     if not all(word.isdecimal() and word.isascii() and len(word) < 16 for word in words):
         cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
-    if args.dataset in OWN and not args.root:
+    if args.dataset in own_datasets() and not args.root:
         cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     dataset, seeds = data_name(args.dataset, args.root or ""), set(map(int, words))
     return int(not print_seeds(args.output, dataset, args.shots, args.trainer, args.backbone, seeds, args.keyword))

@@ -19,7 +19,7 @@ from report.few_shot_table import PAIRED, difference_cells, metrics_row, shots_h
 from report.groups import check_same_data
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
-from runs.layout import OWN, SETTING, data_name, seeds_folder
+from runs.layout import SETTING, data_name, own_datasets, seeds_folder
 from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, short_name, trainer_name
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
@@ -207,7 +207,7 @@ def main(argv: list[str] | None = None) -> int:
     methods, output = list(dict.fromkeys(args.methods)), Path(args.output)
     for word, flag in [*((method, "methods") for method in methods), (args.dataset, "dataset")]:
         check_name(word, flag, f"--{flag}")
-    if args.dataset in OWN and not args.root:
+    if args.dataset in own_datasets() and not args.root:
         cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     dataset = data_name(args.dataset, args.root or "")
     subject = args.against or methods[-1]

@@ -20,7 +20,6 @@ from report.ablation_table import METHOD, Terms
 from runs.layout import ABLATION, data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
-from runs.outcome import FAILED, LEFT
 from runs.run import perform, print_error
 from runs.spec import RunSpec, default_backbone, pairs
 
@@ -95,7 +94,7 @@ def run_base_to_novel(spec: RunSpec) -> bool:
 
 def ended_well(spec: RunSpec) -> bool:
     """Run a specification, and return whether all its runs are done."""
-    return not any(outcome.state in (FAILED, LEFT) for outcome in perform(spec))
+    return all(outcome.done for outcome in perform(spec))
 
 
 def parser() -> argparse.ArgumentParser:

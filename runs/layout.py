@@ -8,6 +8,7 @@ as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/
 
 import os
 import re
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,8 +18,7 @@ from runs.methods import trainer_name
 from runs.record import whole
 
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
-DATASETS = read_registered(Path(__file__).parents[1] / "datasets", "DATASET_REGISTRY")
-OWN = tuple(each.module for each in DATASETS if each.constants.get("own"))  # the data sets of a user's own images
+DATASETS = Path(__file__).parents[1] / "datasets"
 ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a term lie below it
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
@@ -45,9 +45,19 @@ class Place(NamedTuple):
     subsample: str = "all"
 
 
+@cache
+def own_datasets() -> tuple[str, ...]:
+    """Return the data sets of a user's own images: those of datasets/ whose class says `own`.
+
+    >>> own_datasets()
+    ('folder', 'table')
+    """
+    return tuple(each.module for each in read_registered(DATASETS, "DATASET_REGISTRY") if each.constants.get("own"))
+
+
 def data_name(dataset: str, root: str | Path) -> str:
     """Return the name under which runs of a data set are kept: that of own images ends in their folder's name."""
-    return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in OWN else dataset)
+    return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in own_datasets() else dataset)
 
 
 def protocol_folder(output: str | Path, subsample: str) -> Path:

@@ -42,6 +42,11 @@ class Outcome:
         return self.__dict__ | {"error": None}  # some errors cannot be sent to another process
 
     @property
+    def done(self) -> bool:
+        """Whether its results are there."""
+        return self.state in (DONE, BEFORE)
+
+    @property
     def log(self) -> Path | None:
         """The run's log, None without one."""
         path = self.folder / "log.txt" if self.folder else None
@@ -59,6 +64,6 @@ class Outcome:
             return list(csv.DictReader(file))
 
     def _file(self, name: str) -> Path:
-        if self.folder is None or self.state not in (DONE, BEFORE):
+        if self.folder is None or not self.done:
             raise UserError(f"Expected a finished run of seed {self.seed}, but it is {self.state}: {self.reason}")
         return self.folder / name

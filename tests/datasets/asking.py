@@ -3,16 +3,34 @@
 import json
 import re
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
+from datasets import prompts
 from datasets.prompts import generate
-from tests.datasets.serving import send
+from tests.datasets.serving import send, serve
 
 N = 4
 
 
 def lines(name: str, first: int, last: int) -> str:
     return "\n".join(f"{i}. A {name} that looks like number {i}." for i in range(first, last + 1))
+
+
+@contextmanager
+def serving_api(monkeypatch: pytest.MonkeyPatch, banks: Path) -> "Iterator[Api]":
+    """Serve an API, with a key in the environment; prompt banks lie in `banks`."""
+    pytest.importorskip("openai")
+    monkeypatch.setattr(prompts, "FOLDER", banks)
+    monkeypatch.setenv("OPENAI_API_KEY", "key-for-tests")
+    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
+    api = Api()
+    with serve(api) as url:
+        api.url = f"{url}/v1"
+        yield api
 
 
 class Api:

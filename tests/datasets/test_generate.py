@@ -15,21 +15,14 @@ from datasets.folder import FolderDataset
 from datasets.lmri import LMRI
 from datasets.prompts import generate, load_prompts
 from datasets.prompts.answers import find_sentences, keep_new
-from tests.datasets.asking import Api, N, bank, lines
+from tests.datasets.asking import N, bank, lines, serving_api
 from tests.datasets.asking import ask_for as run
 from tests.datasets.layout import load
-from tests.datasets.serving import serve
 
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    pytest.importorskip("openai")
-    monkeypatch.setattr(prompts, "FOLDER", tmp_path)
-    monkeypatch.setenv("OPENAI_API_KEY", "key-for-tests")
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    api = Api()
-    with serve(api) as url:
-        api.url = f"{url}/v1"
+    with serving_api(monkeypatch, tmp_path) as api:
         yield api
 
 

@@ -13,7 +13,7 @@ from datasets import catalogue
 from datasets.phantoms import PHANTOMS
 from datasets.ukb.biobank import UKBiobank
 from report import paper
-from runs.layout import OWN
+from runs.layout import own_datasets
 from tests.datasets.layout import lay_out, load
 
 ROOT = Path(datasets.__file__).parents[1]
@@ -81,7 +81,7 @@ def test_the_catalogue_has_what_the_source_and_the_registry_have():
         cls = ours[one.name]
         assert (cls.key, cls.own, tuple(cls.classes)) == (key, one.own, one.classes)
         assert catalogue.find_class(key) is cls
-    assert {key for key, one in facts.items() if one.own} == set(OWN)
+    assert {key for key, one in facts.items() if one.own} == set(own_datasets())
     assert {key for key, one in facts.items() if not one.novel} == paper.WITHOUT_NOVEL
 
 

@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from datasets import prompts
 from datasets.prompts import answers, generate, load_prompts, shapes
-from tests.datasets.asking import Api, ask_for, bank, lines
-from tests.datasets.serving import serve
+from tests.datasets.asking import ask_for, bank, lines, serving_api
 from trainers.base.text_features import template_features
 
 MARK = "s3cr3t-w0rd"
@@ -24,13 +23,7 @@ MARK = "s3cr3t-w0rd"
 
 @pytest.fixture
 def api(tmp_path, monkeypatch):
-    pytest.importorskip("openai")
-    monkeypatch.setattr(prompts, "FOLDER", tmp_path / "banks")
-    monkeypatch.setenv("OPENAI_API_KEY", "key-for-tests")
-    monkeypatch.delenv("OPENAI_BASE_URL", raising=False)
-    api = Api()
-    with serve(api) as url:
-        api.url = f"{url}/v1"
+    with serving_api(monkeypatch, tmp_path / "banks") as api:
         yield api
 
 

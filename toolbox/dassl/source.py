@@ -14,14 +14,12 @@ class SourceClass(NamedTuple):
         module: name of its file without ".py".
         own: attributes that its own body sets to plain values.
         constants: these, and those of its base classes as far as they were read.
-        bases: names of its base classes and of theirs, as far as they were read.
     """
 
     name: str
     module: str
     own: Mapping[str, Any]
     constants: Mapping[str, Any]
-    bases: frozenset[str]
 
 
 def read_registered(folder: Path, registry: str, bases: Iterable[Path] = ()) -> list[SourceClass]:
@@ -47,7 +45,6 @@ def read_registered(folder: Path, registry: str, bases: Iterable[Path] = ()) -> 
             path.stem,
             _constants(node),
             {name: value for one in lineage(node) for name, value in _constants(one).items()},
-            frozenset(base.id for one in lineage(node) for base in one.bases if isinstance(base, ast.Name)),
         )
         for path, tree in trees.items()
         if path.parent == folder
