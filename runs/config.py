@@ -13,6 +13,7 @@ from dassl.names import file_name
 from dassl.utils import check_availability
 from datasets.catalogue import find_facts
 from runs.layout import data_name, protocol_folder, seeds_folder
+from runs.methods import PROTOCOLS, PUBLISHED, check_protocol
 from runs.spec import RunSpec, default_backbone
 from trainers import extend_cfg
 
@@ -22,8 +23,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 def config_files(spec: RunSpec) -> list[Path]:
     """Return the yaml files of a run that exist, in the order of merging.
 
-    Common; of the trainer and the setting; of the data set; of the trainer on the data set; then those that are named,
-    which must exist.
+    Common; of the trainer and the setting; of the data set; of the trainer on the data set; of the number of shots; of
+    the published protocol; then those that are named, which must exist.
     """
     files = [CONFIGS / "common.yaml"]
     method = CONFIGS / "trainers" / spec.trainer / spec.setting
@@ -37,8 +38,33 @@ def config_files(spec: RunSpec) -> list[Path]:
         files += [dataset_file(spec), method / f"{spec.dataset}.yaml"]
     if spec.shots is not None:
         files.append(CONFIGS / "shots" / f"{spec.shots}.yaml")
-    named = [Path(file) for file in (spec.dataset_config_file, spec.config_file) if file]
-    return [path for path in files if path.is_file()] + named
+    if protocol_of(spec) == PUBLISHED:
+        files.append(published_file(spec.trainer))
+    return [path for path in files if path.is_file()] + named_files(spec)
+
+
+def named_files(spec: RunSpec) -> list[Path]:
+    """Return the yaml files that a specification names."""
+    return [Path(file) for file in (spec.dataset_config_file, spec.config_file) if file]
+
+
+def published_file(trainer: str) -> Path:
+    """Return the yaml file of a method's published protocol; without it, the two protocols are the same."""
+    return CONFIGS / "trainers" / trainer / f"{PUBLISHED}.yaml"
+
+
+def protocol_of(spec: RunSpec) -> str:
+    """Return the protocol that a specification or one of its yaml files asks for: "best" or "published".
+
+    Raises:
+        UserError: a yaml file asks for another one.
+    """
+    if spec.protocol:
+        return spec.protocol
+    cfg = defaults(spec)
+    for file in named_files(spec):
+        merge_file(cfg, file)
+    return check_protocol(cfg.PROTOCOL)
 
 
 def dataset_file(spec: RunSpec) -> Path:
@@ -91,6 +117,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.RESUME = spec.resume or cfg.RESUME
     if seed >= 0:
         cfg.SEED = seed
+    cfg.PROTOCOL = protocol_of(spec) if published_file(cfg.TRAINER.NAME).is_file() else PROTOCOLS[0]
     merge_pairs(cfg, spec.words)
     check_complete(cfg)
     cfg.MODEL.BACKBONE.NAME = cfg.MODEL.BACKBONE.NAME or default_backbone(cfg.DATASET.ROOT)

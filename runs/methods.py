@@ -11,6 +11,8 @@ from dassl.source import read_registered
 
 FOLDER = Path(__file__).parents[1] / "trainers"
 ZERO_SHOT = "ZeroshotCLIP"
+PUBLISHED = "published"  # a baseline as BiomedCoOp's benchmark ran it
+PROTOCOLS = ("best", PUBLISHED)
 
 
 class Method(NamedTuple):
@@ -73,7 +75,7 @@ def default_seeds(method: str) -> tuple[int, ...]:
     >>> default_seeds("vmfcoop"), default_seeds("zeroshot")
     ((1, 2, 3), (1,))
     """
-    return (1,) if trainer_name(method) in SEEDLESS else (1, 2, 3)
+    return (1,) if trainer_name(split_protocol(method)[0]) in SEEDLESS else (1, 2, 3)
 
 
 def trainer_name(method: str) -> str:
@@ -88,3 +90,24 @@ def trainer_name(method: str) -> str:
 def short_name(trainer: str) -> str:
     """Return the short name of a trainer; one of another code base keeps its name."""
     return next((short for short, name in METHODS.items() if name == trainer), trainer)
+
+
+def split_protocol(method: str) -> tuple[str, str]:
+    """Return the name of a method, and the protocol that follows it after a colon, "" for none.
+
+    >>> split_protocol("clip_adapter:published"), split_protocol("coop")
+    (('clip_adapter', 'published'), ('coop', ''))
+    """
+    name, _, protocol = method.partition(":")
+    return name, protocol
+
+
+def check_protocol(protocol: str) -> str:
+    """Return a protocol; "" leaves it to the config files.
+
+    Raises:
+        UserError: there is no such protocol.
+    """
+    if protocol and protocol not in PROTOCOLS:
+        raise UserError(f'Expected PROTOCOL to be one of {", ".join(PROTOCOLS)}, but got "{protocol}".')
+    return protocol

@@ -7,7 +7,7 @@ from typing import Any
 
 from dassl.console import printable
 from dassl.errors import UserError
-from runs.methods import trainer_name
+from runs.methods import check_protocol, split_protocol, trainer_name
 
 SETTINGS = ("few_shot", "base2new")
 PHANTOMS = "phantoms"  # the root that stands for the rendered data sets
@@ -30,6 +30,8 @@ class RunSpec:
         setting: "few_shot" or "base2new": the protocol whose settings of the trainer are taken.
         subsample: the classes that are used: "all", "base" or "new".
         output: root of all runs; the run's own folder follows from the rest.
+        protocol: "best" or "published", for a baseline as BiomedCoOp's benchmark ran it; a trainer's name may say it,
+            as in "clip_adapter:published", or the option PROTOCOL.
         options: settings that override the config files: a mapping, pairs, or words KEY VALUE KEY VALUE.
         output_dir: the run's own folder, instead.
         dataset_config_file, config_file: yaml files that are merged after those of configs/.
@@ -53,6 +55,7 @@ class RunSpec:
     setting: str = "few_shot"
     subsample: str = ""
     output: str = "output"
+    protocol: str = ""
     options: tuple[tuple[str, Any], ...] = ()
     output_dir: str = ""
     dataset_config_file: str = ""
@@ -68,14 +71,18 @@ class RunSpec:
         if self.setting not in SETTINGS:
             raise UserError(f'Expected a setting of {", ".join(SETTINGS)}, but got "{self.setting}".')
         seeds = (self.seeds,) if isinstance(self.seeds, int) else self.seeds
+        options = dict(pairs(self.options))
+        method, named = split_protocol(self.trainer)
+        protocol = check_protocol(str(options.pop("PROTOCOL", named or self.protocol)))
         for name, value in {
-            "trainer": trainer_name(self.trainer),
+            "trainer": trainer_name(method),
+            "protocol": protocol,
             "seeds": tuple(dict.fromkeys(seeds)),
             "root": str(self.root),
             "output": str(self.output),
             "output_dir": str(self.output_dir),
             "resume": str(self.resume),
-            "options": pairs(self.options),
+            "options": tuple(options.items()),
         }.items():
             object.__setattr__(self, name, value)
 

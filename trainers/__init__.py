@@ -27,6 +27,8 @@ def extend_cfg(cfg: CfgNode) -> None:
     settings.extend_cfg(cfg)
     cfg.PROMPTS = CfgNode({"LLM": "claude"})  # name of the prompt bank, a folder of datasets/prompts/
     cfg.PROMPTS.TOO_LONG = "error"  # for sentences beyond the text tower's context: "error", or "cut" to shorten them
+    cfg.PROTOCOL = "best"  # "published": a baseline as BiomedCoOp's benchmark ran it (its published.yaml)
+    cfg.DATALOADER.TRAIN_X.DROP_LAST = True  # leave out an incomplete last batch, as Dassl does
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.ROOT = ""  # folder of the feature store; "" is the user's cache folder
     cfg.FEATURES.VIEWS = 0  # number of random views per training image, used in turn; 0: a new view in each epoch

@@ -22,6 +22,7 @@ class PromptTrainer(FeatureTrainer):
         node.CTX_INIT = "a photo of a"  # words that the context starts from; "" for random numbers
         node.CSC = False  # class-specific context: each class learns its own
         node.CLASS_TOKEN_POSITION = "end"  # place of the class name: "end", "middle" or "front"
+        node.VIEWS = "many"  # random views of a training image: "none", "one", or "many", a new one in each epoch
         return node
 
     def build_method(self, classnames: list[str]) -> None:

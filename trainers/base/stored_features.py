@@ -14,11 +14,14 @@ from clip import Backbone, FeatureStore
 from dassl.data import DataManager
 from dassl.data.datasets import Datum
 from dassl.engine import TrainerX
+from dassl.errors import UserError
 from trainers.base.backbones import set_input, shared_backbone, with_input
+from trainers.base.digests import method_settings
 from trainers.base.feature_loader import FeatureLoader
 from trainers.base.labels import labels_of
 
 VIEWS_AT_ONCE = 50_000  # image views in memory: 100 MB at D = 512
+VIEWS = ("none", "one", "many")
 
 
 class StoredFeatures(TrainerX):
@@ -31,6 +34,7 @@ class StoredFeatures(TrainerX):
         train_transform: random augmentation of training images.
         test_transform: transform without augmentation.
         started: time at which the construction began, in seconds.
+        seen: what the method sees of a training image: "none", "one" or "many" random views.
     """
 
     backbone: Backbone
@@ -39,6 +43,7 @@ class StoredFeatures(TrainerX):
     train_transform: Callable
     test_transform: Callable
     started: float
+    seen: str
     train_loader_x: Any  # a FeatureLoader in place of Dassl's loader of images
 
     @classmethod
@@ -55,9 +60,10 @@ class StoredFeatures(TrainerX):
         self.num_classes, self.lab2cname = self.dm.num_classes, self.dm.lab2cname
         self.train_items = self.dm.dataset.train_x
         self.train_transform, self.test_transform = self.dm.train_transform, self.dm.test_transform
-        self.train_loader_x = FeatureLoader(
-            self.train_features, labels_of(self.train_items, self.device), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
-        )
+        loader = self.cfg.DATALOADER.TRAIN_X
+        labels = labels_of(self.train_items, self.device)
+        self.train_loader_x = FeatureLoader(self.train_features, labels, loader.BATCH_SIZE, loader.DROP_LAST)
+        self.seen = views_of(self.cfg)
         self._views: dict[int, Tensor] = {}
 
     def build_data_manager(self) -> DataManager:
@@ -65,23 +71,41 @@ class StoredFeatures(TrainerX):
         return DataManager(self.cfg)
 
     def train_features(self, epoch: int) -> Tensor:
-        """Return the features [N, D] of the support set in an epoch: of view `epoch`, or of one of FEATURES.VIEWS.
+        """Return the features [N, D] of the support set in an epoch, as the method's setting VIEWS says.
 
-        They lie on the device, so that a step copies nothing to it.
+        "none": without augmentation; "one": view 0 in every epoch; "many": view `epoch`, or one of FEATURES.VIEWS in
+        turn. They lie on the device, so that a step copies nothing to it.
         """
-        views = self.cfg.FEATURES.VIEWS
+        if self.seen == "none":
+            self._views = self._views or {0: self.plain_features(self.train_items)}
+            return self._views[0]
+        views = 1 if self.seen == "one" else self.cfg.FEATURES.VIEWS
         wanted = epoch % views if views else epoch
         if wanted not in self._views:  # encode the views of many epochs in one call
             block = max(1, VIEWS_AT_ONCE // len(self.train_items))
             last = min(wanted + block, views or self.max_epoch)
-            numbers = list(range(wanted, max(last, wanted + 1)))
-            paths = [item.impath for item in self.train_items]
-            features = self.store.images(
-                paths * len(numbers), self.train_transform, [v for v in numbers for _ in paths]
-            ).to(self.device)
-            self._views = dict(zip(numbers, features.view(len(numbers), len(paths), -1), strict=True))
+            numbers = range(wanted, max(last, wanted + 1))
+            self._views = dict(zip(numbers, self.views(numbers), strict=True))
         return self._views[wanted]
+
+    def views(self, numbers: Sequence[int]) -> Tensor:
+        """Return the features [V, N, D] of V random views of the support set."""
+        paths = [item.impath for item in self.train_items]
+        features = self.store.images(paths * len(numbers), self.train_transform, [v for v in numbers for _ in paths])
+        return features.to(self.device).view(len(numbers), len(paths), -1)
 
     def plain_features(self, items: Sequence[Datum]) -> Tensor:
         """Return the features [N, D] of data items without augmentation."""
         return self.store.images([item.impath for item in items], self.test_transform).to(self.device)
+
+
+def views_of(cfg: CfgNode) -> str:
+    """Return what a method sees of a training image: its setting VIEWS, "many" if it has none.
+
+    Raises:
+        UserError: it is none of `VIEWS`.
+    """
+    name, found = cfg.TRAINER.NAME, method_settings(cfg).get("VIEWS", "many")
+    if found not in VIEWS:
+        raise UserError(f"Expected TRAINER.{name.upper()}.VIEWS to be one of {', '.join(VIEWS)}, but got {found!r}.")
+    return found
