@@ -45,6 +45,7 @@ def test_settings_start_at_the_papers_values():
         "TAU_MAX": 10.0,
         "ALPHA_0": 0.1,
         "KAPPA": "paper",
+        "VIEWS": "many",
         "VOCAB_SPACE": "encoded",
     }
 
