@@ -12,7 +12,16 @@ from datasets.catalogue import find_facts, names
 from report import paper
 from runs.config import configure
 from runs.finished import data_of, finished
-from runs.methods import METHODS, default_seeds, trainer_name, with_setting
+from runs.methods import (
+    METHODS,
+    both_protocols,
+    check_protocol,
+    default_seeds,
+    row_name,
+    split_protocol,
+    trainer_name,
+    with_setting,
+)
 from runs.spec import RunSpec
 from trainers import register_all
 
@@ -65,7 +74,9 @@ def title(spec: RunSpec, seeds: Sequence[int]) -> str:
     """
     several = "seeds" if len(seeds) > 1 else "seed"
     kind = PROTOCOL[spec.setting]
-    return f"{spec.trainer}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
+    return (
+        f"{row_name(spec.trainer, spec.protocol)}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
+    )
 
 
 def plan(grid: Grid) -> tuple[list[RunSpec], int]:
@@ -80,7 +91,7 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
     datasets = _several(grid.datasets, named_datasets(novel=setting == "base2new"))
     shots = _several(grid.shots, paper.TABLE1["shots"])
     jobs, done, reader = [], 0, _ReadOnce()
-    for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, setting)):
+    for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, grid.template)):
         seeds = tuple(dict.fromkeys(grid.seeds or default_seeds(trainer)))
         spec = _suited(replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds))
         missing = tuple(seed for seed in seeds if not _finished(spec, seed, reader))
@@ -96,21 +107,27 @@ def named_datasets(novel: bool = False) -> list[str]:
     return [facts.key for facts in known if not facts.own and (facts.novel or not novel)]
 
 
-def trainers(methods: Sequence[str], setting: str) -> list[str]:
-    """Return the trainers behind short names of methods that have this setting, or trainers' own names.
+def trainers(methods: Sequence[str], template: RunSpec) -> list[str]:
+    """Return the trainers behind short names of methods that have the template's setting, or trainers' own names.
+
+    A published protocol stays behind its name, as in "CLIPAdapter:published". "all" stands for all methods, in both
+    protocols unless the template says which.
 
     Raises:
         UserError: a name is neither.
     """
     register_all()
+    setting = template.setting
     ready = with_setting(setting)
     known = [METHODS[short] for short in ready]
     known += [name for name in TRAINER_REGISTRY.registered_names() if name not in METHODS.values()]
-    asked = _several(methods, ready)
-    for name in asked:
+    found = []
+    for method in _several(methods, ready if template.protocol else both_protocols(ready)):
+        name, protocol = split_protocol(method)
         if trainer_name(name) not in known:
-            raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{name}".')
-    return list(dict.fromkeys(map(trainer_name, asked)))
+            raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{method}".')
+        found.append(f"{trainer_name(name)}:{check_protocol(protocol)}".removesuffix(":"))
+    return list(dict.fromkeys(found))
 
 
 def take(waiting: list[RunSpec], dataset: str = "", elsewhere: Collection[str] = ()) -> RunSpec:

@@ -19,7 +19,7 @@ from report.groups import check_same_data, group_runs, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
 from report.scores import Wanted
 from runs.layout import SETTING
-from runs.methods import METHODS, trainer_name, with_setting
+from runs.methods import METHODS, both_protocols, row_name, with_setting
 
 PAGE = "index.html"
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
@@ -55,13 +55,14 @@ def request_of(args: argparse.Namespace) -> Request:
         named = getattr(args, flag) or []
         for word in [named] if isinstance(named, str) else named:
             check_name(word, flag, f"--{flag}")
-    methods = args.methods and [trainer_name(method) for method in args.methods]
+    methods = args.methods and [row_name(method) for method in args.methods]
     shots, seeds, datasets, novel_shots, ablated = args.shots, args.seeds, args.datasets, None, None
     novel_methods = methods
     if args.full:
         datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
-        novel_methods = methods or [METHODS[folder] for folder in with_setting("base2new")]
-        methods, novel_shots = methods or paper.in_order(METHODS.values()), [paper.NOVEL_SHOTS]
+        novel_methods = methods or [row_name(each) for each in both_protocols(with_setting("base2new"))]
+        methods = methods or paper.in_order(row_name(each) for each in both_protocols(METHODS))
+        novel_shots = [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]
         shots = shots or paper.TABLE1["shots"]
     output = Path(args.output)
@@ -69,7 +70,7 @@ def request_of(args: argparse.Namespace) -> Request:
         output=output,
         within=_within(Path(args.to or output / "report"), output),
         metric=args.keyword,
-        subject=trainer_name(args.against),
+        subject=row_name(args.against),
         few_shot=Wanted(methods, datasets, shots, seeds),
         base2new=Wanted(novel_methods, datasets, novel_shots, seeds),
         ablation=Wanted(None, datasets, ablated, seeds),

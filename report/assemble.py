@@ -2,7 +2,8 @@
 
 import os
 import shlex
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,13 +11,13 @@ from dassl.console import IN_NAME
 from dassl.names import OWN_FOLDER
 from report import base2new, paper
 from report.ablation_table import METHOD, NAMES, Ablation, ablation_table, terms_of
-from report.few_shot_table import average_table, dataset_table, differences_table
+from report.few_shot_table import average_table, dataset_table, differences_table, seen_note
 from report.groups import Group
 from report.render import Figure, Gap, Section, Table, file_names, p_value
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_name, score_methods
 from report.stats import rank
 from runs.layout import own_datasets
-from runs.methods import METHODS, ZERO_SHOT, short_name
+from runs.methods import METHODS, ZERO_SHOT, llm_of, method_of, split_protocol
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = "output"  # folder of all runs, unless OUTPUT= names another
@@ -64,19 +65,21 @@ def few_shot(group: Group, request: Request, folder: Path) -> Part:
         return [], []
     n = len(grid.datasets)
     where = f"{group.title}, average over {n} data set{'s' if n > 1 else ''}"
-    parts: list[Table | Figure] = [average_table(scores, grid, group.source, metric, where)]
+    table = average_table(scores, grid, group.source, metric, where, seen_note(group.few_shot()))
+    parts: list[Table | Figure] = [table]
     parts += _curves(scores, grid, grid.datasets, folder / "curves.png", metric, where, request.within)
-    if request.subject in scores and len(scores) > 1:
-        parts.append(differences_table(scores, grid, request.subject, metric, group.title))
+    if (subject := _row_of(request.subject, scores)) and len(scores) > 1:
+        parts.append(differences_table(scores, grid, subject, metric, group.title))
     parts += _ranks(scores, grid, folder / "ranks.png", group.title, request.within)
     return parts, _method_gaps([scores], grid, group, request.output, "few_shot")
 
 
 def _datasets(group: Group, request: Request, folder: Path) -> Part:
     scores, grid, metric = _few_shot_scores(group, request)
+    seen = seen_note(group.few_shot())
     parts: list[Table | Figure] = []
     for dataset, name in zip(grid.datasets, file_names(grid.datasets), strict=True):
-        parts.append(dataset_table(scores, grid, dataset, name, group.source, metric, group.title))
+        parts.append(dataset_table(scores, grid, dataset, name, group.source, metric, group.title, seen))
         if len(grid.datasets) > 1:
             path, where = folder / f"curves_{name}.png", f"{dataset}, {group.title}"
             parts += _curves(scores, grid, [dataset], path, metric, where, request.within)
@@ -130,6 +133,9 @@ def _ablation(group: Group, request: Request, folder: Path) -> Part:
     if not (ablated or request.ablation.shots):
         return [], []
     rows = [run for run in group.runs if run.trainer == METHOD and terms_of(run)]
+    if ablated:  # rows of the table read the sentences of one LLM
+        llm, _ = Counter(run.llm for run in ablated).most_common(1)[0]
+        rows, ablated = ([run for run in each if run.llm == llm] for each in (rows, ablated))
     few, novel = ([run for run in ablated if (run.subsample == "all") == kind] for kind in (True, False))
     wanted = request.ablation._replace(methods=NAMES)
     grid = grid_of(few, wanted)
@@ -149,14 +155,19 @@ def _base2new(group: Group, request: Request, folder: Path) -> Part:
     grid = grid_of([*base, *new], request.base2new, without=paper.WITHOUT_NOVEL)
     if not (grid.methods and grid.datasets):
         return [], []
-    metric = metric_name(request.metric)
+    metric, seen = metric_name(request.metric), seen_note([*base, *new])
     b, n = (score_methods(runs, request.metric, grid) for runs in (base, new))
     parts: list[Table | Figure] = []
     for k in grid.shots:
-        parts.append(base2new.base2new_table(b, n, grid, k, group.source, metric, group.title))
-        if request.subject in b and len(b) > 1:
-            parts.append(base2new.differences_table(b, n, k, request.subject, metric, group.title))
+        parts.append(base2new.base2new_table(b, n, grid, k, group.source, metric, group.title, seen))
+        if (subject := _row_of(request.subject, b)) and len(b) > 1:
+            parts.append(base2new.differences_table(b, n, k, subject, metric, group.title))
     return parts, _method_gaps([b, n], grid, group, request.output, "base2new")
+
+
+def _row_of(method: str, rows: Iterable[str]) -> str | None:
+    """Return the first row of a method, whose name may say an LLM too; None if there is none."""
+    return next((row for row in rows if method in (row, row.partition(", ")[0])), None)
 
 
 def _method_gaps(
@@ -170,7 +181,7 @@ def _method_gaps(
                 shots, seeds = missing
                 if scores[0][method].single:
                     shots, seeds = shots[-1:], []
-                gaps.append(_gap(method, short_name(method), dataset, shots, seeds, group, output, script))
+                gaps.append(_gap(method, method, dataset, shots, seeds, group, output, script))
     return gaps
 
 
@@ -183,7 +194,7 @@ def _ablation_gaps(scores: Ablation, group: Group, output: Path) -> list[Gap]:
             novel = _missing([*scores.base.values(), *scores.new.values()], dataset)
             missing = novel and (list(scores.grid.shots), novel[1])
         if missing:
-            gaps.append(_gap("ablation", short_name(METHOD), dataset, *missing, group, output, "ablation"))
+            gaps.append(_gap("ablation", METHOD, dataset, *missing, group, output, "ablation"))
     return gaps
 
 
@@ -235,12 +246,14 @@ def fill_command(
 ) -> str:
     """Return the shell line that makes the runs of a gap, or a sentence if there is none.
 
-    A backbone of which only the folder's last part is known gets `<folder>` before it.
+    `method` is a short name, a trainer's name or a row of a table. A backbone of which only the folder's last part is
+    known gets `<folder>` before it.
 
     >>> fill_command("coop", "btmri", [1, 16], "BiomedCLIP", data="/my data", seeds=[1])
     "DATA='/my data' SEEDS=1 bash scripts/coop/few_shot.sh btmri '1 16' BiomedCLIP"
     """
-    if method not in METHODS:
+    llm, method = llm_of(method), method_of(method)
+    if split_protocol(method)[0] not in METHODS:
         return f"train {shlex.quote(method)} (its runs are read, but trainers/ has no such method)"
     output = Path(output)
     if output.parent.name == "base2new":  # .../base2new/train_base and test_new come from one script
@@ -250,6 +263,7 @@ def fill_command(
         "DATA": data,
         "SEEDS": " ".join(map(str, seeds)),
         "OUTPUT": "" if output == Path(OUTPUT) else str(output),
+        "OPTS": f"PROMPTS.LLM {llm}" if llm else "",
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
     dataset = next((own for own in own_datasets() if dataset.startswith(f"{own}-")), dataset)

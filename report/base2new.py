@@ -26,9 +26,19 @@ HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
 
 
 def base2new_table(
-    base: Mapping[str, Scores], new: Mapping[str, Scores], grid: Grid, shots: int, source: str, metric: str, where: str
+    base: Mapping[str, Scores],
+    new: Mapping[str, Scores],
+    grid: Grid,
+    shots: int,
+    source: str,
+    metric: str,
+    where: str,
+    seen: str = "",
 ) -> Table:
-    """Return rows per data set and metric, a method per column; the paper's own beneath if it has them."""
+    """Return rows per data set and metric, a method per column; the paper's own beneath if it has them.
+
+    `seen` is the part of the note that says what the methods saw.
+    """
     own = metric == "accuracy" and shots == paper.NOVEL_SHOTS
     columns = paper.in_order([*grid.methods, *(paper.TABLE3["methods"] if own else [])])
     pairs = {m: (base[m], new[m]) for m in grid.methods}
@@ -52,8 +62,8 @@ def base2new_table(
         "mean ± std over seeds (population std, divided by n); averages over data sets are of both. "
         f"{HM_OF_AVERAGES}: harmonic mean of the two rows above it, the paper's way. {AVERAGE_OF_HMS}: mean over the "
         "data sets of each one's HM, which other papers print under the same name; it is never the larger of the two. "
-        "HM of a data set: of its means over seeds."
-    )
+        f"HM of a data set: of its means over seeds. {seen}"
+    ).strip()
     if own:
         note += (
             f" {paper.RECOMPUTED}: taken here over the paper's 13 data sets; for BiomedCoOp and vMFCoOp its printed "

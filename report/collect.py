@@ -11,6 +11,7 @@ from dassl.errors import UserError
 from dassl.names import LONGEST, OWN_FOLDER, file_name
 from dassl.reading import MB, read_text
 from runs.layout import SEED, place_of
+from runs.methods import row_name
 from runs.record import LARGEST, Record, read_record
 
 TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
@@ -35,12 +36,13 @@ class FoundRun:
 
     Attributes:
         path: the folder.
-        dataset, trainer, backbone, shots, seed, subsample: as in `runs.layout.Place`.
+        dataset, trainer, backbone, shots, seed, subsample, context, protocol, llm: as in `runs.layout.Place`.
         setting: "few_shot" or "base2new".
         phantom_images: its images are rendered.
         record: what it left; without figures unless it finished.
         problem: why it is not finished, "" if it is.
         backbone_folder: the part of its path that stands for the backbone: it tells apart two folders of one name.
+        several_llms: its tables have runs of the same method with sentences of another LLM.
     """
 
     path: Path
@@ -50,11 +52,20 @@ class FoundRun:
     shots: int | None = None
     seed: int | None = None
     subsample: str = "all"
+    context: str = ""
+    protocol: str = "best"
+    llm: str = ""
     setting: str = "few_shot"
     phantom_images: bool = False
     record: Record = NOTHING
     problem: str = ""
     backbone_folder: str = ""
+    several_llms: bool = False
+
+    @property
+    def row(self) -> str:
+        """Name of its row in tables: trainer, protocol, and the LLM where runs of several are shown."""
+        return row_name(self.trainer, self.protocol) + (f", {self.llm}" if self.several_llms and self.llm else "")
 
     @property
     def finished(self) -> bool:
@@ -294,3 +305,12 @@ def _subfolders(directory: Path) -> list[Path]:
         return sorted(found, key=natural_key)
     except OSError:
         return []
+
+
+def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
+    """Return runs whose rows name the LLM if the sentences of several were read by one method."""
+    runs = list(runs)
+    llms: dict[str, set[str]] = {}
+    for run in runs:
+        llms.setdefault(run.trainer, set()).add(run.llm)
+    return [replace(run, several_llms=len(llms[run.trainer]) > 1) for run in runs]

@@ -14,13 +14,13 @@ from pathlib import Path
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
 from report.assemble import fill_command
-from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
-from report.few_shot_table import PAIRED, difference_cells, metrics_row, shots_headers
+from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs, tell_llms_apart
+from report.few_shot_table import PAIRED, difference_cells, metrics_row, seen_note, shots_headers
 from report.groups import check_same_data
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
-from runs.layout import SETTING, data_name, own_datasets, seeds_folder
-from runs.methods import METHODS, SEEDLESS, ZERO_SHOT, short_name, trainer_name
+from runs.layout import SETTING, data_name, own_datasets, place_of, seeds_folder
+from runs.methods import METHODS, PROTOCOLS, SEEDLESS, ZERO_SHOT, row_name, split_protocol, trainer_of
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
@@ -34,7 +34,8 @@ class Comparison:
         dataset: name under which its runs are kept.
         backbone: its name.
         shots: numbers of shots.
-        runs: of each method, named as the user did, and each number of shots.
+        runs: of each row, as tables call it, and each number of shots.
+        rows: of each method, named as the user did: one, or one for each LLM.
     """
 
     output: Path
@@ -42,10 +43,11 @@ class Comparison:
     backbone: str
     shots: list[int]
     runs: dict[tuple[str, int], list[FoundRun]]
+    rows: dict[str, list[str]]
 
     @property
     def methods(self) -> list[str]:
-        """The methods in the order asked for."""
+        """The rows in the order asked for."""
         return list(dict.fromkeys(method for method, _ in self.runs))
 
     @property
@@ -75,7 +77,7 @@ class Comparison:
                 for k in self.shots
                 for seed, value in values_by(self.finished(method, k), metric, lambda run: run.seed).items()
             }
-            found[method] = Scores(values, grid, trainer_name(method) in SEEDLESS)
+            found[method] = Scores(values, grid, trainer_of(method) in SEEDLESS)
         return found
 
 
@@ -127,15 +129,27 @@ def find_comparison(
     Raises:
         UserError: they were made of different data.
     """
-    runs = {
-        # logs that only test count: zero-shot methods have no others
-        (method, k): find_runs(seeds_folder(output, dataset, k, method, backbone, setting), test_log=True)
-        for method in methods
-        for k in shots
-    }
-    comparison = Comparison(output, dataset, backbone, list(shots), runs)
+    runs: dict[tuple[str, int], list[FoundRun]] = {}
+    rows: dict[str, list[str]] = {}
+    for method in methods:
+        name, protocol = split_protocol(method)
+        places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
+        found = {k: _find_variants(place, protocol or PROTOCOLS[0]) for k, place in places.items()}
+        llms = sorted({run.llm for each in found.values() for run in each}) or [""]
+        names = {llm: row_name(method) + (f", {llm}" if llm and len(llms) > 1 else "") for llm in llms}
+        rows[method] = list(names.values())
+        runs |= {(row, k): [run for run in found[k] if run.llm == llm] for llm, row in names.items() for k in shots}
+    comparison = Comparison(output, dataset, backbone, list(shots), runs, rows)
     check_same_data(comparison.finished())
     return comparison
+
+
+def _find_variants(folder: Path, protocol: str) -> list[FoundRun]:
+    """Return the runs of a protocol in `folder`, and in the folders beside it whose names add a protocol or an LLM."""
+    beside = [path for path in folder.parent.glob("*") if place_of(path / "seed1").context == folder.name]
+    # logs that only test count: zero-shot methods have no others
+    runs = (run for place in sorted({folder, *beside}) for run in find_runs(place, test_log=True))
+    return [run for run in runs if run.protocol == protocol]
 
 
 def gap_lines(comparison: Comparison) -> list[str]:
@@ -144,18 +158,16 @@ def gap_lines(comparison: Comparison) -> list[str]:
     lines = []
     for (method, k), runs in comparison.runs.items():
         lines += [f"unfinished: {run.problem}" for run in runs if not run.finished]
-        single = trainer_name(method) in SEEDLESS  # one run stands for every number of shots and every seed
+        single = trainer_of(method) in SEEDLESS  # one run stands for every number of shots and every seed
         seeds = {run.seed for run in comparison.finished(method, None if single else k)}
         known = {run.seed for run in comparison.finished(shots=k)}
         missing = sorted(seed for seed in known - seeds if seed is not None)
         if seeds and (single or not missing):
             continue
         asked = missing if seeds else []
-        what = f"{trainer_name(method)} at K = {k}" + (f", seed {' '.join(map(str, asked))}" if asked else "")
+        what = f"{method} at K = {k}" + (f", seed {' '.join(map(str, asked))}" if asked else "")
         dataset, backbone, output = comparison.dataset, comparison.backbone, comparison.output
-        line = fill_command(
-            short_name(trainer_name(method)), dataset, k, backbone, data=data, output=output, seeds=asked
-        )
+        line = fill_command(method, dataset, k, backbone, data=data, output=output, seeds=asked)
         lines.append(f"missing: {what}: {line}")
     return lines
 
@@ -164,10 +176,10 @@ def methods_table(comparison: Comparison, scores: Mapping[str, Scores]) -> tuple
     """Return headers and rows: every metric at one number of shots, or the scores at each of several."""
     first = "method (phantom)" if comparison.phantom else "method"
     if len(comparison.shots) == 1:
-        rows = [[trainer_name(method), *metrics_row(comparison.finished(method))] for method in scores]
+        rows = [[method, *metrics_row(comparison.finished(method))] for method in scores]
         return [first, *METRICS.values(), "seeds", "seconds per seed"], rows
     rows = [
-        [trainer_name(method), *(mean_std(each.runs_at(comparison.dataset, k)) for k in comparison.shots)]
+        [method, *(mean_std(each.runs_at(comparison.dataset, k)) for k in comparison.shots)]
         for method, each in scores.items()
     ]
     return [first, *shots_headers(comparison.shots)], rows
@@ -178,8 +190,8 @@ def differences_table(
 ) -> tuple[list[str], list[list[str]]]:
     """Return headers and rows of the paired differences: the subject's value minus each other's."""
     ours = scores[subject].points()
-    rows = [[trainer_name(other), *difference_cells(ours, scores[other].points())] for other in others]
-    return [f"{trainer_name(subject)} minus" + (" (phantom)" if phantom else ""), *PAIRED], rows
+    rows = [[other, *difference_cells(ours, scores[other].points())] for other in others]
+    return [f"{subject} minus" + (" (phantom)" if phantom else ""), *PAIRED], rows
 
 
 def draw(comparison: Comparison, scores: Mapping[str, Scores], title: str, metric: str, png: str | None) -> Path:
@@ -190,7 +202,7 @@ def draw(comparison: Comparison, scores: Mapping[str, Scores], title: str, metri
     folder = comparison.output / file_name(dataset) / (f"shots_{shots[0]}" if len(shots) == 1 else "")
     beside = folder / f"comparison_{file_name(comparison.backbone)}.png"
     path, within = (Path(png), None) if png else (beside, comparison.output)
-    curves = {trainer_name(method): {k: each.runs_at(dataset, k) for k in shots} for method, each in scores.items()}
+    curves = {method: {k: each.runs_at(dataset, k) for k in shots} for method, each in scores.items()}
     if len(shots) == 1:
         dots = {name: curve[shots[0]] for name, curve in curves.items()}
         plot_methods(dots, path, title, metric, ZERO_SHOT, within=within)
@@ -223,6 +235,8 @@ def main(argv: list[str] | None = None) -> int:
         cli.error(str(error))
 
     comparison = find_comparison(output, dataset, args.backbone, shots, methods, args.setting)
+    subject, *_ = comparison.rows[subject]
+    others = [row for method in others for row in comparison.rows[method] if row != subject]
     scores, metric = comparison.scores(args.keyword), metric_name(args.keyword)
     found = any(each.values for each in scores.values())
     if found:
@@ -230,6 +244,8 @@ def main(argv: list[str] | None = None) -> int:
         title += " (phantom)" if comparison.phantom else ""
         print(f"{title}: mean ± std over seeds, in percent\n")
         print(render(*methods_table(comparison, scores), args.format), end="\n\n")
+        if seen := seen_note(tell_llms_apart(comparison.finished())):
+            print(f"{seen}\n")
         if others:
             print(f"Paired difference in {metric} on the same shots and seeds\n")
             print(render(*differences_table(scores, subject, others, comparison.phantom), args.format), end="\n\n")

@@ -1,6 +1,6 @@
 """Few-shot tables: methods by number of shots as in the paper's Table 1, all metrics, and paired differences."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean
 
 from report import paper
@@ -8,6 +8,7 @@ from report.collect import FoundRun
 from report.render import GAP, Table, mean_std, p_value
 from report.scores import METRICS, Grid, Key, Scores
 from report.stats import paired_difference
+from runs.methods import METHODS, SEEDLESS, trainer_of
 
 AVERAGED = (
     "mean ± std: both over seeds per data set (population std, divided by n), then averaged over the data sets. "
@@ -19,6 +20,12 @@ DIFFERENCES = (
     "Wilcoxon's signed-rank test. The pairs of one data set are not independent of each other and no p is corrected "
     "for the number of comparisons: read them as a description, not as a proof."
 )
+VIEWS = {
+    "none": "none (the image as it is)",
+    "one": "one",
+    "many": "many",
+    "": "no training image",
+}  # VIEWS -> in words
 PAIRED = ["points", "pairs", "Wilcoxon p"]  # headers of `difference_cells`
 
 
@@ -31,27 +38,40 @@ def shots_headers(shots: Sequence[int]) -> list[str]:
     return [f"K = {k}" for k in shots]
 
 
-def average_table(scores: Mapping[str, Scores], grid: Grid, source: str, metric: str, where: str) -> Table:
-    """Return averages over the data sets of the grid, each followed by the paper's if the metric is accuracy."""
+def average_table(
+    scores: Mapping[str, Scores], grid: Grid, source: str, metric: str, where: str, seen: str = ""
+) -> Table:
+    """Return averages over the data sets of the grid, each followed by the paper's if the metric is accuracy.
+
+    `seen` is the part of the note that says what the methods saw.
+    """
     printed = paper.TABLE1["rows"] if metric == "accuracy" else {}
     rows = []
-    for method in paper.in_order([*grid.methods, *printed]):
-        if method in scores:
+    order = paper.in_order([*grid.methods, *printed])
+    for trainer in dict.fromkeys(map(trainer_of, order)):
+        for method in (row for row in order if trainer_of(row) == trainer and row in scores):
             rows.append([method, source, *(scores[method].average(k) for k in grid.shots)])
-        if method in printed:
-            rows.append([method, paper.SOURCE, *(paper_cell(method, k) for k in grid.shots)])
-    note = f"{AVERAGED} Data sets here: {', '.join(grid.datasets)}. In the paper: 14 data sets."
+        if trainer in printed:
+            rows.append([trainer, paper.SOURCE, *(paper_cell(trainer, k) for k in grid.shots)])
+    note = f"{AVERAGED} Data sets here: {', '.join(grid.datasets)}. In the paper: 14 data sets. {seen}".strip()
     headers = ["method", "source", *shots_headers(grid.shots)]
     return Table("table1", f"Table 1: {metric} (%), methods by number of shots, {where}", headers, rows, note)
 
 
 def dataset_table(
-    scores: Mapping[str, Scores], grid: Grid, dataset: str, name: str, source: str, metric: str, where: str
+    scores: Mapping[str, Scores],
+    grid: Grid,
+    dataset: str,
+    name: str,
+    source: str,
+    metric: str,
+    where: str,
+    seen: str = "",
 ) -> Table:
     """Return the same on one data set, of which the paper prints nothing, for the file table1_<name>."""
     rows = [[m, source, *(scores[m].cell(dataset, k) for k in grid.shots)] for m in grid.methods]
     headers = ["method", "source", *shots_headers(grid.shots)]
-    return Table(f"table1_{name}", f"{dataset}: {metric} (%), {where}", headers, rows, PER_SEED)
+    return Table(f"table1_{name}", f"{dataset}: {metric} (%), {where}", headers, rows, f"{PER_SEED} {seen}".strip())
 
 
 def paper_cell(method: str, shots: int) -> str:
@@ -106,3 +126,27 @@ def difference_cells(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> 
     if not paired.n:
         return [GAP, "0", GAP]
     return [f"{paired.mean:+.2f} ± {paired.std:.2f}", str(paired.n), p_value(paired.p)]
+
+
+def seen_note(runs: Iterable[FoundRun]) -> str:
+    """Return what the methods of finished runs saw, as far as their records say it; "" if none does."""
+    finished = [run for run in runs if run.finished]
+    views = [(VIEWS[found], run.row) for run in finished if (found := _views(run)) is not None]
+    llms = [(run.llm, run.row) for run in finished if run.llm]
+    notes = [("Random views of a training image", views), ("Sentences", llms)]
+    return " ".join(f"{title}: {_by_value(pairs)}." for title, pairs in notes if pairs)
+
+
+def _views(run: FoundRun) -> str | None:
+    """Return the setting VIEWS of a run's method, "" for one without training images; None if it is not recorded."""
+    if run.record.method is None or run.trainer not in METHODS.values():
+        return None
+    found = run.record.method.get("VIEWS", "" if run.trainer in SEEDLESS else "none")
+    return found if found in VIEWS else None
+
+
+def _by_value(pairs: Iterable[tuple[str, str]]) -> str:
+    rows: dict[str, set[str]] = {}
+    for value, row in pairs:
+        rows.setdefault(value, set()).add(row)
+    return "; ".join(f"{value}: {', '.join(paper.in_order(each))}" for value, each in sorted(rows.items()))

@@ -1,6 +1,5 @@
 """Group the runs that may be averaged: those of one backbone, on real images or on phantoms, of the same data."""
 
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,12 +7,11 @@ from pathlib import Path
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
 from report.ablation_table import FULL, problem_of, terms_of
-from report.collect import PLACE, FoundRun
+from report.collect import PLACE, FoundRun, tell_llms_apart
 from runs.methods import SEEDLESS
 from runs.record import DIGESTS
 
 MOST_NAMED = 50  # folders that cannot be read, each on a line
-SETTING_FOLDER = re.compile(r"nctx\d+_csc(True|False)_ctp\w+$")
 
 
 @dataclass(frozen=True)
@@ -66,7 +64,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
 
     Args:
         runs: all that were found.
-        setting: name of the folder between method and seeds.
+        setting: name of the folder between method and seeds, or the part before protocol and LLM.
     """
     kept, unread = [], []
     reasons: dict[str, list[FoundRun]] = {
@@ -76,7 +74,6 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         "settings of base to novel, but tested on all classes: no table is of such runs": (mixed := []),
     }
     for run in runs:
-        folder = run.path.parent.name
         if run.finished and (problem := problem_of(run)):
             run = replace(run, problem=problem)
         if not (run.dataset and run.trainer and run.backbone) or None in (run.shots, run.seed):
@@ -84,7 +81,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
                 nameless.append(run)
             else:
                 unread.append(run.problem)
-        elif SETTING_FOLDER.match(folder) and folder != setting:
+        elif run.context and setting not in (run.context, run.path.parent.name):
             other.append(run)
         elif terms_of(run) is None:
             unrecorded.append(run)
@@ -103,7 +100,7 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
     for run in runs:
         groups.setdefault((run.phantom_images, _backbone_key(run)), []).append(run)
     return [
-        Group(_full_name(each), phantom_images, any(run.phantom for run in each), tuple(each))
+        Group(_full_name(each), phantom_images, any(run.phantom for run in each), tuple(tell_llms_apart(each)))
         for (phantom_images, _), each in sorted(groups.items())
     ]
 

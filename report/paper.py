@@ -5,6 +5,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from runs.methods import trainer_of
+
 SOURCE = "paper"  # what the column "source" says of them
 RECOMPUTED = "paper, recomputed"  # ... and of averages that are taken here over its rows
 
@@ -17,8 +19,7 @@ WITHOUT_NOVEL = set(DATASETS) - set(TABLE3["rows"])  # data sets that take no pa
 NOVEL_SHOTS = 16  # of its base-to-novel figures
 
 
-def in_order(trainers: Iterable[str]) -> list[str]:
-    """Return trainers once each: those of the paper in its order, then others by name."""
-    names = set(trainers)
-    known = [name for name in TABLE1["rows"] if name in names]
-    return known + sorted(names - set(known))
+def in_order(rows: Iterable[str]) -> list[str]:
+    """Return rows of methods once each: those of the paper's methods in its order, then others by name."""
+    known = {name: place for place, name in enumerate(TABLE1["rows"])}
+    return sorted(set(rows), key=lambda row: (known.get(trainer_of(row), len(known)), row))

@@ -12,7 +12,7 @@ from report import paper
 from report.collect import FoundRun
 from report.render import GAP, mean_std
 from report.stats import average_of_hms, hm_of_averages
-from runs.methods import SEEDLESS
+from runs.methods import SEEDLESS, trainer_of
 
 MOST = 200_000  # points of a grid; the paper's Table 1 has 3,780
 METRICS = {
@@ -158,7 +158,7 @@ def grid_of(runs: Iterable[FoundRun], wanted: Wanted, without: Collection[str] =
     drawn = [run for run in runs if run.trainer not in SEEDLESS] or runs
     datasets = wanted.datasets or sorted({run.dataset for run in runs}, key=_order)
     grid = Grid(
-        methods=tuple(wanted.methods or paper.in_order(run.trainer for run in runs)),
+        methods=tuple(rows_of(runs, wanted.methods)),
         datasets=tuple(name for name in datasets if name not in without),
         shots=tuple(sorted(wanted.shots or {run.shots for run in drawn if run.shots is not None})),
         seeds=tuple(sorted(wanted.seeds or {run.seed for run in drawn if run.seed is not None})),
@@ -172,6 +172,15 @@ def grid_of(runs: Iterable[FoundRun], wanted: Wanted, without: Collection[str] =
     return grid
 
 
+def rows_of(runs: Iterable[FoundRun], wanted: Sequence[str] | None) -> list[str]:
+    """Return the rows of a table: those of all runs, or of the wanted methods, with each LLM's or without any run."""
+    found = paper.in_order(run.row for run in runs)
+    if not wanted:
+        return found
+    rows = [(name, [row for row in found if name in (row, row.partition(", ")[0])]) for name in wanted]
+    return list(dict.fromkeys(row for name, own in rows for row in own or [name]))
+
+
 def _order(dataset: str) -> tuple[int, str]:
     """Sort the data sets of the paper in its order, then others by name."""
     known = list(paper.DATASETS)
@@ -179,7 +188,7 @@ def _order(dataset: str) -> tuple[int, str]:
 
 
 def score_methods(
-    runs: Iterable[FoundRun], metric: str, grid: Grid, label: Callable[[FoundRun], str] = lambda run: run.trainer
+    runs: Iterable[FoundRun], metric: str, grid: Grid, label: Callable[[FoundRun], str] = lambda run: run.row
 ) -> dict[str, Scores]:
     """Return the scores of each method of the grid; `label` says which one a run belongs to.
 
@@ -190,7 +199,10 @@ def score_methods(
     for run in runs:
         if (method := label(run)) in per_method:
             per_method[method].append(run)
-    return {m: Scores(values_by(each, metric, place_of_run), grid, m in SEEDLESS) for m, each in per_method.items()}
+    return {
+        m: Scores(values_by(each, metric, place_of_run), grid, trainer_of(m) in SEEDLESS)
+        for m, each in per_method.items()
+    }
 
 
 def complete_cases(scores: Mapping[str, Scores], grid: Grid) -> dict[str, list[float]]:

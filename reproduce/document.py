@@ -16,7 +16,7 @@ from report.scores import Wanted
 from reproduce.plan import Document
 from reproduce.provenance import facts_table
 from runs.layout import SETTING
-from runs.methods import trainer_name
+from runs.methods import row_name, trainer_name
 from runs.record import number, whole
 from tuning.space import SPACE, checked
 
@@ -56,8 +56,8 @@ def document_text(document: Document, command: str) -> Shown:
 
 def _tables(document: Document) -> Shown:
     """Return Tables 1 to 3."""
-    trainers, seeds = [trainer_name(method) for method in document.methods], document.seeds
-    novel_trainers = [trainer_name(method) for method in document.novel_methods]
+    trainers, seeds = [row_name(method) for method in document.methods], document.seeds
+    novel_trainers = [row_name(method) for method in document.novel_methods]
     novel = Wanted(novel_trainers, document.novel_datasets, [paper.NOVEL_SHOTS], seeds)
     ablation = Wanted(None, document.datasets, document.ablation_shots if METHOD in trainers else None, seeds)
     spanned = Wanted(trainers, document.datasets, document.shots, seeds), novel, ablation

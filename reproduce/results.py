@@ -26,7 +26,7 @@ from reproduce.document import document_text
 from reproduce.plan import Document
 from reproduce.provenance import check_alike, note_begun, versions_drawn_meanwhile
 from runs.config import CONFIGS
-from runs.methods import METHODS, short_name, trainer_name
+from runs.methods import METHODS, both_protocols, method_of, row_name
 from runs.options import split_options
 from runs.spec import pairs
 
@@ -39,7 +39,9 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m reproduce.results", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--methods", nargs="+", default=list(METHODS), help="short names of methods (default: all)")
+    p.add_argument(
+        "--methods", nargs="+", default=both_protocols(METHODS), help="short names of methods (default: all)"
+    )
     p.add_argument("--datasets", nargs="+", default=list(paper.DATASETS), help="default: all")
     p.add_argument("--shots", nargs="+", type=int, default=[1, 4, 16], help="of Table 1 (default: 1 4 16)")
     p.add_argument("--ablation-shots", nargs="+", type=int, default=[16], help="few-shot, of Table 2 (default: 16)")
@@ -59,7 +61,7 @@ def parse(argv: Sequence[str]) -> tuple[Document, argparse.Namespace]:
     flags, options = split_options(argv)
     args = parser().parse_args(flags)
     document = Document(
-        methods=[short_name(trainer_name(method)) for method in args.methods],
+        methods=[method_of(row_name(method)) for method in args.methods],
         datasets=args.datasets,
         shots=args.shots,
         ablation_shots=args.ablation_shots,

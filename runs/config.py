@@ -13,11 +13,9 @@ from dassl.names import file_name
 from dassl.utils import check_availability
 from datasets.catalogue import find_facts
 from runs.layout import data_name, protocol_folder, seeds_folder
-from runs.methods import PROTOCOLS, PUBLISHED, check_protocol
+from runs.methods import CONFIGS, PROTOCOLS, PUBLISHED, check_protocol, published_file
 from runs.spec import RunSpec, default_backbone
 from trainers import extend_cfg
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def config_files(spec: RunSpec) -> list[Path]:
@@ -46,11 +44,6 @@ def config_files(spec: RunSpec) -> list[Path]:
 def named_files(spec: RunSpec) -> list[Path]:
     """Return the yaml files that a specification names."""
     return [Path(file) for file in (spec.dataset_config_file, spec.config_file) if file]
-
-
-def published_file(trainer: str) -> Path:
-    """Return the yaml file of a method's published protocol; without it, the two protocols are the same."""
-    return CONFIGS / "trainers" / trainer / f"{PUBLISHED}.yaml"
 
 
 def protocol_of(spec: RunSpec) -> str:
@@ -148,8 +141,11 @@ def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
     method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
     context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
     output = Path(spec.output)
+    variant = [cfg.PROTOCOL] if cfg.PROTOCOL == PUBLISHED else []
     if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
         output = output / file_name(checkout)
+    elif method.get("N_PROMPTS") and not getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
+        variant.append(file_name(cfg.PROMPTS.LLM))
     if spec.setting == "base2new":
         output = protocol_folder(output, "new" if subsample == "new" else "base")
     folder = seeds_folder(
@@ -158,7 +154,7 @@ def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
         cfg.DATASET.NUM_SHOTS,
         cfg.TRAINER.NAME,
         cfg.MODEL.BACKBONE.NAME,
-        "nctx{}_csc{}_ctp{}".format(*context),
+        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant]),
     )
     return folder / f"seed{cfg.SEED}"
 

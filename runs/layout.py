@@ -3,7 +3,9 @@
     <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
     <output>/base2new/{train_base,test_new}/<data set>/...
 
-as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`.
+as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`. The folder of
+a published protocol ends in `_published`, and that of a method that reads sentences in the name of their LLM:
+`nctx4_cscFalse_ctpend_claude`.
 """
 
 import os
@@ -14,7 +16,7 @@ from typing import NamedTuple
 
 from dassl.names import check_name, file_name
 from dassl.source import read_registered
-from runs.methods import trainer_name
+from runs.methods import PROTOCOLS, trainer_name
 from runs.record import whole
 
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
@@ -23,6 +25,11 @@ ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a te
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
 FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
+
+
+CONTEXT = re.compile(
+    r"(?P<context>nctx\d+_csc(?:True|False)_ctp[a-z]+)(?:_(?P<protocol>published)(?=_|$))?(?:_(?P<llm>.+))?$", re.ASCII
+)
 
 
 class Place(NamedTuple):
@@ -35,6 +42,9 @@ class Place(NamedTuple):
         shots: training images per class.
         seed: seed of draw and training.
         subsample: the classes it was tested on: "all", "base" or "new".
+        context: the first part of the name of the folder between method and seeds, such as "nctx4_cscFalse_ctpend".
+        protocol: "best" or "published".
+        llm: the LLM whose sentences the method read.
     """
 
     dataset: str = ""
@@ -43,6 +53,9 @@ class Place(NamedTuple):
     shots: int | None = None
     seed: int | None = None
     subsample: str = "all"
+    context: str = ""
+    protocol: str = PROTOCOLS[0]
+    llm: str = ""
 
 
 @cache
@@ -97,6 +110,9 @@ def place_of(folder: Path) -> Place:
         if found.get(key):
             check_name(found[key], key, f"the path {folder}")
     seed = SEED.search(path.name)
+    variant = match.groupdict(default="") if (match := CONTEXT.match(path.parent.name)) else {}
+    if variant.get("llm"):
+        check_name(variant["llm"], "LLM", f"the path {folder}")
     return Place(
         dataset=found.get("dataset", ""),
         trainer=found.get("trainer", ""),
@@ -104,4 +120,7 @@ def place_of(folder: Path) -> Place:
         shots=whole(int(found["shots"]), "shots", str(folder)) if found else None,
         seed=whole(int(seed[1]), "the seed", str(folder)) if seed else None,
         subsample=next((part for part, name in PARTS.items() if f"/{name}/" in text), "all"),
+        context=variant.get("context", ""),
+        protocol=variant.get("protocol") or PROTOCOLS[0],
+        llm=variant.get("llm", ""),
     )

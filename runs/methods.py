@@ -3,16 +3,20 @@
 They are read from the source, so that a table of results does not wait for PyTorch.
 """
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
 from dassl.source import read_registered
 
-FOLDER = Path(__file__).parents[1] / "trainers"
+ROOT = Path(__file__).parents[1]
+FOLDER = ROOT / "trainers"
+CONFIGS = ROOT / "configs"
 ZERO_SHOT = "ZeroshotCLIP"
 PUBLISHED = "published"  # a baseline as BiomedCoOp's benchmark ran it
 PROTOCOLS = ("best", PUBLISHED)
+BENCHMARKED = " (as benchmarked)"  # what follows the name of such a row in tables
 
 
 class Method(NamedTuple):
@@ -92,6 +96,17 @@ def short_name(trainer: str) -> str:
     return next((short for short, name in METHODS.items() if name == trainer), trainer)
 
 
+def published_file(trainer: str) -> Path:
+    """Return the yaml file of a method's published protocol; without it, the two protocols are the same."""
+    return CONFIGS / "trainers" / trainer / f"{PUBLISHED}.yaml"
+
+
+def both_protocols(methods: Iterable[str]) -> list[str]:
+    """Return methods, each followed by its published protocol, such as "clip_adapter:published", if it has its own."""
+    rows = ((name, f"{name}:{PUBLISHED}") for name in methods)
+    return [row for pair in rows for row in (pair if published_file(trainer_name(pair[0])).is_file() else pair[:1])]
+
+
 def split_protocol(method: str) -> tuple[str, str]:
     """Return the name of a method, and the protocol that follows it after a colon, "" for none.
 
@@ -111,3 +126,41 @@ def check_protocol(protocol: str) -> str:
     if protocol and protocol not in PROTOCOLS:
         raise UserError(f'Expected PROTOCOL to be one of {", ".join(PROTOCOLS)}, but got "{protocol}".')
     return protocol
+
+
+def row_name(method: str, protocol: str = "") -> str:
+    """Return the name of a method's row in tables.
+
+    >>> row_name("clip_adapter:published"), row_name("CLIPAdapter"), row_name("CLIPAdapter", "published")
+    ('CLIPAdapter (as benchmarked)', 'CLIPAdapter', 'CLIPAdapter (as benchmarked)')
+    """
+    name, named = split_protocol(method)
+    return trainer_name(name) + (BENCHMARKED if PUBLISHED in (named, protocol) else "")
+
+
+def trainer_of(row: str) -> str:
+    """Return the trainer of a row in tables, whose name may say protocol and LLM too.
+
+    >>> trainer_of("CLIPAdapter (as benchmarked)"), trainer_of("vMFCoOp, gpt4")
+    ('CLIPAdapter', 'vMFCoOp')
+    """
+    return row.partition(", ")[0].removesuffix(BENCHMARKED)
+
+
+def method_of(row: str) -> str:
+    """Return the name on command lines of the method of a row in tables.
+
+    >>> method_of("CLIPAdapter (as benchmarked)"), method_of("vMFCoOp, gpt4")
+    ('clip_adapter:published', 'vmfcoop')
+    """
+    published = row.partition(", ")[0].endswith(BENCHMARKED)
+    return short_name(trainer_of(row)) + (f":{PUBLISHED}" if published else "")
+
+
+def llm_of(row: str) -> str:
+    """Return the LLM that the name of a row in tables says, "" for none.
+
+    >>> llm_of("vMFCoOp, gpt4"), llm_of("vMFCoOp")
+    ('gpt4', '')
+    """
+    return row.partition(", ")[2]

@@ -12,6 +12,7 @@ from dassl.errors import UserError
 from dassl.names import check_name, shared_name
 from dassl.reading import MB, read_text
 from dassl.writing import write_json
+from runs.methods import PROTOCOLS
 
 LIMIT = 16 * MB
 LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
@@ -33,8 +34,8 @@ class Record(NamedTuple):
     """The content of a metrics.json.
 
     Attributes:
-        names: values of key, dataset, setting, trainer, backbone, shots, seed and subsample, as far as the file has
-            them. A backbone in a folder is called by the last part of its path.
+        names: values of key, dataset, setting, protocol, trainer, backbone, shots, seed and subsample, as far as the
+            file has them. A backbone in a folder is called by the last part of its path.
         metrics: figures in percent; those of classes as `per_class/<class>`.
         method: the method's settings, None where an earlier version left none.
         phantom_images: the images were rendered.
@@ -95,7 +96,7 @@ def read_record(path: Path) -> Record:
 
 def _names(document: dict, where: str) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key in ("key", "dataset", "setting", "trainer", "backbone", "subsample"):
+    for key in ("key", "dataset", "setting", "protocol", "trainer", "backbone", "subsample"):
         if (value := document.get(key)) is not None:
             found[key] = check_name(shared_name(value) if isinstance(value, str) else value, key, where)
     for key in ("shots", "seed"):
@@ -103,6 +104,8 @@ def _names(document: dict, where: str) -> dict[str, Any]:
             found[key] = whole(document[key], key, where)
     if found.get("subsample", "all") not in SUBSAMPLES:
         raise _unlike(f"subsample to be one of {', '.join(SUBSAMPLES)}", found["subsample"], where)
+    if found.get("protocol", PROTOCOLS[0]) not in PROTOCOLS:
+        raise _unlike(f"protocol to be one of {', '.join(PROTOCOLS)}", found["protocol"], where)
     return found
 
 

@@ -25,6 +25,7 @@ def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> Non
         "key": data_key(spec, cfg),
         "dataset": cfg.DATASET.NAME,
         "setting": spec.setting,
+        "protocol": cfg.PROTOCOL,
         "trainer": cfg.TRAINER.NAME,
         "shots": cfg.DATASET.NUM_SHOTS,
         "seed": cfg.SEED,

@@ -13,8 +13,12 @@ import torch
 ROUNDING = 1e-5  # of learned tensors of order 0.1 after a few steps; 2e-8 to 7e-6 was seen
 
 
+READERS = ("vMFCoOp", "BiomedCoOp", "SSText", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble")  # of sentences
+
+
 def run_folder(output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1) -> Path:
-    return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / "nctx4_cscFalse_ctpend" / f"seed{seed}"
+    context = "nctx4_cscFalse_ctpend" + ("_claude" if trainer in READERS else "")
+    return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / context / f"seed{seed}"
 
 
 def learned(folder: Path, name: str = "prompt_learner") -> dict[str, torch.Tensor]:

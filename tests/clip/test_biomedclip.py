@@ -155,6 +155,6 @@ def test_a_run_of_the_script_finds_the_weights_folder(tmp_path):
     script = [shutil.which("bash"), "scripts/vmfcoop/few_shot.sh", "btmri", "1", "BiomedCLIP"]
     run = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
-    seed = tmp_path / "output/btmri/shots_1/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend/seed1"
+    seed = tmp_path / "output/btmri/shots_1/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend_claude/seed1"
     assert json.loads((seed / "metrics.json").read_text())["total"] == 4
     assert (seed / "prompt_learner/model.pth.tar-1").stat().st_size < 16_000  # 12 KB of context, and names
