@@ -1,0 +1,91 @@
+"""Rows of one trainer in tables: its two protocols, and the LLMs whose sentences it read."""
+
+from pathlib import Path
+
+import pytest
+
+from report.__main__ import main as report
+from report.assemble import fill_command
+from report.collect import read_run
+from report.compare import main as compare
+from report.few_shot_table import seen_note
+
+CONTEXT = "nctx4_cscFalse_ctpend"
+
+
+@pytest.fixture
+def runs(write_run, tmp_path):
+    """CLIP-Adapter in both protocols, and vMFCoOp with the sentences of two LLMs: one seed has only one of them."""
+    for seed in (1, 2):
+        write_run(trainer="CLIPAdapter", seed=seed, accuracy=60.0, method={"VIEWS": "many"}, protocol="best")
+        write_run(
+            trainer="CLIPAdapter",
+            seed=seed,
+            accuracy=40.0,
+            context=f"{CONTEXT}_published",
+            method={"VIEWS": "one"},
+            protocol="published",
+        )
+        write_run(seed=seed, accuracy=75.0, context=f"{CONTEXT}_claude", method={"VIEWS": "many"})
+    write_run(seed=1, accuracy=78.0, context=f"{CONTEXT}_gpt4", method={"VIEWS": "many"})
+    return tmp_path / "output"
+
+
+def lines(out: str, first: str) -> list[str]:
+    return [" ".join(line.split()) for line in out.splitlines() if line.startswith(first)]
+
+
+def test_the_report_has_a_row_for_each_protocol_and_llm(runs, capsys, undrawn):
+    assert report([str(runs)]) == 0
+    out = capsys.readouterr().out
+    assert "CLIPAdapter here (phantom) 60.00 ± 0.00" in lines(out, "CLIPAdapter")
+    assert "CLIPAdapter (as benchmarked) here (phantom) 40.00 ± 0.00" in lines(out, "CLIPAdapter")
+    assert "vMFCoOp, claude here (phantom) 75.00 ± 0.00" in lines(out, "vMFCoOp")
+    gap = "SEEDS=2 OUTPUT={} OPTS='PROMPTS.LLM gpt4' bash scripts/vmfcoop/few_shot.sh btmri 16 PhantomCLIP"
+    assert gap.format(runs) in out
+    table = next((runs / "report").rglob("table1.md")).read_text()
+    assert "many: CLIPAdapter, vMFCoOp, claude" in table and "one: CLIPAdapter (as benchmarked)" in table
+    assert "Sentences: claude: vMFCoOp, claude; gpt4: vMFCoOp, gpt4." in table
+
+
+def test_a_comparison_has_a_row_for_each_protocol_and_llm(runs, capsys, undrawn):
+    base = ["--output", str(runs), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP", "--methods"]
+    assert compare([*base, "clip_adapter", "clip_adapter:published", "vmfcoop"]) == 0
+    out = capsys.readouterr().out
+    assert lines(out, "CLIPAdapter (as benchmarked)")[0].startswith("CLIPAdapter (as benchmarked) 40.00")
+    assert lines(out, "vMFCoOp, claude minus") == ["vMFCoOp, claude minus (phantom) points pairs Wilcoxon p"]
+    assert lines(out, "vMFCoOp, gpt4")[0].startswith("vMFCoOp, gpt4 78.00")
+    assert lines(out, "CLIPAdapter ")[0].startswith("CLIPAdapter 60.00")
+
+
+def test_one_llm_is_named_below_the_table_only(write_run, tmp_path, capsys, undrawn):
+    write_run(seed=1, accuracy=75.0, context=f"{CONTEXT}_claude", method={})
+    assert report([str(tmp_path / "output")]) == 0
+    assert "vMFCoOp here (phantom)" in lines(capsys.readouterr().out, "vMFCoOp")[0]
+    assert "Sentences: claude: vMFCoOp." in next(tmp_path.rglob("table1.md")).read_text()
+
+
+def test_the_gap_of_a_published_row_names_its_protocol():
+    line = fill_command("CLIPAdapter (as benchmarked)", "btmri", 4, "BiomedCLIP", data="data")
+    assert line == "DATA=data bash scripts/few_shot.sh clip_adapter:published btmri 4 BiomedCLIP"
+
+
+def test_a_folder_names_protocol_and_llm_of_a_run_without_a_record():
+    def variant(folder: str) -> tuple[str, str, str]:
+        run = read_run(Path(f"o/btmri/shots_1/vMFCoOp_X/{folder}/seed1"))
+        return run.context, run.protocol, run.llm
+
+    assert variant(CONTEXT) == (CONTEXT, "best", "")
+    assert variant(f"{CONTEXT}_published") == (CONTEXT, "published", "")
+    assert variant(f"{CONTEXT}_gpt4") == (CONTEXT, "best", "gpt4")
+    assert variant(f"{CONTEXT}_published_my_llm") == (CONTEXT, "published", "my_llm")
+    assert variant("own") == ("", "best", "")
+
+
+def test_runs_without_recorded_settings_say_nothing_of_views(write_run):
+    write_run(trainer="CoOp")
+    assert seen_note([]) == ""
+    assert seen_note([read_run(write_run(trainer="KgCoOp"))]) == ""
+    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}))]) == (
+        "Random views of a training image: no training image: ZeroshotCLIP."
+    )
