@@ -17,7 +17,8 @@ READERS = ("vMFCoOp", "BiomedCoOp", "SSText", "ZeroshotEnsemble", "ZeroshotSelec
 
 
 def run_folder(output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1) -> Path:
-    context = "nctx4_cscFalse_ctpend" + ("_claude" if trainer in READERS else "")
+    own = dataset.startswith(("folder-", "table-"))  # with sentences of its own, if any
+    context = "nctx4_cscFalse_ctpend" + ("_claude" if trainer in READERS and not own else "")
     return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / context / f"seed{seed}"
 
 
