@@ -3,9 +3,11 @@
 TEACHER "zero_shot", the default, is the paper's method: the hand-written prompts guide. In BiomedCoOp's benchmark the
 student is its own teacher, as its code asks the learned model where the zero-shot one is meant; that is TEACHER
 "student" of configs/trainers/ProGrad/published.yaml. The divergence of the student from itself is at its minimum, and
-its gradient is zero: what remains is CoOp with a batch of 128, and is computed as such here. In floating-point numbers
-the benchmark's gradient is not zero but rounding, which its code scales to unit length, so that a step now and then
-loses what it has along a direction that depends on the processor.
+its gradient is zero: what remains is CoOp with a batch of 128, and is computed as such here. The benchmark's gradient
+is not quite zero but rounding, 1e-7 to 1e-6 of that of the cross-entropy. Its code scales it to unit length, so that
+every other step loses its component along a direction that depends on the processor. On a phantom of BTMRI (K = 4 and
+16, three seeds) such a component had 15 to 22 % of the gradient's length; after 100 epochs contexts differed by at most
+4 %, and accuracies by at most 0.4 points.
 
 Reference:
     Zhu, Niu, Han, Wu, Zhang: Prompt-aligned gradient for prompt tuning. ICCV 2023.
