@@ -60,7 +60,7 @@ def test_bisection_takes_the_first_of_equals_and_the_better_end():
     assert bisection(lambda x: (x >= 7, 0)) == 7  # 7 in the first step, and in each one after it
     asked = []
     assert bisection(lambda x: (asked.append(x) or -abs(x - 0.6), 0)) == 0.59375
-    assert asked[:7] == [6, 4, 2, 0, -2, -4, -6] and asked[7:11] == [-1, 1, 0, 1]
+    assert asked[:7] == [6, 4, 2, 0, -2, -4, -6] and asked[7:11] == [-1, 1, 0, 1] and len(asked) == 7 + 8 * 2
 
 
 def test_score_counts_right_answers_and_then_likelihood():
