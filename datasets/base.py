@@ -40,7 +40,9 @@ class BiomedDataset(DatasetBase):
         split_hash: 16 hexadecimal digits of a hash of the whole split.
         groups: patient, or other group, by path; empty if unknown.
         prompt_bank: file of an LLM's sentences that lies beside the images, or None.
-        train_x, val, test, classnames, num_classes: as in `DatasetBase`.
+        train_x, val, test, classnames, num_classes: as in `DatasetBase`. With novel classes (SUBSAMPLE_CLASSES "new")
+            the classes are those of `test`; `train_x` and `val` are the base classes' images, which are all that a
+            method may look at, and their labels count the base classes.
 
     Raises:
         UserError: the folder, the split file or an image is missing; says how to get it.
@@ -85,6 +87,10 @@ class BiomedDataset(DatasetBase):
         split = self.subsample(split, self.settings.SUBSAMPLE_CLASSES)
         train, val, test = (self.to_data(split[part]) for part in PARTS)
         super().__init__(train_x=train, val=val, test=test)
+        if self.settings.SUBSAMPLE_CLASSES == "new":
+            self.num_classes = self.get_num_classes(test)
+            self.lab2cname, self.classnames = self.get_lab2cname(test)
+            print(f"Novel classes: {', '.join(self.classnames)}; training and validation images are the base classes'")
 
     # ------------------------------------------------------------------------------------------------ where it lies
 
@@ -184,7 +190,7 @@ class BiomedDataset(DatasetBase):
         return drawn
 
     def subsample(self, split: Split, which: str) -> Split:
-        """Return the entries of "all", "base" or "new" classes, labelled from 0."""
+        """Return the entries of "all", "base" or "new" classes, labelled from 0; see `splits.subsample`."""
         return splits.subsample(split, self.classes, which, self.key)
 
     def to_data(self, items: Sequence[Item]) -> list[Datum]:

@@ -105,6 +105,10 @@ def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
         raise UserError(
             f"Expected a run of {METHOD}, but {folder} is one of {found.TRAINER.NAME}: name another folder."
         )
+    if found.DATASET.SUBSAMPLE_CLASSES == "new":
+        raise UserError(
+            f"Expected a run that has learned, but {folder} tests novel classes: name that on the base classes."
+        )
     cfg = defaults(RunSpec())
     for key in TAKEN:
         *nodes, name = key.split(".")

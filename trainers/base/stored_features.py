@@ -27,7 +27,8 @@ class StoredFeatures(TrainerX):
     Attributes:
         backbone: the frozen towers.
         store: the feature store.
-        train_items: the N images of the support set.
+        train_items: the N images of the support set; on novel classes it is that of the base classes, whose labels do
+            not count the classes of this run.
         train_transform: random augmentation of training images.
         test_transform: transform without augmentation.
         started: time at which the construction began, in seconds.
@@ -59,6 +60,11 @@ class StoredFeatures(TrainerX):
             self.train_features, labels_of(self.train_items, self.device), self.cfg.DATALOADER.TRAIN_X.BATCH_SIZE
         )
         self._views: dict[int, Tensor] = {}
+
+    @property
+    def on_novel_classes(self) -> bool:
+        """Whether this run tests novel classes, with a support set of others."""
+        return self.cfg.DATASET.SUBSAMPLE_CLASSES == "new"
 
     def build_data_manager(self) -> DataManager:
         """Return the data set and its transforms. Dassl's loaders are built only if they are asked for."""
