@@ -1,9 +1,6 @@
 """Base to novel: no image of a novel class is opened before the test on these classes, by no method."""
 
-import builtins
-import os
 import shutil
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,48 +11,21 @@ from datasets.prompts import load_prompts
 from runs.methods import trainer_name, with_setting
 from tests.conftest import CLASSES
 from tests.run_folders import record, run_folder
+from tests.watching import images, watching
 from trainers.base.text_features import ensemble, selective_ensemble
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
-NOVEL = {name.replace(" ", "_") for name in CLASSES[2:]}
+BASE, NOVEL = CLASSES[:2], CLASSES[2:]
 PROTOCOL = ("--setting", "base2new", "--subsample")
 ZERO_SHOT = ("zeroshot", "ensemble", "selective_ensemble")
 TESTED = "Evaluate on the *test* set"
-watched: list[list] = []  # the list that takes what happens, while a test watches
-
-
-def _watch(event: str, args: tuple) -> None:
-    """Note each file that is opened, whoever opens it: Python tells hooks, and a hook stays for good."""
-    if event == "open" and watched and isinstance(args[0], (str, bytes, os.PathLike)):
-        watched[-1].append(Path(os.fsdecode(args[0])))
-
-
-sys.addaudithook(_watch)
 
 
 @pytest.fixture
-def happened(monkeypatch):
-    """Paths that are opened and lines that are printed, in their order."""
-    found: list = []
-    real = builtins.print
-
-    def say(*words, **more):
-        found.append(" ".join(map(str, words)))
-        real(*words, **more)
-
-    monkeypatch.setattr(builtins, "print", say)
-    watched.append(found)
-    yield found
-    watched.remove(found)
-
-
-def images(happened: list, root: Path) -> list[Path]:
-    return [each for each in happened if isinstance(each, Path) and root in each.parents and each.suffix == ".png"]
-
-
-def novel(happened: list, root: Path) -> list[Path]:
-    return [path for path in images(happened, root) if path.parent.name in NOVEL]
+def happened():
+    with watching() as found:
+        yield found
 
 
 @pytest.mark.parametrize("method", with_setting("base2new"))
@@ -63,20 +33,20 @@ def test_no_method_opens_one_before_the_test(method, flags, data_root, tmp_path,
     trainer, epochs = trainer_name(method), 0 if method in ZERO_SHOT else 2
     opts = ("OPTIM.MAX_EPOCH", epochs, "FEATURES.ROOT", tmp_path / "store")  # a store that knows no image yet
     assert train.main(flags(trainer, *opts, more=(*PROTOCOL, "base"))) == 0
-    assert novel(happened, data_root) == [] and images(happened, data_root), "base classes"
+    assert images(happened, data_root, BASE) and images(happened, data_root, NOVEL) == []
     happened.clear()
     assert train.main(flags(trainer, *opts, more=(*PROTOCOL, "new", "--eval-only"))) == 0
     tested = happened.index(TESTED)
-    assert novel(happened[:tested], data_root) == []
-    opened = {path.stem.rstrip("0123456789") for path in novel(happened[tested:], data_root)}
+    assert images(happened[:tested], data_root, NOVEL) == []
+    opened = {path.stem.rstrip("0123456789") for path in images(happened[tested:], data_root, NOVEL)}
     assert opened == {"test"}, "of the novel classes, the test images alone"
 
 
 def test_the_selective_ensemble_is_pruned_with_the_base_classes_images(build):
     trainer = build("ZeroshotSelectiveEnsemble", more=(*PROTOCOL, "new", "--eval-only"))
     base = build("ZeroshotSelectiveEnsemble", more=(*PROTOCOL, "base"))
-    assert trainer.dm.dataset.classnames == CLASSES[2:] and trainer.train_items == base.train_items
-    sentences = load_prompts("btmri", "claude", CLASSES[2:], 50)
+    assert trainer.dm.dataset.classnames == NOVEL and trainer.train_items == base.train_items
+    sentences = load_prompts("btmri", "claude", NOVEL, 50)
     bank = torch.stack([trainer.backbone.encode_text(some) for some in sentences])
     expected = selective_ensemble(base.plain_features(base.train_items), bank, trainer.settings.TAU)
     assert torch.allclose(trainer.directions, expected, atol=1e-6)
