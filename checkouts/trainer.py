@@ -153,6 +153,7 @@ class CheckoutTrainer(SimpleTrainer):
             "backbone": shared_name(name),
             "backbone_revision": None,
             "sentences_per_class": 0,  # its sentences belong to its code, whose digest is among the settings
+            "prompts": None,
             "loaded": self.learned is not None,
             "hashes": {
                 **self.hashes,
