@@ -40,6 +40,7 @@ def test_no_method_opens_one_before_the_test(method, flags, data_root, tmp_path,
     assert images(happened[:tested], data_root, NOVEL) == []
     opened = {path.stem.rstrip("0123456789") for path in images(happened[tested:], data_root, NOVEL)}
     assert opened == {"test"}, "of the novel classes, the test images alone"
+    assert not any("on the support set" in str(each) for each in happened), "it is of other classes"
 
 
 def test_the_selective_ensemble_is_pruned_with_the_base_classes_images(build):
