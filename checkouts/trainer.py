@@ -83,7 +83,8 @@ class CheckoutTrainer(SimpleTrainer):
             super().__init__(_with_absolute_paths(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)
-        check_copies(cfg, self.dm.dataset)
+        if cfg.DATASET.SUBSAMPLE_CLASSES != "new":  # of novel classes no image may be opened before the test
+            check_copies(cfg, self.dm.dataset)
         # Computed here, outside the checkout: the backbone's folder may be given relative to the working directory.
         self.hashes = {"config": config_digest(cfg), **training_digests(cfg, self.dm.dataset)}
         self.evaluator = Collector(self.evaluator)
@@ -136,6 +137,8 @@ class CheckoutTrainer(SimpleTrainer):
                 f"Expected {self.run_cfg.TRAINER.NAME} to give its evaluator the {len(items)} images of the split in "
                 f"their order, but it gave {len(found)}, or other ones: its results are in log.txt alone."
             )
+        if self.run_cfg.DATASET.SUBSAMPLE_CLASSES == "new":
+            check_copies(self.run_cfg, dataset)
         logits, labels = map(torch.cat, zip(*self.tested, strict=True))
         results = evaluate(dataset, items, logits, labels, {})
         if self.on_test:
@@ -150,6 +153,7 @@ class CheckoutTrainer(SimpleTrainer):
             "backbone": shared_name(name),
             "backbone_revision": None,
             "sentences_per_class": 0,  # its sentences belong to its code, whose digest is among the settings
+            "prompts": None,
             "loaded": self.learned is not None,
             "hashes": {
                 **self.hashes,

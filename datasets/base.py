@@ -40,7 +40,9 @@ class BiomedDataset(DatasetBase):
         split_hash: 16 hexadecimal digits of a hash of the whole split.
         groups: patient, or other group, by path; empty if unknown.
         prompt_bank: file of an LLM's sentences that lies beside the images, or None.
-        train_x, val, test, classnames, num_classes: as in `DatasetBase`.
+        train_x, val, test, classnames, num_classes: as in `DatasetBase`. With novel classes (SUBSAMPLE_CLASSES "new")
+            the classes are those of `test`; `train_x` and `val` are the base classes' images, which are all that a
+            method may look at, and their labels count the base classes.
 
     Raises:
         UserError: the folder, the split file or an image is missing; says how to get it.
@@ -79,12 +81,16 @@ class BiomedDataset(DatasetBase):
         splits.print_counts(split, self.classes, self.groups)
         leaks.tell(leaks.groups_on_both_sides(split, self.groups), self.settings.LEAKS)
         shots, seed = cfg.DATASET.NUM_SHOTS, cfg.SEED
-        split = splits.drop_repeats(split, self.source_file)
+        listed, split = split, splits.drop_repeats(split, self.source_file)
         if shots >= 1:
-            split = self.few_shot(split, shots, seed)
+            split |= self.few_shot(listed if self.settings.DRAWS == draws.BIOMEDCOOP else split, shots, seed)
         split = self.subsample(split, self.settings.SUBSAMPLE_CLASSES)
         train, val, test = (self.to_data(split[part]) for part in PARTS)
         super().__init__(train_x=train, val=val, test=test)
+        if self.settings.SUBSAMPLE_CLASSES == "new":
+            self.num_classes = self.get_num_classes(test)
+            self.lab2cname, self.classnames = self.get_lab2cname(test)
+            print(f"Novel classes: {', '.join(self.classnames)}; training and validation images are the base classes'")
 
     # ------------------------------------------------------------------------------------------------ where it lies
 
@@ -163,21 +169,28 @@ class BiomedDataset(DatasetBase):
 
         The draw is kept as JSON of relative paths beside the split; a draw of another split is not used.
         """
-        path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}.json"
+        kind = self.settings.DRAWS
+        draws.check_kind(kind, seed)
         draws.require_shots(split["train"], self.classes, shots, self.key)
-        drawn = {
-            part: draws.draw(split[part], self.classes, count, self.dataset_dir, part, seed, self.groups)
-            for part, count in draws.counts_of(shots).items()
-        }
+        if kind == draws.BIOMEDCOOP:
+            print(f"Draws: BiomedCoOp's of seed {seed}{', which know no patients' if self.groups else ''}")
+            drawn = draws.draw_as_biomedcoop(split, shots, seed)
+        else:
+            drawn = {
+                part: draws.draw(split[part], self.classes, count, self.dataset_dir, part, seed, self.groups)
+                for part, count in draws.counts_of(shots).items()
+            }
+        suffix = "" if kind == draws.NESTED else f"-{kind}"
+        path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}{suffix}.json"
         if path.is_file():
             self.check_link(path)
         split_hash = splits.hash_split(split, self.groups)
         drawn = draws.keep(drawn, split, split_hash, path, self.folder, self.source_file, seed)
         draws.print_few_groups(drawn["train"], self.classes, self.groups, shots)
-        return {**drawn, "test": split["test"]}
+        return drawn
 
     def subsample(self, split: Split, which: str) -> Split:
-        """Return the entries of "all", "base" or "new" classes, labelled from 0."""
+        """Return the entries of "all", "base" or "new" classes, labelled from 0; see `splits.subsample`."""
         return splits.subsample(split, self.classes, which, self.key)
 
     def to_data(self, items: Sequence[Item]) -> list[Datum]:

@@ -1,4 +1,4 @@
-"""Draw K images per class, and keep the draw as JSON beside the split."""
+"""Draw K images per class, by our rule or by BiomedCoOp's, and keep the draw as JSON beside the split."""
 
 import random
 from collections import Counter
@@ -13,6 +13,7 @@ from datasets import leaks
 from datasets.entries import LIMIT, Item, Split
 from datasets.groups import group_of, spread
 
+NESTED, BIOMEDCOOP = KINDS = ("nested", "biomedcoop")  # of draws: `cfg.DATASET.DRAWS`
 VAL_SHOTS = 4  # at most so many validation images per class in the few-shot setting, as in CoOp
 
 
@@ -55,6 +56,43 @@ def draw(
         random.Random(f"{dataset} {part} {name} {seed}").shuffle(mine)
         drawn += (spread(mine, groups) if groups else mine)[:count]
     return drawn
+
+
+def draw_as_biomedcoop(split: Split, shots: int, seed: int) -> Split:
+    """Draw the training and validation images that BiomedCoOp's code draws.
+
+    There a run seeds Python's generator once. The data set then samples K training images of each class and, with the
+    same generator, min(K, 4) validation images; of a class that has fewer, it takes all. Classes come in the order of
+    their first image, and the draw depends on the order of the entries; one that is listed twice may be drawn twice.
+
+    Args:
+        split: all entries of the split file, in its order.
+        shots: training images per class.
+        seed: of the run, 0 or more.
+
+    References:
+        github.com/HealthX-Lab/BiomedCoOp: `set_random_seed` in train.py, `generate_fewshot_dataset` of its Dassl, and
+        the constructors of its data sets, which are alike.
+    """
+    chance, drawn = random.Random(seed), {}
+    for part, count in counts_of(shots).items():
+        by_label: dict[int, list[Item]] = {}
+        for item in split[part]:
+            by_label.setdefault(item.label, []).append(item)
+        several = (chance.sample(mine, count) if len(mine) >= count else mine for mine in by_label.values())
+        drawn[part] = [item for mine in several for item in mine]
+    return drawn
+
+
+def check_kind(kind: str, seed: int) -> None:
+    """Raise a UserError unless `cfg.DATASET.DRAWS` is a kind of draws, and can be made for a seed."""
+    if kind not in KINDS:
+        raise UserError(f'Expected DATASET.DRAWS to be one of {", ".join(KINDS)}, but got "{kind}": correct it.')
+    if kind == BIOMEDCOOP and seed < 0:
+        raise UserError(
+            f"Expected a seed of 0 or more for DATASET.DRAWS {kind}, which without one draws other images each time, "
+            f"but got {seed}: give --seed."
+        )
 
 
 def require_shots(items: Sequence[Item], classes: Sequence[str], shots: int, key: str) -> None:
@@ -119,4 +157,4 @@ def print_few_groups(drawn: Sequence[Item], classes: Sequence[str], groups: Mapp
     held = {name: {group_of(i.path, groups) for i in drawn if i.classname == name} for name in classes}
     few = [f"{name} ({len(found)})" for name, found in held.items() if len(found) < shots]
     if few:
-        print(f"Fewer than {shots} groups (patients) to draw the {shots} shots from: {', '.join(few)}")
+        print(f"Fewer than {shots} groups (patients) among the {shots} shots of: {', '.join(few)}")

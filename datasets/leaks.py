@@ -51,7 +51,7 @@ def copies(
                 f"{len(pairs)} {NAMES[other]} images are identical ({kind}) to {NAMES[one]} images; the first is "
                 f"{pairs[0][1].impath}, as {pairs[0][0].impath}"
             )
-    two = [found for found in same if len({item.label for _, item in found}) > 1]
+    two = [found for found in same if len({item.classname for _, item in found}) > 1]
     if two:
         first, second = _of_two_labels(two[0])
         findings.append(
@@ -78,11 +78,11 @@ def copies_in_other_files(
         contents: digest of each file, by path.
         pictures: digest of the picture in each file, by path.
     """
-    seen: set[tuple[str, int, bytes]] = set()
+    seen: set[tuple[str, str, bytes]] = set()
     kept: dict[str, list[Datum]] = {part: [] for part in parts}
     for part, items in parts.items():
         for item in items or ():  # files with the same bytes are told by `copies`: only one of them is looked at
-            key = (part, item.label, contents[item.impath])
+            key = (part, item.classname, contents[item.impath])
             if key not in seen:
                 seen.add(key)
                 kept[part].append(item)
@@ -96,7 +96,7 @@ def copies_in_other_files(
 def _of_two_labels(found: Sequence[tuple[str, Datum]]) -> tuple[Datum, Datum]:
     """Return the first image, and the next one of another label."""
     first = found[0][1]
-    return first, next(item for _, item in found if item.label != first.label)
+    return first, next(item for _, item in found if item.classname != first.classname)
 
 
 def _listed_again(items: Sequence[Datum] | None) -> int:

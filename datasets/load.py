@@ -37,7 +37,7 @@ def load_dataset(
             and "table".
         shots: training images per class; -1 for all images.
         seed: of the draw.
-        subsample: classes: "all", "base" or "new".
+        subsample: classes: "all", "base" or "new"; with the last, only the test images are of novel classes.
         settings: other settings of the data set (`datasets.settings`) in lower case.
 
     Returns:

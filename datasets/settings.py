@@ -5,6 +5,7 @@ from yacs.config import CfgNode
 DEFAULTS = CfgNode(
     {
         "SUBSAMPLE_CLASSES": "all",  # "all", "base" or "new"
+        "DRAWS": "nested",  # of K shots: "nested", ours; or "biomedcoop", as BiomedCoOp's code draws them
         "LINKS": "inside",  # "inside": links among the images must stay in the data folder; "anywhere"
         "LEAKS": "warn",  # "warn" or "error": what the same image, or patient, on two sides is
         "NESTED": False,  # of folders: also read the images in folders below that of a class

@@ -134,7 +134,8 @@ def subsample(split: Split, classes: Sequence[str], which: str, key: str) -> Spl
     Args:
         split: the split.
         classes: all classes in the order of labels.
-        which: "all"; "base", the first half of them; or "new", the second half.
+        which: "all"; "base", the first half of them; or "new", the second half for test, and still the first for
+            training and validation, so that nothing but the test has images of novel classes.
         key: of the data set, for errors.
 
     Raises:
@@ -149,11 +150,14 @@ def subsample(split: Split, classes: Sequence[str], which: str, key: str) -> Spl
             f"Expected at least two novel classes, but {key} has {len(classes)} classes in all: base to novel is not "
             "defined for it."
         )
-    labels = {name: label for label, name in enumerate(choices[which])}
-    return {
-        part: [Item(item.path, labels[item.classname], item.classname) for item in items if item.classname in labels]
-        for part, items in split.items()
-    }
+    kept = {}
+    for part, items in split.items():
+        names = choices["base" if which == "new" and part != "test" else which]
+        labels = {name: label for label, name in enumerate(names)}
+        kept[part] = [
+            Item(item.path, labels[item.classname], item.classname) for item in items if item.classname in labels
+        ]
+    return kept
 
 
 def _normal(path: str) -> str:

@@ -51,6 +51,7 @@ TAKEN = (
     "PROMPTS.LLM",
     "DATASET.NAME",
     "DATASET.NUM_SHOTS",
+    "DATASET.DRAWS",
     "DATASET.SUBSAMPLE_CLASSES",
     "FEATURES.VIEWS",
     "TEST.SPLIT",
@@ -103,6 +104,10 @@ def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
     if found.TRAINER.NAME != METHOD:
         raise UserError(
             f"Expected a run of {METHOD}, but {folder} is one of {found.TRAINER.NAME}: name another folder."
+        )
+    if found.DATASET.SUBSAMPLE_CLASSES == "new":
+        raise UserError(
+            f"Expected a run that has learned, but {folder} tests novel classes: name that on the base classes."
         )
     cfg = defaults(RunSpec())
     for key in TAKEN:

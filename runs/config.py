@@ -113,6 +113,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.PROTOCOL = protocol_of(spec) if published_file(cfg.TRAINER.NAME).is_file() else PROTOCOLS[0]
     merge_pairs(cfg, spec.words)
     check_complete(cfg)
+    check_novel(spec, cfg)
     cfg.MODEL.BACKBONE.NAME = cfg.MODEL.BACKBONE.NAME or default_backbone(cfg.DATASET.ROOT)
     cfg.OUTPUT_DIR = spec.output_dir or str(run_folder(spec, cfg, cfg.DATASET.SUBSAMPLE_CLASSES))
     trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
@@ -134,6 +135,22 @@ def check_complete(cfg: CfgNode) -> None:
         )
     check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
     check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names(), what="dataset")
+
+
+def check_novel(spec: RunSpec, cfg: CfgNode) -> None:
+    """Raise a UserError if a run on novel classes would train, or test validation images: these are of base classes."""
+    if cfg.DATASET.SUBSAMPLE_CLASSES != "new":
+        return
+    if not (spec.eval_only or spec.no_train):
+        raise UserError(
+            "Expected --eval-only with novel classes (--subsample new), but got a run that trains: learn from the base "
+            "classes (--subsample base), then test that."
+        )
+    if cfg.TEST.SPLIT != "test":
+        raise UserError(
+            f"Expected TEST.SPLIT test with novel classes (--subsample new), but got {cfg.TEST.SPLIT}: set it to test, "
+            "as the other images are of base classes."
+        )
 
 
 def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from dassl.errors import UserError
-from dassl.names import check_name, shared_name
+from dassl.names import LONGEST, check_name, shared_name
 from dassl.reading import MB, read_text
 from dassl.writing import write_json
 from runs.methods import PROTOCOLS
@@ -26,6 +26,7 @@ DIGESTS = {
     "backbone_files": "files of the backbone",
     "learned": "learned tensors",
 }  # those of `Record.hashes` by which runs are compared, in the words of an error
+PROMPTS = {"llm": LONGEST, "model": LONGEST, "date": LONGEST, "instruction": 2000}  # and the most characters of each
 KINDS = {dict: "names and values", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 REMEDY = "delete it and run its script again"
 
@@ -45,6 +46,8 @@ class Record(NamedTuple):
         versions: of packages.
         sentences_per_class: number of LLM sentences that were read.
         loaded: it tested what an earlier run had learned.
+        prompts: who wrote these sentences: "llm", "model", "date" and "instruction", as far as it is known; {} for a
+            method that reads none, and for records of earlier versions.
     """
 
     names: dict[str, Any]
@@ -57,6 +60,7 @@ class Record(NamedTuple):
     versions: dict[str, str | None]
     sentences_per_class: int
     loaded: bool
+    prompts: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -91,6 +95,7 @@ def read_record(path: Path) -> Record:
         versions=_words(document.get("versions", {}), "versions", where),
         sentences_per_class=_sentences(document, where),
         loaded=bool(_flag(document, "loaded", where)),
+        prompts=_prompts(document, where),
     )
 
 
@@ -122,6 +127,17 @@ def _sentences(document: dict, where: str) -> int:
     if 0 <= count < MOST_SENTENCES:
         return count
     raise _unlike(f"sentences_per_class to be less than {MOST_SENTENCES:,}", count, where)
+
+
+def _prompts(document: dict, where: str) -> dict[str, str]:
+    """Return who wrote the sentences, without what is not known."""
+    found = document.get("prompts")
+    told = {} if found is None else _mapping(found, "prompts", where)
+    return {
+        key: check_name(told[key], f"{key} of prompts", where, longest)
+        for key, longest in PROMPTS.items()
+        if told.get(key) is not None
+    }
 
 
 def _metrics(found: Any, where: str) -> dict[str, float]:

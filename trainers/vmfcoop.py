@@ -93,8 +93,9 @@ class vMFCoOp(PromptTrainer):
             print(f"LLM semantic prototype field: kappa_L {kappa:.1f} (R {r:.3f}) {name}")
         before, after = vmf.mean_cosine(prototypes.mu), vmf.mean_cosine(self.anchors)
         print(f"Mean cosine between anchors: {after:.3f} (between the LLM's mean directions: {before:.3f})")
-        accuracy = self.anchor_accuracy(self.plain_features(self.train_items), labels_of(self.train_items))
-        print(f"Accuracy of the anchors alone on the support set: {accuracy:.2f}%")
+        if not self.on_novel_classes:  # which have no support set
+            accuracy = self.anchor_accuracy(self.plain_features(self.train_items), labels_of(self.train_items))
+            print(f"Accuracy of the anchors alone on the support set: {accuracy:.2f}%")
 
     def anchor_accuracy(self, features: Tensor, labels: Tensor) -> float:
         """Return the accuracy, in percent, of the nearest anchor for features [N, D] and labels [N] on the CPU."""

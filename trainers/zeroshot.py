@@ -64,7 +64,10 @@ class ZeroshotEnsemble(Zeroshot):
 
 @TRAINER_REGISTRY.register()
 class ZeroshotSelectiveEnsemble(Zeroshot):
-    """Use the LLM ensemble without the prompts whose score on the support images is an outlier; no label is used."""
+    """Use the LLM ensemble without the prompts whose score on the support images is an outlier; no label is used.
+
+    On novel classes the support images are those of the base classes.
+    """
 
     short = "selective_ensemble"
 

@@ -21,6 +21,7 @@ from urllib.parse import urlsplit
 
 from dassl.console import printable
 from dassl.errors import UserError, command
+from dassl.names import file_name
 from dassl.reading import read_json
 from dassl.writing import write_json
 from datasets import prompts
@@ -68,7 +69,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--modality", default="", help='what the images of --folder are, such as "X-ray of the chest"')
     p.add_argument("--model", required=True, help="name of the model, as its server calls it")
     p.add_argument("--n", type=int, default=50, help="sentences per class (default: 50)")
-    p.add_argument("--llm", default="", help="folder of the bank (default: after the model)")
+    p.add_argument("--llm", default="", help="name of the bank and its folder (default: after the model)")
     p.add_argument("--base-url", default=None, help="of the server (default: OPENAI_BASE_URL, or else OpenAI's own)")
     p.add_argument("--timeout", type=float, default=120, help="seconds to wait for an answer (default: 120)")
     return p
@@ -173,12 +174,13 @@ class Bank:
         subject: what the sentences are about.
         model: that writes them.
         n: sentences per class.
+        llm: name of the bank; by default that of its folder.
 
     Raises:
         UserError: the file is by another model, or for other classes.
     """
 
-    def __init__(self, path: Path, subject: Subject, model: str, n: int):
+    def __init__(self, path: Path, subject: Subject, model: str, n: int, llm: str = ""):
         self.path, self.n = path, n
         found = read_json(path) if path.is_file() else {"model": model, "prompts": {}}
         held = by_class(found, path)
@@ -191,7 +193,7 @@ class Bank:
         self.prompts = {name: sentences_of(name, held.get(name, []), path) for name in subject.classes}
         self.modality = subject.modality
         self.head: dict[str, str | list[str]] = {
-            "llm": path.parent.name,
+            "llm": llm or path.parent.name,
             "dataset": subject.name,
             "modality": subject.modality,
             "model": model,
@@ -263,7 +265,8 @@ def main(argv: list[str] | None = None) -> int:
     if args.folder and not (args.modality and args.modality.isprintable()):
         cli.error("expected --modality, the words for what the images of --folder are")
     if args.folder:
-        bank = Bank(args.folder / "prompts.json", read_folder(args.folder, args.modality), args.model, args.n)
+        subject, llm = read_folder(args.folder, args.modality), file_name(args.llm or args.model)
+        bank = Bank(args.folder / "prompts.json", subject, args.model, args.n, llm)
     else:
         cls = by_key()[args.dataset]
         subject = Subject(cls.__name__, cls.classes, describe_modality(cls))

@@ -18,8 +18,10 @@ from dassl.reading import read_bytes, read_json
 from dassl.writing import write_json
 from datasets import prompts
 from datasets.catalogue import by_key
+from datasets.prompts.shapes import by_class
 
 LLM = "gpt4"
+MODEL = "GPT-4"  # as their paper says; neither version nor date
 FILE = Path("trainers", "prompt_templates.py")
 VARIABLE = "BIOMEDCOOP_TEMPLATES"
 
@@ -68,9 +70,9 @@ def import_banks(checkout: Path, folder: Path) -> None:
             print(f'{key}: left out, "{absent[0]}" is not among their classes')
             continue
         prompts_of = {name: templates[name] for name in cls.classes}
-        bank = {"llm": LLM, "dataset": cls.__name__, "source": source, "prompts": prompts_of}
+        bank = {"llm": LLM, "dataset": cls.__name__, "model": MODEL, "source": source, "prompts": prompts_of}
         target = folder / f"{key}.json"
-        if target.is_file() and read_json(target) != bank:
+        if target.is_file() and by_class(read_json(target), target) != prompts_of:
             raise UserError(f"Expected no bank or this one in {target}, but it has another: move it away.")
         write_json(bank, target)
         print(f"{key}: {target}{describe_repeats(prompts_of)}")

@@ -18,7 +18,9 @@ from datasets import phantoms
 from datasets.phantoms.folder import Counts
 from runs.config import configure
 from tests.checkouts import small_checkout
+from tests.conftest import CLASSES
 from tests.run_folders import learned, record
+from tests.watching import images, watching
 
 TINY = "Tiny_PhantomCLIP"
 
@@ -173,10 +175,15 @@ def test_a_pickled_checkpoint_is_not_loaded(checkout_flags, tmp_path, capsys):
     assert "holds pickled objects" in capsys.readouterr().err
 
 
-def test_its_tensors_learned_on_base_classes_are_tested_on_novel_ones(checkout_flags, tmp_path):
-    protocol = ("--setting", "base2new", "--subsample")
-    assert train.main(checkout_flags(TINY, more=(*protocol, "base"))) == 0
-    assert train.main(checkout_flags(TINY, more=(*protocol, "new", "--eval-only"))) == 0
+def test_its_tensors_learned_on_base_classes_are_tested_on_novel_ones(checkout_flags, data_root, tmp_path):
+    protocol, store = ("--setting", "base2new", "--subsample"), ("FEATURES.ROOT", tmp_path / "store")
+    with watching() as happened:
+        assert train.main(checkout_flags(TINY, *store, more=(*protocol, "base"))) == 0
+        assert images(happened, data_root, CLASSES[:2]) and not images(happened, data_root, CLASSES[2:])
+        happened.clear()
+        assert train.main(checkout_flags(TINY, *store, more=(*protocol, "new", "--eval-only"))) == 0
+    tested = happened.index("Evaluate on the *test* set")
+    assert images(happened[tested:], data_root, CLASSES[2:]) and not images(happened[:tested], data_root, CLASSES[2:])
     found = {record(path.parent)["subsample"]: path.parent for path in tmp_path.rglob("metrics.json")}
     assert list(record(found["base"])["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
     assert list(record(found["new"])["metrics"]["per_class"]) == ["pituitary tumor", "normal brain"]

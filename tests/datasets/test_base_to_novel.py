@@ -13,18 +13,30 @@ from datasets.phantoms.folder import Counts
 from tests.datasets.layout import lay_out, load, names
 
 
-def test_halves_are_disjoint_complete_and_labelled_from_zero(tmp_path):
+def test_halves_are_disjoint_complete_and_labelled_from_zero(tmp_path, capsys):
     lay_out(tmp_path, KneeXray)
     whole = load(tmp_path, KneeXray, shots=2)
-    halves = [load(tmp_path, KneeXray, shots=2, classes=which) for which in ("base", "new")]
-    assert [half.num_classes for half in halves] == [3, 2]
-    for half in halves:
+    base, new = (load(tmp_path, KneeXray, shots=2, classes=which) for which in ("base", "new"))
+    assert (base.num_classes, new.num_classes) == (3, 2) and base.classnames + new.classnames == whole.classnames
+    for half in (base, new):
         assert sorted({item.label for item in half.test}) == list(range(half.num_classes))
-        for item in half.train_x + half.val + half.test:
-            assert half.classnames[item.label] == item.classname
-    for part in ("train_x", "val", "test"):
-        assert names(getattr(halves[0], part)) + names(getattr(halves[1], part)) == names(getattr(whole, part))
-    assert halves[0].split_hash == halves[1].split_hash == whole.split_hash
+        assert half.lab2cname == dict(enumerate(half.classnames))
+        assert all(half.classnames[item.label] == item.classname for item in half.test)
+    assert names(base.test) + names(new.test) == names(whole.test)
+    assert base.split_hash == new.split_hash == whole.split_hash
+    assert capsys.readouterr().out.endswith(
+        "Novel classes: moderate osteoarthritis, severe osteoarthritis; training and validation images are the base "
+        "classes'\n"
+    )
+
+
+def test_with_either_half_the_images_to_look_at_are_the_draw_of_the_base_classes(tmp_path):
+    lay_out(tmp_path, KneeXray)
+    whole = load(tmp_path, KneeXray, shots=2)
+    for half in (load(tmp_path, KneeXray, shots=2, classes=which) for which in ("base", "new")):
+        for part in ("train_x", "val"):
+            drawn = [item for item in getattr(whole, part) if item.label < 3]
+            assert getattr(half, part) == drawn and len(drawn) == 6
 
 
 @pytest.mark.parametrize("count", [2, 3])

@@ -15,6 +15,7 @@ from datasets.folder import FolderDataset
 from datasets.lmri import LMRI
 from datasets.prompts import generate, load_prompts
 from datasets.prompts.answers import find_sentences, keep_new
+from datasets.prompts.provenance import read_provenance
 from tests.datasets.asking import N, bank, lines, serving_api
 from tests.datasets.asking import ask_for as run
 from tests.datasets.layout import load
@@ -270,6 +271,7 @@ def test_a_folder_of_images_gets_its_own_bank(api, tmp_path, given):
         and "of lung cancer found in X-ray of the chest." in api.questions[0]
     )
     assert not list((tmp_path / "chest").glob("split_*")), "patients may not be known yet"
+    assert read_provenance("x", "x", tmp_path / "chest" / "prompts.json")[:2] == ("Org-Model-1", "Org/Model-1")
     data = load(tmp_path / "chest", FolderDataset)
     sentences = load_prompts(data.key, "anyone", data.classnames, 2, bank=data.prompt_bank)
     assert sentences[1] == ["A normal that looks like number 3.", "A normal that looks like number 4."]

@@ -182,7 +182,7 @@ def test_shots_of_fewer_patients_are_said(tmp_path, capsys):
     fill(tmp_path, {"a": [6] * 4, "b": [3] * 20})
     data = mine(tmp_path, shots=6)
     assert len(data.train_x) == 12
-    assert "Fewer than 6 groups (patients) to draw the 6 shots from: a (2)" in capsys.readouterr().out
+    assert "Fewer than 6 groups (patients) among the 6 shots of: a (2)" in capsys.readouterr().out
 
 
 def test_without_groups_nothing_is_said_of_them(tmp_path, capsys):

@@ -9,6 +9,7 @@ from datasets import prompts
 from datasets.btmri import BTMRI
 from datasets.busi import BUSI
 from datasets.prompts import import_biomedcoop, load_prompts
+from datasets.prompts.provenance import read_provenance
 
 SENTENCES = {name: [f"{name} {i}" for i in range(3)] for name in (*BTMRI.classes, *BUSI.classes, "platelet")}
 SENTENCES["meningioma tumor"][2] = "meningioma tumor 0"
@@ -47,6 +48,7 @@ def test_a_bank_for_each_data_set_whose_classes_are_there(folder, checkout, caps
     assert sorted(path.name for path in folder.iterdir()) == ["btmri.json", "busi.json"]
     bank = json.loads((folder / "btmri.json").read_text())
     assert bank["llm"] == "gpt4" and bank["dataset"] == "BTMRI"
+    assert read_provenance("btmri", "gpt4") == ("gpt4", "GPT-4", None, None)  # neither date nor instruction is known
     assert bank["source"]["file"] == "BiomedCoOp/trainers/prompt_templates.py" and len(bank["source"]["sha256"]) == 64
     assert list(bank["prompts"].items()) == [(name, SENTENCES[name]) for name in BTMRI.classes]
     told = dict(line.split(": ", 1) for line in capsys.readouterr().out.splitlines())
@@ -71,7 +73,10 @@ def test_again_changes_nothing_but_another_bank_is_not_overwritten(folder, check
     assert run(path) == 0
     before = (folder / "btmri.json").read_bytes()
     assert run(path) == 0 and (folder / "btmri.json").read_bytes() == before
-    mine = {**json.loads(before), "prompts": {}}
+    earlier = {key: value for key, value in json.loads(before).items() if key != "model"}
+    (folder / "btmri.json").write_text(json.dumps(earlier))
+    assert run(path) == 0 and (folder / "btmri.json").read_bytes() == before
+    mine = {**json.loads(before), "prompts": {"glioma tumor": ["mine"]}}
     (folder / "btmri.json").write_text(json.dumps(mine))
     capsys.readouterr()
     assert run(path) == 1

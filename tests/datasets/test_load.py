@@ -23,7 +23,9 @@ ROOT = Path(__file__).parents[2]
 def test_a_notebook_has_the_draw_of_a_run(tmp_path, subsample):
     lay_out(tmp_path)
     data = load_dataset("btmri", root=tmp_path, shots=2, seed=3, subsample=subsample)
-    line = f"--dataset btmri --trainer CoOp --backbone PhantomCLIP --shots 2 --seed 3 --subsample {subsample}"
+    line = (
+        f"--dataset btmri --trainer CoOp --backbone PhantomCLIP --shots 2 --seed 3 --subsample {subsample} --eval-only"
+    )
     spec = train.parse(["--root", str(tmp_path), *line.split()])
     run = find_class("btmri")(configure(spec, 3))
     assert (data.split_hash, data.classnames) == (run.split_hash, run.classnames)

@@ -121,3 +121,5 @@ def test_errors_are_a_sentence(trained, folder, tmp_path, capsys, data_root):
     begun.mkdir()
     shutil.copy(folder / "config.yaml", begun)
     assert f"Expected a finished run in {begun}, but it is at epoch 0 of 3: resume it." in error(begun)
+    begun.joinpath("config.yaml").write_text((folder / "config.yaml").read_text().replace(": all\n", ": new\n"))
+    assert f"Expected a run that has learned, but {begun} tests novel classes" in error(begun)

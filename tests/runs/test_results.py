@@ -73,6 +73,7 @@ def test_where_and_how_fast_a_run_works_is_no_part_of_its_digest(cfg, key, value
         ("OPTIM.MAX_EPOCH", 4),
         ("DATASET.NAME", "BUSI"),
         ("DATASET.NUM_SHOTS", 4),
+        ("DATASET.DRAWS", "biomedcoop"),
         ("DATASET.SUBSAMPLE_CLASSES", "base"),
         ("DATALOADER.TRAIN_X.BATCH_SIZE", 5),
         ("FEATURES.VIEWS", 3),

@@ -30,21 +30,22 @@ def file_name(text: str) -> str:
     return name.encode()[: LONGEST_FILE - 17].decode(errors="ignore") + "-" + sha256(name.encode()).hexdigest()[:16]
 
 
-def check_name(value: Any, what: str, where: str) -> str:
+def check_name(value: Any, what: str, where: str, longest: int = LONGEST) -> str:
     """Return `value` if it is a name: text of 1 to 200 visible characters.
 
     Args:
         value: read from a file or a command line.
         what: the kind of thing that it names, for the error.
         where: the file or flag that it comes from, for the error.
+        longest: number of characters that it may have instead of 200.
 
     Raises:
         UserError: `value` is no text, empty, too long, or has invisible characters.
     """
-    if isinstance(value, str) and 0 < len(value) <= LONGEST and not IN_NAME.search(value):
+    if isinstance(value, str) and 0 < len(value) <= longest and not IN_NAME.search(value):
         return value
     raise UserError(
-        f"Expected the name of a {what} in {where} (up to {LONGEST} characters, no control characters), but got "
+        f"Expected the name of a {what} in {where} (up to {longest} characters, no control characters), but got "
         f"{shown(value)}: correct it."
     )
 

@@ -25,6 +25,7 @@ from dassl.names import shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer
 from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
+from datasets.prompts.provenance import Provenance
 from trainers.base import checkpoints
 from trainers.base.checkpointed import CheckpointedTrainer
 from trainers.base.digests import check_copies, config_digest, images_digest, method_settings, training_digests
@@ -46,6 +47,7 @@ class FeatureTrainer(CheckpointedTrainer):
         random_state: state of the random generators of this run while several runs take turns, else None.
         built_state: state of the random generators after the construction.
         sentences: number of LLM prompts per class, and their digest.
+        provenance: who wrote them; None for a method that reads none.
         seconds: duration of the parts of a run, by name.
         on_test: called with the results of each test.
     """
@@ -56,6 +58,7 @@ class FeatureTrainer(CheckpointedTrainer):
     random_state: dict[str, Any] | None = None
     built_state: dict[str, Any]
     sentences: tuple[int, str | None] = (0, None)
+    provenance: Provenance | None = None
     seconds: dict[str, float]
     on_test: Callable[[Results], None] | None = None
 
@@ -126,7 +129,8 @@ class FeatureTrainer(CheckpointedTrainer):
         self.build_method(classnames)
         self.hashes = {"config": config_digest(cfg), "sentences": self.sentences[1]}
         self.hashes |= training_digests(cfg, self.dm.dataset)
-        check_copies(cfg, self.dm.dataset)
+        if not self.on_novel_classes:  # of these no image may be opened before the test
+            check_copies(cfg, self.dm.dataset)
         count = sum(parameter.numel() for parameter in self.learned_parameters())
         print(f"Learned parameters: {count:,} in {self.get_model_names() or 'none'}")
         self.built_state = get_random_state(cuda=self.device.type == "cuda")
@@ -247,6 +251,8 @@ class FeatureTrainer(CheckpointedTrainer):
                 "choose another TEST.SPLIT."
             )
         print(f"Evaluate on the *{split}* set")
+        if self.on_novel_classes:
+            check_copies(self.cfg, self.dm.dataset)
         features = self.plain_features(items)
         labels = labels_of(items)
         logits = self.logits(features).float().cpu()
@@ -267,6 +273,7 @@ class FeatureTrainer(CheckpointedTrainer):
             "backbone": shared_name(self.backbone.name),
             "backbone_revision": self.backbone.revision,
             "sentences_per_class": self.sentences[0],
+            "prompts": self.provenance and self.provenance._asdict(),
             "loaded": self.loaded,
             "hashes": {
                 **self.hashes,

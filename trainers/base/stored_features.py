@@ -30,7 +30,8 @@ class StoredFeatures(TrainerX):
     Attributes:
         backbone: the frozen towers.
         store: the feature store.
-        train_items: the N images of the support set.
+        train_items: the N images of the support set; on novel classes it is that of the base classes, whose labels do
+            not count the classes of this run.
         train_transform: random augmentation of training images.
         test_transform: transform without augmentation.
         started: time at which the construction began, in seconds.
@@ -65,6 +66,11 @@ class StoredFeatures(TrainerX):
         self.train_loader_x = FeatureLoader(self.train_features, labels, loader.BATCH_SIZE, loader.DROP_LAST)
         self.seen = views_of(self.cfg)
         self._views: dict[int, Tensor] = {}
+
+    @property
+    def on_novel_classes(self) -> bool:
+        """Whether this run tests novel classes, with a support set of others."""
+        return self.cfg.DATASET.SUBSAMPLE_CLASSES == "new"
 
     def build_data_manager(self) -> DataManager:
         """Return the data set and its transforms. Dassl's loaders are built only if they are asked for."""

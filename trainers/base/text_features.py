@@ -6,6 +6,7 @@ from torch.nn.functional import normalize
 from clip import Backbone
 from dassl.errors import UserError
 from datasets.prompts import load_prompts
+from datasets.prompts.provenance import read_provenance
 from trainers.base.digests import digest
 from trainers.base.feature_trainer import FeatureTrainer
 
@@ -35,7 +36,7 @@ def template_features(trainer: FeatureTrainer, classnames: list[str], template: 
 def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     """Return the text features [C, n_prompts, D], unit norm, of the prompts of the LLM `cfg.PROMPTS.LLM`.
 
-    It sets `trainer.sentences`, and prints one line.
+    It sets `trainer.sentences` and `trainer.provenance`, and prints one line.
 
     Raises:
         UserError: there are fewer prompts, or a prompt is too long for the text tower.
@@ -43,8 +44,10 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     dataset, llm = trainer.dm.dataset, trainer.cfg.PROMPTS.LLM
     prompts = load_prompts(dataset.key, llm, dataset.classnames, n_prompts, bank=dataset.prompt_bank)
     trainer.sentences = n_prompts, digest(prompts)
-    source = f"from {bank.name} beside the images" if (bank := dataset.prompt_bank) else f"by {llm}"
-    print(f"LLM prompts: {n_prompts} per class, {source}")
+    trainer.provenance = told = read_provenance(dataset.key, llm, bank=dataset.prompt_bank)
+    beside = f"from {bank.name} beside the images" if (bank := dataset.prompt_bank) else ""
+    by = f"by {told}" if told.model or not bank else ""
+    print(f"LLM prompts: {n_prompts} per class, {', '.join(filter(None, (beside, by)))}")
     sentences = [text for texts in prompts for text in texts]
     check_lengths(trainer.backbone, sentences, trainer.cfg.PROMPTS.TOO_LONG)
     features = trainer.store.texts(sentences)
