@@ -1,10 +1,10 @@
 """CLIP-Adapter: a bottleneck network adapts the image features, and its output is blended with them.
 
 The paper's equations and its authors' code differ. The equations have one ReLU, inside the bottleneck; the code has a
-second one behind it (OUTPUT_RELU). The equations say nothing of the length of the blended feature; the code scales it to
-one before the logits (NORMALIZE), which are cosines then, as in CLIP. The defaults here are the one ReLU of the
-equations and the unit length of the code. The bottleneck of the code gets features before they are scaled to unit
-length, which the store does not keep: ours gets unit features, as in BiomedCoOp's code.
+second one behind it (OUTPUT_RELU). The equations do not mention the length of the blended feature; the code makes it 1
+before the logits (NORMALIZE), which are cosines then, as in CLIP. The defaults here are the one ReLU of the equations
+and the unit length of the code. The bottleneck of the code gets features of any length, which the store does not keep:
+ours gets unit features, as in BiomedCoOp's code.
 
 BiomedCoOp's benchmark, `configs/trainers/CLIPAdapter/published.yaml`, has the second ReLU and no unit length.
 

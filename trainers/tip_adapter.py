@@ -206,8 +206,8 @@ class TipAdapterF(TipAdapter):
     @torch.no_grad()
     def after_epoch(self) -> None:
         if self.judges:
-            logits = self.logits(self.plain_features(self.judges))
-            self.best.update(self.cache.keys, self.epoch + 1, right_answers(logits, labels_of(self.judges, self.device)))
+            logits, labels = self.logits(self.plain_features(self.judges)), labels_of(self.judges, self.device)
+            self.best.update(self.cache.keys, self.epoch + 1, right_answers(logits, labels))
         super().after_epoch()
 
     @torch.no_grad()

@@ -23,6 +23,6 @@ def in_steps(optim: CfgNode, batches: int) -> CfgNode:
     """
     check_availability(optim.SCHEDULE_STEP, STEPS, what="OPTIM.SCHEDULE_STEP")
     whole = optim.MAX_EPOCH * (batches if optim.SCHEDULE_STEP == ITERATION else 1)
-    optim = optim.clone()
-    optim.MAX_EPOCH = optim.SCHEDULE_LENGTH or whole
-    return optim
+    counted = optim.clone()
+    counted.merge_from_list(["MAX_EPOCH", optim.SCHEDULE_LENGTH or whole])
+    return counted
