@@ -178,5 +178,5 @@ def test_settings_are_those_of_the_codes_yaml_files():
     ours |= {"init_beta": node.INIT_BETA, "augment_epoch": node.AUGMENT_EPOCH, "init_alpha_scale": len(node.ALPHAS)}
     ours |= {"search_scale": node.SEARCH_SCALE, "search_step": node.SEARCH_STEP, "finetune": True, "grid_search": True}
     given = theirs.their_settings("TiP_Adapter")
-    assert given | ours == given and node.ALPHAS == list(range(10))
+    assert given | ours == given and list(range(10)) == node.ALPHAS
     assert (search.SEARCH_SCALE, search.SEARCH_STEP) == (node.SEARCH_SCALE, node.SEARCH_STEP)
