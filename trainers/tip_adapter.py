@@ -184,7 +184,7 @@ class TipAdapterF(TipAdapter):
         self.register_model("cache", self.cache, *self.fresh_optimisation())
         self.judges = self.dm.dataset.val if self.settings.BEST_EPOCH else []  # validation images that choose an epoch
         if self.judges:
-            self.best = BestEpoch(self.cache.keys)
+            self.best = BestEpoch(self.cache.keys).to(self.device)
             self.cache.add_module("best", self.best)
 
     def fresh_optimisation(self) -> tuple[Optimizer, EpochScheduler]:
