@@ -101,8 +101,10 @@ def rates() -> Iterator[list[float]]:
     handle = register_optimizer_step_pre_hook(
         lambda optimizer, *_: found.append(float(optimizer.param_groups[0]["lr"]))
     )
-    yield found
-    handle.remove()
+    try:
+        yield found
+    finally:
+        handle.remove()
 
 
 def percent_right(logits: Tensor, labels: Tensor) -> float:
