@@ -29,6 +29,8 @@ def extend_cfg(cfg: CfgNode) -> None:
     cfg.PROMPTS.TOO_LONG = "error"  # for sentences beyond the text tower's context: "error", or "cut" to shorten them
     cfg.PROTOCOL = "best"  # "published": a baseline as BiomedCoOp's benchmark ran it (its published.yaml)
     cfg.DATALOADER.TRAIN_X.DROP_LAST = True  # leave out an incomplete last batch, as Dassl does
+    cfg.OPTIM.SCHEDULE_STEP = "epoch"  # or "iteration": what the schedule of the learning rate counts, warm-up included
+    cfg.OPTIM.SCHEDULE_LENGTH = 0  # number of these steps; 0: all of the training
     cfg.FEATURES = CfgNode()
     cfg.FEATURES.ROOT = ""  # folder of the feature store; "" is the user's cache folder
     cfg.FEATURES.VIEWS = 0  # number of random views per training image, used in turn; 0: a new view in each epoch

@@ -1,16 +1,25 @@
 """Tip-Adapter and Tip-Adapter-F: a cache of the support images adds to the zero-shot logits.
 
-Reference:
+The zero-shot logits have the backbone's own scale; BiomedCoOp's code writes BiomedCLIP's as 85.2323. A key that is a
+mean of several views is one of unit features, as the store keeps them; that of the authors' code is one of features
+before they are scaled to unit length.
+
+References:
     Zhang, Zhang, Fang, Gao, Li, Dai, Qiao, Li: Tip-Adapter: Training-free adaption of CLIP for few-shot classification.
     ECCV 2022.
+    github.com/gaopengcuhk/Tip-Adapter: the authors' code.
+    github.com/HealthX-Lab/BiomedCoOp: trainers/TipAdapter/tip_adapter_biomedclip.py, the benchmark.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, normalize, one_hot
+from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
+from dassl.optim.lr_scheduler import EpochScheduler
 from trainers.base.closed_set import ClosedSet
 from trainers.base.feature_trainer import Step
 from trainers.base.labels import labels_of
@@ -60,9 +69,10 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()
-        node.AUGMENT_EPOCH = 1  # number of random views per support image; their mean is its key
-        node.INIT_ALPHA = 1.0  # alpha without validation images, and while keys are trained
-        node.INIT_BETA = 1.0  # beta, as INIT_ALPHA
+        node.VIEWS = "many"  # random views of an image in its key: "none", "one", or the mean of "many"
+        node.AUGMENT_EPOCH = 10  # number of random views in a key, with VIEWS "many"
+        node.INIT_ALPHA = 1.0  # alpha without validation images
+        node.INIT_BETA = 1.0  # beta without validation images, and while keys are trained
         node.SEARCH_SCALE = [50.0, 50.0]  # ends of the grids of beta and alpha
         node.SEARCH_STEP = [200, 200]  # numbers of points of the grids of beta and alpha
         return node
@@ -70,11 +80,23 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
     def build_method(self, classnames: list[str]) -> None:
         super().build_method(classnames)
         s = self.settings
-        views = [self.train_features(epoch) for epoch in range(s.AUGMENT_EPOCH)]
         values = one_hot(labels_of(self.train_items), len(classnames)).float()
-        keys = normalize(torch.stack(views).mean(dim=0), dim=-1)
-        self.cache = Cache(keys, values, s.INIT_ALPHA, s.INIT_BETA).to(self.device)
+        self.cache = Cache(self.initial_keys(), values, s.INIT_ALPHA, s.INIT_BETA).to(self.device)
         self.adapt()
+
+    def initial_keys(self) -> Tensor:
+        """Return the keys [N, D] of the support set, unit norm: means of the views that VIEWS asks for."""
+        if self.seen == "none":
+            return self.plain_features(self.train_items)
+        count, there = (1, 1) if self.seen == "one" else (self.settings.AUGMENT_EPOCH, self.cfg.FEATURES.VIEWS)
+        if count < 1:
+            raise UserError(
+                f"Expected TRAINER.{self.cfg.TRAINER.NAME.upper()}.AUGMENT_EPOCH of 1 or more, but got {count}: give "
+                "the number of views in a key."
+            )
+        # Views that no epoch is trained on, unless there are only so many.
+        numbers = range(min(count, there)) if there else range(self.max_epoch, self.max_epoch + count)
+        return normalize(self.views(numbers).mean(dim=0), dim=-1)
 
     def adapt(self) -> None:
         """Finish the construction: choose alpha and beta, or prepare the training of the keys."""
@@ -84,12 +106,12 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
         return super().logits(features) + self.cache(features)
 
     def choose_settings(self) -> None:
-        cache = self.cache
-        alpha, beta = self.choose(self.best_weights, configured=(cache.alpha, cache.beta))
-        cache.alpha.copy_(alpha)
-        cache.beta.copy_(beta)
+        s = self.settings
+        alpha, beta = self.choose(self.best_weights, configured=(s.INIT_ALPHA, s.INIT_BETA))
+        self.cache.alpha.fill_(alpha)
+        self.cache.beta.fill_(beta)
 
-    def best_weights(self, features: Tensor, labels: Tensor) -> Choice[tuple[Tensor, Tensor]]:
+    def best_weights(self, features: Tensor, labels: Tensor) -> Choice[tuple[float, float]]:
         """Choose the alpha and beta of the grid with the most right answers, the first of equals (smallest beta)."""
         s, zero_shot = self.settings, super().logits(features)
         betas, alphas = (
@@ -101,20 +123,96 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
             [right_answers(zero_shot + weights * self.cache.affinity(features, beta), labels) for beta in betas]
         )
         best = first_best(right)
-        alpha, beta = alphas[best[1]], betas[best[0]]
+        alpha, beta = alphas[best[1]].item(), betas[best[0]].item()
         return Choice((alpha, beta), f"alpha {alpha:.2f}, beta {beta:.2f}, {right[best]} right")
+
+
+class BestEpoch(nn.Module):
+    """The keys [N, D] of the epoch with the most right answers on validation images so far, the first of equals.
+
+    It is a part of the checkpoint, so that a resumed run remembers it.
+    """
+
+    keys: Tensor
+    epoch: Tensor
+    right: Tensor
+
+    def __init__(self, keys: Tensor):
+        super().__init__()
+        self.register_buffer("keys", keys.detach().clone())
+        self.register_buffer("epoch", torch.tensor(0))  # from 1
+        self.register_buffer("right", torch.tensor(-1))
+
+    def update(self, keys: Tensor, epoch: int, right: Tensor) -> None:
+        """Keep a copy of `keys` if their answers are `right` more often than those of all epochs before."""
+        if right > self.right:
+            self.keys.copy_(keys)
+            self.epoch.fill_(epoch)
+            self.right.copy_(right)
 
 
 @TRAINER_REGISTRY.register()
 class TipAdapterF(TipAdapter):
-    """Train the keys with the initial alpha and beta; the grid search follows the last epoch."""
+    """Train the keys with beta fixed and alpha as ALPHAS says; the grid search follows the last epoch.
+
+    The authors' code tests the keys of the epoch that is best on the test images. Here validation images choose it.
+    """
 
     short = "tip_adapter_f"
 
+    @staticmethod
+    def defaults() -> CfgNode:
+        node = TipAdapter.defaults()  # VIEWS is of the images in an epoch too
+        # Values of alpha while keys are trained. Each has its share of the epochs, with a new optimizer and schedule,
+        # and goes on from the keys that the one before has left.
+        node.ALPHAS = [1.0]
+        node.BEST_EPOCH = True  # test the keys of the epoch best on validation images; False: those of the last epoch
+        return node
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        """Raise a UserError if the epochs cannot be shared among ALPHAS."""
+        super().check_cfg(cfg)
+        epochs, count = cfg.OPTIM.MAX_EPOCH, len(cfg.TRAINER.TIPADAPTERF.ALPHAS)
+        if not count or epochs % count:
+            raise UserError(
+                f"Expected OPTIM.MAX_EPOCH to be a multiple of the number of TRAINER.TIPADAPTERF.ALPHAS, but got "
+                f"{epochs} epochs and {count} values: change one of them."
+            )
+
     def adapt(self) -> None:
-        self.learn("cache", self.cache)
-        self._optims["cache"].param_groups[0]["eps"] = ADAM_EPS
+        self.share = self.max_epoch // len(self.settings.ALPHAS)  # epochs for each alpha
+        self.register_model("cache", self.cache, *self.fresh_optimisation())
+        self.judges = self.dm.dataset.val if self.settings.BEST_EPOCH else []  # validation images that choose an epoch
+        if self.judges:
+            self.best = BestEpoch(self.cache.keys).to(self.device)
+            self.cache.add_module("best", self.best)
+
+    def fresh_optimisation(self) -> tuple[Optimizer, EpochScheduler]:
+        """Return a new optimizer of the keys, and its schedule over the epochs of one alpha."""
+        optimizer, schedule = self.optimisation(self.cache, MAX_EPOCH=self.share)
+        optimizer.param_groups[0]["eps"] = ADAM_EPS
+        return optimizer, schedule
+
+    def before_epoch(self) -> None:
+        super().before_epoch()
+        self.cache.alpha.fill_(self.settings.ALPHAS[self.epoch // self.share])
+        if self.epoch % self.share == 0:
+            self._optims["cache"], self._scheds["cache"] = self.fresh_optimisation()
 
     def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         logits = self.logits(features)
         return logits, {"ce": cross_entropy(logits, labels)}
+
+    @torch.no_grad()
+    def after_epoch(self) -> None:
+        if self.judges:
+            logits, labels = self.logits(self.plain_features(self.judges)), labels_of(self.judges, self.device)
+            self.best.update(self.cache.keys, self.epoch + 1, right_answers(logits, labels))
+        super().after_epoch()
+
+    @torch.no_grad()
+    def choose_settings(self) -> None:
+        if self.judges:
+            self.cache.keys.copy_(self.best.keys)
+            print(f"Keys of epoch {self.best.epoch} of {self.max_epoch}, {self.best.right} of {len(self.judges)} right")
+        super().choose_settings()

@@ -22,6 +22,16 @@ def test_adapters_blend_the_bottleneck_with_the_features():
         assert torch.allclose(adapters(f)[0], f)
 
 
+def test_the_second_relu_and_the_length_are_as_asked():
+    f = torch.tensor([[0.6, 0.8, 0.0, 0.0]])
+    for relu, unit, expected in ((False, False, [0.3, 0.4, -0.3, 0.0]), (True, False, [0.3, 0.4, 0.0, 0.0])):
+        adapters = Adapters(4, 4, [0.5], relu, unit)
+        with torch.no_grad():
+            adapters.down.copy_(torch.tensor([[1.0], [0.0], [0.0], [0.0]]))
+            adapters.up.copy_(torch.tensor([[0.0, 0.0, -1.0, 0.0]]))
+            assert torch.allclose(adapters(f)[0], torch.tensor([expected]))
+
+
 def test_every_ratio_takes_the_step_it_would_take_alone(build):
     trainer = build("CLIPAdapter", "OPTIM.WARMUP_EPOCH", 0, "OPTIM.LR", 0.5)
     adapters, decay = trainer.adapters, trainer.cfg.OPTIM.WEIGHT_DECAY
@@ -77,3 +87,10 @@ def test_without_validation_images_the_ratio_is_as_configured(build, monkeypatch
     assert trainer.adapters.ratios.tolist() == pytest.approx([0.3])
     trainer.choose_settings()
     assert "No validation images" in capsys.readouterr().out and trainer.adapters.chosen == 0
+
+
+def test_no_ratios_to_choose_from_leave_the_configured_one(build, capsys):
+    trainer = build("CLIPAdapter", "TRAINER.CLIPADAPTER.ALPHAS", [], "TRAINER.CLIPADAPTER.ALPHA", 0.3)
+    assert trainer.adapters.ratios.tolist() == pytest.approx([0.3])
+    trainer.choose_settings()
+    assert "Chosen on" not in capsys.readouterr().out and trainer.adapters.chosen == 0

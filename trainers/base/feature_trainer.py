@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 from yacs.config import CfgNode
 
 from clip import Tokens
@@ -23,6 +24,7 @@ from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
 from dassl.names import shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.optim.lr_scheduler import EpochScheduler
 from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
 from datasets.prompts.provenance import Provenance
@@ -31,6 +33,7 @@ from trainers.base.checkpointed import CheckpointedTrainer
 from trainers.base.digests import check_copies, config_digest, images_digest, method_settings, training_digests
 from trainers.base.labels import labels_of
 from trainers.base.results import Results, device_facts, evaluate
+from trainers.base.schedule import ITERATION, in_steps
 from trainers.base.step import Step, backpropagate, compute_losses
 
 
@@ -147,11 +150,16 @@ class FeatureTrainer(CheckpointedTrainer):
 
     def learn(self, name: str, module: nn.Module, **optim) -> None:
         """Register a module that is optimised, and saved in `<run>/<name>/`; `optim` overrides keys of cfg.OPTIM."""
+        module.to(self.device)
+        self.register_model(name, module, *self.optimisation(module, **optim))
+
+    def optimisation(self, module: nn.Module, **optim) -> tuple[Optimizer, EpochScheduler]:
+        """Return a new optimizer of a module and its schedule; `optim` overrides keys of cfg.OPTIM."""
         optim_cfg = self.cfg.OPTIM.clone()
         optim_cfg.merge_from_list([x for pair in optim.items() for x in pair])
-        module.to(self.device)
+        optim_cfg = in_steps(optim_cfg, len(self.train_loader_x))
         optimizer = build_optimizer(module, optim_cfg)
-        self.register_model(name, module, optimizer, build_lr_scheduler(optimizer, optim_cfg))
+        return optimizer, build_lr_scheduler(optimizer, optim_cfg)
 
     # ---------------------------------------------------------------------------------------------------- training
 
@@ -209,9 +217,9 @@ class FeatureTrainer(CheckpointedTrainer):
         return {"loss": sum(values), "acc": accuracy} | shown
 
     def update(self) -> None:
-        """Step the optimizers, and the schedulers after an epoch's last batch."""
+        """Step the optimizers, and the schedulers after each of their steps, an iteration or an epoch."""
         self.model_update()
-        if self.batch_idx + 1 == self.num_batches:
+        if self.cfg.OPTIM.SCHEDULE_STEP == ITERATION or self.batch_idx + 1 == self.num_batches:
             self.update_lr()
 
     def after_epoch(self) -> None:
