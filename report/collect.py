@@ -154,6 +154,7 @@ def _with_record(run: FoundRun, record: Record) -> FoundRun:
     else:
         names |= {key: told for key in ("dataset", "shots", "seed") if (told := getattr(run, key)) not in ("", None)}
     names.setdefault("setting", _setting(names.get("subsample", run.subsample)))
+    names["llm"] = record.prompts.get("llm", run.llm)
     return replace(run, **names, phantom_images=record.phantom_images, record=record)
 
 
