@@ -77,9 +77,9 @@ def gradients(trainer, batch) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_the_step_leaves_out_what_conflicts(build):
-    trainer, batch = moved(build)
-    assert (trainer.settings.T, trainer.settings.LAMBDA) == (2.0, 1.0)  # published for BTMRI
-    assert moved(build, setting="base2new")[0].settings.T == 1.0
+    trainer, batch = moved(build, "TRAINER.PROGRAD.T", 2.0)
+    assert trainer.settings.LAMBDA == 1.0
+    assert moved(build)[0].settings.T == moved(build, setting="base2new")[0].settings.T == 1.0
     ctx = trainer.prompt_learner.ctx
     labels = batch["label"]
     for shift in range(1, 5):  # wrong labels make the two conflict

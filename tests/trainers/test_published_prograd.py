@@ -35,10 +35,9 @@ def trainer(build):
     """trainer(protocol): our trainer with such prompts, and the hand-written ones at random; T is 2."""
 
     def make(protocol: str):
-        made = build(f"prograd:{protocol}")
+        made = build(f"prograd:{protocol}", "TRAINER.PROGRAD.T", 2.0)
         made._models = {"prompt_learner": Prompts()}
         made.hand_written = WRITTEN
-        assert made.settings.T == 2.0
         return made
 
     return make
@@ -114,8 +113,7 @@ def test_with_the_zero_shot_teacher_the_step_is_the_one_the_benchmark_means(trai
 
 
 @pytest.mark.parametrize("setting", ["few_shot", "base2new"])
-def test_each_protocol_has_its_teacher_in_both_settings(build, setting):
-    for protocol, teacher in (("best", "zero_shot"), ("published", "student")):
-        trainer = build(f"prograd:{protocol}", setting=setting)
-        assert teacher == trainer.settings.TEACHER
-        assert trainer.cfg.DATALOADER.TRAIN_X.BATCH_SIZE == 128
+def test_each_protocol_has_its_teacher_and_batch_in_both_settings(build, setting):
+    for protocol, teacher, batch in (("best", "zero_shot", 32), ("published", "student", 128)):
+        cfg = build(f"prograd:{protocol}", setting=setting).cfg
+        assert (cfg.TRAINER.PROGRAD.TEACHER, cfg.DATALOADER.TRAIN_X.BATCH_SIZE) == (teacher, batch)
