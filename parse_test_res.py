@@ -1,6 +1,6 @@
 """Mean and std over the seeds of an experiment.
 
-python parse_test_res.py output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend
+python parse_test_res.py output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude
 """
 
 import argparse

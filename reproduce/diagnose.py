@@ -1,6 +1,6 @@
 """Diagnose a vMFCoOp run: its anchors, offsets, loss terms and their gradients, before and after training.
 
-    python -m reproduce.diagnose output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed1
+    python -m reproduce.diagnose output/btmri/shots_16/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude/seed1
 
 The settings that decide the run's numbers are read from its config.yaml. Where models and data lie is not, since the
 folder may have come from elsewhere: give --root and --backbone, unless the run was made with phantoms or a short name
