@@ -3,7 +3,8 @@
     python train.py --root phantoms --backbone PhantomCLIP --trainer vMFCoOp --dataset btmri --shots 16 --seed 1 2 3
 
 Several seeds are run together, a step of each at a time, with one backbone; each has its own folder, as if run alone.
-Trainers of another checkout (`--with`) run one seed after the other, into `<output>/<the checkout's name>`.
+Trainers of another checkout (`--with`) run one seed after the other, with the settings that its own scripts name, into
+`<output>/<the checkout's name>`.
 `--dataset` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
 work as ever, and KEY VALUE pairs at the end override any setting. A run that was interrupted goes on from its last
 epoch; a finished one is left alone.

@@ -16,14 +16,14 @@ from unittest.mock import patch
 from yacs.config import CfgNode
 
 import dassl.engine
+from checkouts.inputs import empty_input
+from checkouts.settings import Settings, find_settings
 from checkouts.trainer import CheckoutTrainer, wrap_trainer
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from dassl.utils import Registry
 
 ROOT = Path(__file__).resolve().parent.parent
-# Folders of the configs/ of a checkout, by the name of our setting.
-SETTING_FOLDERS = {"few_shot": ("few_shot",), "base2new": ("base2new", "base_to_novel")}
 
 
 class Checkout:
@@ -75,12 +75,15 @@ class Checkout:
     def extend_cfg(self, cfg: CfgNode, trainer: str) -> None:
         """Replace the default settings of our methods by those of the checkout, if `trainer` is one of its trainers.
 
+        Size and pixel statistics of images have no default then: see `checkouts.inputs.fill_input`.
+
         `cfg.CHECKOUT` becomes "<folder>@<digest>". Only `cfg.TRAINER.<NAME>` is hashed: a trainer without such a node
         gets one that contains all nodes of its checkout.
         """
         if trainer not in self.names:
             return
         cfg.CHECKOUT = f"{self.folder.name}@{self.digest}"
+        empty_input(cfg)
         cfg.TRAINER = CfgNode({"NAME": ""})
         self._extend_cfg(cfg)
         if trainer.upper() not in cfg.TRAINER:
@@ -88,17 +91,13 @@ class Checkout:
             cfg.TRAINER[trainer.upper()] = CfgNode()
             cfg.TRAINER[trainer.upper()].update(nodes)  # the nodes, not copies: a change shows in both places
 
-    def config_files(self, trainer: str, setting: str, dataset: str) -> list[Path]:
-        """Return the paths where the checkout may have yaml files of a trainer, in the order of merging.
+    def settings(self, trainer: str, setting: str, dataset: str, shots: int | None) -> Settings | None:
+        """Return the settings with which the checkout runs `trainer`; None if it is none of its trainers.
 
-        They are `configs/trainers/<method>/<setting>.yaml` and `configs/trainers/<method>/<setting>/<dataset>.yaml`,
-        where the method is the name of the trainer with and without what follows its first "_".
+        Args:
+            trainer, setting, dataset, shots: as for `find_settings`, which says what is raised.
         """
-        if trainer not in self.names:
-            return []
-        methods = [self.folder / "configs" / "trainers" / name for name in (trainer.partition("_")[0], trainer)]
-        folders = [method / name for method in methods for name in SETTING_FOLDERS[setting]]
-        return [file for folder in folders for file in (folder.with_suffix(".yaml"), folder / f"{dataset}.yaml")]
+        return find_settings(self.folder, trainer, setting, dataset, shots) if trainer in self.names else None
 
     # ---------------------------------------------------------------------------------------------------- imports
 

@@ -14,6 +14,7 @@ from checkouts.compat import cpu_only, older_transformers, one_gpu
 from checkouts.hub_stand_in import hub_stand_in
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.console import shown
 from dassl.data.datasets import Datum
 from dassl.engine import SimpleTrainer
 from dassl.errors import UserError
@@ -66,11 +67,13 @@ class CheckoutTrainer(SimpleTrainer):
         seconds: duration of the parts of a run, by name.
         hashes: digests of the settings, the images and the backbone of the run.
         learned: digest of the checkpoint that was loaded, None if none was.
+        loaded_hashes: `hashes` of the run that learned it.
         on_test: called with the results of the last test.
     """
 
     checkout: "Checkout"
     learned: str | None = None
+    loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
     on_test: Callable[[Results], None] | None = None
     _inside = False  # whether its code runs just now
 
@@ -169,6 +172,9 @@ class CheckoutTrainer(SimpleTrainer):
     def prograd_backward_and_update(self, loss_a: Tensor, loss_b: Tensor, lambda_: float = 1, names=None) -> None:
         """Take a ProGrad step; the Dassl of ProGrad and of BiomedCoOp has this method.
 
+        Theirs scales a guide that is nothing but rounding to unit length, and projects it out; here it counts as zero
+        (see `trainers.base.gradients`).
+
         Args:
             loss_a: the loss that is minimised.
             loss_b: the loss whose gradient guides.
@@ -196,8 +202,8 @@ class CheckoutTrainer(SimpleTrainer):
         Raises:
             UserError: the run in `directory` has other settings, images or weights.
         """
-        file = Path(directory) / HASHES_FILE
-        if file.is_file() and (different := differing(read_json(file), self.hashes)):
+        found = _read_hashes(directory)
+        if found is not None and (different := differing(found, self.hashes)):
             raise UserError(
                 f"Expected {directory} to hold an unfinished run of this kind, but it has other {different}: "
                 "choose another --output-dir (OUTPUT=...), or remove the folder to begin again."
@@ -211,6 +217,7 @@ class CheckoutTrainer(SimpleTrainer):
         if epoch is None and not any((folder / "model-best.pth.tar").is_file() for folder in folders):
             epoch = checkpoints.last_common_epoch(folders) or None
         self.learned = checkpoints.digest(self._checkpoint(directory, epoch))
+        self.loaded_hashes = _read_hashes(directory) or {}
         with self.inside_checkout():
             super().load_model(str(directory), epoch=epoch)
 
@@ -222,6 +229,17 @@ class CheckoutTrainer(SimpleTrainer):
 def wrap_trainer(trainer: type, checkout: "Checkout") -> type[CheckoutTrainer]:
     """Return a subclass of a trainer of `checkout`, with the same name, that is a `CheckoutTrainer`."""
     return type(trainer.__name__, (CheckoutTrainer, trainer), {"checkout": checkout})
+
+
+def _read_hashes(directory: str | Path) -> dict[str, str | None] | None:
+    """Return the digests of the run whose checkpoints lie in `directory`; None if it left none."""
+    file = Path(directory) / HASHES_FILE
+    if not file.is_file():
+        return None
+    found = read_json(file)
+    if not isinstance(found, dict):
+        raise UserError(f"Expected digests by name in {file}, but got {shown(found)}: train again.")
+    return found
 
 
 def _with_absolute_paths(cfg: CfgNode) -> CfgNode:

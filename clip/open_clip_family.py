@@ -12,6 +12,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from clip.backbone import Backbone
 from clip.files import WEIGHTS, Folder, locate
+from clip.inputs import described_input
 from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
@@ -19,7 +20,6 @@ from clip.weights import load_weights, one_line
 from dassl.errors import UserError
 from dassl.reading import read_json
 
-OPENAI_MEAN, OPENAI_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
 Config = Mapping[str, Any]  # part of an open_clip_config.json
 
 
@@ -44,19 +44,12 @@ def build(name: str, source: str) -> Backbone:
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision
-    _set_image_attributes(backbone, preprocess)
+    images = described_input(model_cfg, preprocess)
+    backbone.image_size, backbone.interpolation = images.size, images.interpolation
+    backbone.mean, backbone.std = images.mean, images.std
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.logit_scale = backbone.model.logit_scale.exp().item()
     return backbone.freeze()
-
-
-def _set_image_attributes(backbone: OpenCLIPBackbone, preprocess: Config) -> None:
-    """Set size, mean, standard deviation and interpolation of images; OpenAI's where `preprocess` has none."""
-    size = backbone.model.visual.image_size
-    backbone.image_size = size[0] if isinstance(size, (tuple, list)) else size
-    backbone.mean = tuple(preprocess.get("mean") or OPENAI_MEAN)
-    backbone.std = tuple(preprocess.get("std") or OPENAI_STD)
-    backbone.interpolation = preprocess.get("interpolation") or "bicubic"
 
 
 def _hf_backbone(place: Folder, model_cfg: Config, path: Path) -> HFTextBackbone:

@@ -22,16 +22,15 @@ def config_files(spec: RunSpec) -> list[Path]:
     """Return the yaml files of a run that exist, in the order of merging.
 
     Common; of the trainer and the setting; of the data set; of the trainer on the data set; of the number of shots; of
-    the published protocol; then those that are named, which must exist.
+    the published protocol; then those that are named, which must exist. A trainer of another checkout has
+    `checkout_settings` in place of what is common.
     """
-    files = [CONFIGS / "common.yaml"]
+    files = [] if checkout_settings(spec) else [CONFIGS / "common.yaml"]
     method = CONFIGS / "trainers" / spec.trainer / spec.setting
     if not method.with_suffix(".yaml").is_file():  # a method with one yaml has it for both settings
         method = method.with_name("few_shot")
     if spec.trainer:
         files.append(method.with_suffix(".yaml"))
-    if spec.checkout:
-        files += checkout_of(spec).config_files(spec.trainer, spec.setting, spec.dataset)
     if spec.dataset:
         files += [dataset_file(spec), method / f"{spec.dataset}.yaml"]
     if spec.shots is not None:
@@ -74,6 +73,13 @@ def checkout_of(spec: RunSpec):
     return checkout_at(spec.checkout)
 
 
+def checkout_settings(spec: RunSpec):
+    """Return the settings with which a checkout runs its trainer; None for our trainers."""
+    checkout = checkout_of(spec)
+    dataset = spec.dataset or Path(spec.dataset_config_file).stem
+    return checkout.settings(spec.trainer, spec.setting, dataset, spec.shots) if checkout else None
+
+
 def defaults(spec: RunSpec) -> CfgNode:
     """Return the configuration before any file or option is merged."""
     import datasets  # noqa: F401, registers the data sets
@@ -95,8 +101,11 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
 
     Raises:
         UserError: a yaml file or an option that cannot be merged, or a run without trainer, data set or root.
+        UserError: a trainer of another checkout whose settings neither the checkout nor the specification tells.
     """
     cfg = defaults(spec)
+    if settings := checkout_settings(spec):
+        settings.merge_into(cfg)
     for file in config_files(spec):
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
@@ -114,6 +123,8 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     merge_pairs(cfg, spec.words)
     check_complete(cfg)
     check_novel(spec, cfg)
+    if settings and not (spec.config_file or spec.eval_only):
+        settings.check([key for key, _ in spec.options])
     cfg.MODEL.BACKBONE.NAME = cfg.MODEL.BACKBONE.NAME or default_backbone(cfg.DATASET.ROOT)
     cfg.OUTPUT_DIR = spec.output_dir or str(run_folder(spec, cfg, cfg.DATASET.SUBSAMPLE_CLASSES))
     trainer = TRAINER_REGISTRY.get(cfg.TRAINER.NAME)
@@ -121,6 +132,12 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
         source_of(cfg.MODEL.BACKBONE.NAME)  # an unknown backbone leaves no folder behind
         if complete:
             trainer.complete_cfg(cfg)
+    if settings:
+        from checkouts.inputs import fill_input
+
+        told = fill_input(cfg)
+        if complete and told:
+            print(told)
     cfg.freeze()
     return cfg
 

@@ -17,7 +17,7 @@ from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
 from dassl.writing import atomic_write
 from runs import lockstep
-from runs.config import checkout_of, configure, defaults
+from runs.config import checkout_of, checkout_settings, configure, defaults
 from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
@@ -77,6 +77,8 @@ class Run:
         print(f"Device: {describe_device(choose_device(self.cfg.USE_CUDA))}")
         if checkout := checkout_of(self.spec):
             print(checkout)
+            if settings := checkout_settings(self.spec):
+                print(settings)
         self.cfg = cfg = configure(self.spec, self.seed, complete=True)
         settings = cfg.dump()
         with atomic_write(self.folder / "config.yaml") as file:

@@ -5,6 +5,7 @@ A module has
     NAMES      short names of its models -> where their files are, as "hf-hub:org/model" or "local-dir:/path"
     build      build(name, source) -> `clip.backbone.Backbone`, from files at such a place
     recognises recognises(place) -> bool: whether the files at a place are of this family (optional)
+    image_input image_input(source) -> `clip.inputs.ImageInput`, without reading weights (optional)
 
 and imports its model libraries in `build`, since all modules are imported to know the names.
 """

@@ -1,4 +1,7 @@
-"""A small checkout like BiomedCoOp's: its top-level names are those of ours, and its code expects a GPU."""
+"""A small checkout like BiomedCoOp's: its top-level names are those of ours, and its code expects a GPU.
+
+Scripts name the settings of Tiny_..., the layout of the yaml those of Silent_..., and nothing those of Stray_...
+"""
 
 from pathlib import Path
 
@@ -89,11 +92,60 @@ class Silent_PhantomCLIP(Tiny_PhantomCLIP):
 
 
 @TRAINER_REGISTRY.register()
+class Stray_PhantomCLIP(Tiny_PhantomCLIP):
+    pass
+
+
+@TRAINER_REGISTRY.register()
 class CoOp(TrainerX):
     pass
 """,
-    "configs/trainers/Tiny/few_shot/btmri.yaml": "OPTIM:\n  LR: 0.0625\nTRAINER:\n  TINY:\n    SIDE: 3\n",
+    "scripts/tiny/few_shot.sh": """#!/bin/bash
+DATA=$1
+DATASET=$2
+SHOTS=$3 # images of a class
+MODEL=$4
+METHOD=Tiny
+TRAINER=Tiny_${MODEL}
+CFG=vit
+SIDE=3
+
+for SEED in 1 2 3; do
+    DIR=output/${DATASET}/${TRAINER}/seed${SEED}
+    if [ -d "$DIR" ]; then
+        echo "There is ${DIR} (nothing to do)"
+    else
+        python train.py --root ${DATA} --seed ${SEED} --trainer ${TRAINER} \\
+            --dataset-config-file configs/datasets/${DATASET}.yaml \\
+            --config-file configs/trainers/${METHOD}/${CFG}.yaml \\
+            --output-dir ${DIR} \\
+            TRAINER.TINY.SIDE ${SIDE} \\
+            DATASET.NUM_SHOTS ${SHOTS}
+    fi
+done
+""",
+    "scripts/tiny/base2new.sh": """
+DATASET=$1
+python train.py --trainer Tiny_$2 --dataset-config-file configs/datasets/${DATASET}.yaml \\
+    --config-file configs/trainers/Tiny/base_to_novel/${DATASET}.yaml DATASET.SUBSAMPLE_CLASSES base
+python train.py --trainer Tiny_$2 --dataset-config-file configs/datasets/${DATASET}.yaml --eval-only \\
+    --config-file configs/trainers/Tiny/novel.yaml DATASET.SUBSAMPLE_CLASSES new
+""",
+    "configs/datasets/btmri.yaml": "DATASET:\n  NAME: Theirs\n  VAL_PERCENT: 0.25\nOPTIM:\n  LR: 0.9\n  GAMMA: 0.75\n",
+    "configs/trainers/Tiny/vit.yaml": """
+OPTIM:
+  LR: 0.0625
+  NAME: sgd
+TRAINER:
+  TINY:
+    SIDE: 1
+    N_CTX: 4
+INPUT:
+  TRANSFORMS: ["random_resized_crop", "normalize"]
+  PIXEL_STD: [0.5, 0.25, 0.125]
+""",
     "configs/trainers/Tiny/base_to_novel/btmri.yaml": "OPTIM:\n  LR: 0.125\n",
+    "configs/trainers/Silent/few_shot/btmri.yaml": "OPTIM:\n  LR: 0.03125\n",
 }
 
 
@@ -102,9 +154,9 @@ def write(folder: Path, **changed: str | None) -> Path:
 
     Args:
         folder: an absolute path.
-        changed: other text of files at the top of the checkout, by their stem; None for no file.
+        changed: other text of files, by their path, at the top of the checkout without .py; None for no file.
     """
-    for name, text in FILES.items():
+    for name, text in {**FILES, **{name: text for name, text in changed.items() if "/" in name}}.items():
         text = changed.get(name.removesuffix(".py"), text)
         if text is not None:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)

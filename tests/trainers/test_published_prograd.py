@@ -116,4 +116,4 @@ def test_with_the_zero_shot_teacher_the_step_is_the_one_the_benchmark_means(trai
 def test_each_protocol_has_its_teacher_and_batch_in_both_settings(build, setting):
     for protocol, teacher, batch in (("best", "zero_shot", 32), ("published", "student", 128)):
         cfg = build(f"prograd:{protocol}", setting=setting).cfg
-        assert (cfg.TRAINER.PROGRAD.TEACHER, cfg.DATALOADER.TRAIN_X.BATCH_SIZE) == (teacher, batch)
+        assert (teacher, batch) == (cfg.TRAINER.PROGRAD.TEACHER, cfg.DATALOADER.TRAIN_X.BATCH_SIZE)

@@ -37,13 +37,17 @@ def merge_file(cfg: CfgNode, path: str | Path, links: bool = True) -> None:
     _merge(cfg, {} if values is None else values, str(path))
 
 
-def merge_pairs(cfg: CfgNode, words: Sequence[str]) -> None:
-    """Merge the words KEY VALUE KEY VALUE ... of a command line into `cfg`.
+def merge_pairs(cfg: CfgNode, words: Sequence[str], where: str = "the settings of the command line") -> None:
+    """Merge the words KEY VALUE KEY VALUE ... into `cfg`.
+
+    Args:
+        cfg: changed in place.
+        words: the keys and values.
+        where: they come from, in the words of an error.
 
     Raises:
         UserError: a key has no value, is unknown, or its value has another type.
     """
-    where = "the settings of the command line"
     if len(words) % 2:
         raise UserError(
             f"Expected a value after each key in {where}, but {printable(words[-1])} has none: add it, or remove the "
