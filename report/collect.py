@@ -8,22 +8,14 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
-from dassl.names import LONGEST, OWN_FOLDER, file_name
-from dassl.reading import MB, read_text
+from dassl.names import OWN_FOLDER, file_name
+from report.logs import parse_log, read_log, says_phantoms, tested
 from runs.layout import SEED, place_of
 from runs.methods import row_name
-from runs.record import LARGEST, Record, read_record
+from runs.record import Record, read_record
 
-TRAINED = re.compile(r"Finish(?:ed)? training")  # Dassl's releases print one or the other
-TESTED = re.compile(r"=> result")
-EPOCH = re.compile(r"\bepoch \[\d+/\d+\]")
-# Each part is one that no other part can match, so that the time a line takes grows no faster than its length.
-PERCENT = re.compile(r"\* +([\w-]+): +(nan|[-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?) *%")
-PHANTOMS = re.compile(r"^(?:\*\*\* PHANTOMS: | *ROOT: *phantoms *$)", re.MULTILINE)  # what train.py prints of phantoms
-ROOT = re.compile(r"^ *ROOT: ", re.MULTILINE)
 PHANTOM_BACKBONE = "PhantomCLIP"
 LOGS = 20  # of one run, the newest
-LINE = 500  # characters of a log's line that are looked at
 PLACE = f"{OWN_FOLDER}<folder>"  # a backbone in a folder, known only from the name of the run's folder
 DEEPEST = 30  # folders below each other
 MOST = 500_000  # files and folders in all
@@ -93,18 +85,6 @@ class Tree(NamedTuple):
     cut: bool
 
 
-def parse_log(text: str, test_log: bool = False) -> dict[str, float]:
-    """Return the percentages of a log's last result, {} if it does not show that the run ended.
-
-    A log that trains must reach "Finish training"; with `test_log` one that only tests needs "=> result".
-    """
-    *trained, tail = TRAINED.split(text)
-    *tested, result = TESTED.split(tail)
-    if EPOCH.search(tail) or not (trained or (test_log and tested)):
-        return {}
-    return _finite((name, float(value)) for name, value in PERCENT.findall(result))
-
-
 def read_run(folder: str | Path, test_log: bool = False) -> FoundRun:
     """Return one run; what is missing, half-written, unfinished or strange gives it a `problem`.
 
@@ -171,25 +151,13 @@ def _with_logs(run: FoundRun, logs: list[str], test_log: bool) -> FoundRun:
         except UserError as error:
             problem = problem or str(error)
             continue
-        if ROOT.search(text) or PHANTOMS.search(text):
-            run = replace(run, phantom_images=bool(PHANTOMS.search(text)))
+        if (rendered := says_phantoms(text)) is not None:
+            run = replace(run, phantom_images=rendered)
         if metrics := parse_log(text, test_log):
             return replace(run, record=NOTHING._replace(metrics=metrics))
-        hint = "read it with --test-log if it only tests" if TESTED.search(text) and not test_log else "resume its run"
+        hint = "read it with --test-log if it only tests" if tested(text) and not test_log else "resume its run"
         problem = problem or f"{log} does not reach the result that ends a run: {hint}."
     return replace(run, problem=problem)
-
-
-def read_log(path: Path) -> str:
-    """Return the first and the last megabyte of a log, and of each line the first characters: marks and results."""
-    text = read_text(path, MB, links=False, strict=False, last=True)
-    if path.stat().st_size > MB:
-        text = f"{read_text(path, MB, links=False, strict=False, first=True)}\n{text}"
-    return "\n".join(line[:LINE] for line in text.splitlines())
-
-
-def _finite(metrics: Iterable[tuple[str, float]]) -> dict[str, float]:
-    return {name: value for name, value in metrics if abs(value) <= LARGEST and len(name) <= LONGEST}
 
 
 def find_runs(directory: str | Path, test_log: bool = False) -> list[FoundRun]:

@@ -75,7 +75,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()
-        node.VIEWS = "many"  # random views of a training image: "none", "one", or "many", another in each epoch
+        node.VIEWS = "none"  # random views of a training image: "none", "one", or "many", another in each epoch
         node.REDUCTION = 4  # D / width of the bottleneck
         node.OUTPUT_RELU = False  # apply a second ReLU, behind the bottleneck
         node.NORMALIZE = True  # scale the blended features to unit length

@@ -69,7 +69,7 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
     @staticmethod
     def defaults() -> CfgNode:
         node = ZeroshotCLIP.defaults()
-        node.VIEWS = "many"  # random views of an image in its key: "none", "one", or the mean of "many"
+        node.VIEWS = "none"  # random views of an image in its key: "none", "one", or the mean of "many"
         node.AUGMENT_EPOCH = 10  # number of random views in a key, with VIEWS "many"
         node.INIT_ALPHA = 1.0  # alpha without validation images
         node.INIT_BETA = 1.0  # beta without validation images, and while keys are trained

@@ -8,7 +8,7 @@ import pytest
 from grid import __main__ as command
 from grid.plan import parts, plan, take, title
 from report import paper
-from runs.methods import METHODS
+from runs.methods import METHODS, both_protocols, row_name
 from runs.spec import RunSpec
 from tests.run_folders import run_folder
 
@@ -28,8 +28,9 @@ def test_everything_is_what_the_scripts_run(grid, monkeypatch):
         return plan(replace(given, template=replace(given.template, options=())))[0]
 
     jobs = everything(shots="all")
-    assert len(jobs) == len(METHODS) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
-    assert [job.trainer for job in jobs[: len(METHODS)]] == list(METHODS.values())
+    rows = both_protocols(METHODS)
+    assert len(jobs) == len(rows) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
+    assert [row_name(job.trainer, job.protocol) for job in jobs[: len(rows)]] == list(map(row_name, rows))
     jobs = everything(setting="base2new")
     assert {job.dataset for job in jobs} == set(paper.DATASETS) - paper.WITHOUT_NOVEL
     assert {job.trainer for job in jobs} >= {"vMFCoOp", "CoOp"} and "TipAdapter" not in {job.trainer for job in jobs}

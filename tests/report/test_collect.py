@@ -1,6 +1,7 @@
 import pytest
 
-from report.collect import find_experiments, find_runs, parse_log, read_run
+from report.collect import find_experiments, find_runs, read_run
+from report.logs import parse_log
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,8 @@ import pytest
 import parse_test_res
 from report import base2new, compare
 from report.__main__ import main
-from report.collect import find_all, parse_log, read_run
+from report.collect import find_all, read_run
+from report.logs import parse_log
 from tests.security.received import bounded, document, files, put, run
 
 

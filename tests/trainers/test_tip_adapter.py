@@ -46,7 +46,7 @@ def test_keys_are_means_of_the_views_that_are_asked_for(build, tiny, name, seen,
 
 def test_a_key_needs_a_view(build, tiny):
     with pytest.raises(UserError, match=r"TRAINER.TIPADAPTERF.AUGMENT_EPOCH of 1 or more, but got 0"):
-        build("TipAdapterF", "TRAINER.TIPADAPTERF.AUGMENT_EPOCH", 0)
+        build("TipAdapterF", "TRAINER.TIPADAPTERF.AUGMENT_EPOCH", 0, "TRAINER.TIPADAPTERF.VIEWS", "many")
     build("TipAdapterF", "TRAINER.TIPADAPTERF.AUGMENT_EPOCH", 0, "TRAINER.TIPADAPTERF.VIEWS", "one")
 
 
