@@ -20,7 +20,18 @@ from report.groups import check_same_data
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
 from runs.layout import SETTING, data_name, own_datasets, place_of, seeds_folder
-from runs.methods import METHODS, PROTOCOLS, SEEDLESS, ZERO_SHOT, row_name, split_protocol, trainer_of
+from runs.methods import (
+    BENCHMARKED,
+    METHODS,
+    PROTOCOLS,
+    PUBLISHED,
+    SEEDLESS,
+    ZERO_SHOT,
+    check_protocol,
+    row_name,
+    split_protocol,
+    trainer_of,
+)
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
@@ -127,14 +138,16 @@ def find_comparison(
     """Return the runs of every method and number of shots.
 
     Raises:
-        UserError: they were made of different data.
+        UserError: they were made of different data, or a method's name has an unknown protocol.
     """
     runs: dict[tuple[str, int], list[FoundRun]] = {}
     rows: dict[str, list[str]] = {}
     for method in methods:
         name, protocol = split_protocol(method)
+        check_protocol(protocol)
+        protocol = PUBLISHED if row_name(method).endswith(BENCHMARKED) else PROTOCOLS[0]
         places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
-        found = {k: _find_variants(place, protocol or PROTOCOLS[0]) for k, place in places.items()}
+        found = {k: _find_variants(place, protocol) for k, place in places.items()}
         llms = sorted({run.llm for each in found.values() for run in each}) or [""]
         names = {llm: row_name(method) + (f", {llm}" if llm and len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())

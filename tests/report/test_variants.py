@@ -1,5 +1,6 @@
 """Rows of one trainer in tables: its two protocols, and the LLMs whose sentences it read."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -86,6 +87,27 @@ def test_runs_without_recorded_settings_say_nothing_of_views(write_run):
     write_run(trainer="CoOp")
     assert seen_note([]) == ""
     assert seen_note([read_run(write_run(trainer="KgCoOp"))]) == ""
-    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}))]) == (
+    assert seen_note([read_run(write_run(trainer="CoCoOp", method={"CSC": False}))]) == ""  # of an earlier version
+    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}, protocol="best"))]) == (
         "Random views of a training image: no training image: ZeroshotCLIP."
     )
+
+
+@pytest.mark.parametrize("views", [["many"], {"many": 1}, None, 3, "other"], ids=str)
+def test_views_that_are_none_are_not_told(write_run, views):
+    assert seen_note([read_run(write_run(method={"VIEWS": views}))]) == ""
+
+
+def test_the_name_of_an_llm_is_one_word_of_a_command():
+    line = fill_command("vMFCoOp, a b", "btmri", 4, "BiomedCLIP", data="data")
+    options = next(word for word in shlex.split(line) if word.startswith("OPTS=")).removeprefix("OPTS=")
+    assert shlex.split(options) == ["PROMPTS.LLM", "a b"]
+
+
+def test_a_method_of_one_protocol_has_one_row(write_run, tmp_path, capsys, undrawn):
+    write_run(trainer="CoOp", accuracy=60.0, protocol="best")
+    base = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    assert compare([*base, "--methods", "coop:published"]) == 0
+    assert lines(capsys.readouterr().out, "CoOp")[0].startswith("CoOp 60.00")
+    assert compare([*base, "--methods", "coop:publisht"]) == 1
+    assert "PROTOCOL to be one of best, published" in capsys.readouterr().err
