@@ -10,7 +10,7 @@ from typing import NamedTuple
 from dassl.errors import UserError
 from dassl.names import LONGEST, OWN_FOLDER, file_name
 from dassl.reading import MB, read_text
-from runs.layout import SEED, place_of
+from runs.layout import SEED, own_datasets, place_of
 from runs.methods import row_name
 from runs.record import LARGEST, Record, read_record
 
@@ -309,9 +309,13 @@ def _subfolders(directory: Path) -> list[Path]:
 
 
 def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
-    """Return runs whose rows name the LLM if the sentences of several were read by one method."""
-    runs = list(runs)
+    """Return runs whose rows name the LLM if the sentences of several were read by one method.
+
+    Sentences that lie beside a user's own images are no choice of an LLM, and do not count.
+    """
+    runs, own = list(runs), tuple(f"{name}-" for name in own_datasets())
     llms: dict[str, set[str]] = {}
     for run in runs:
-        llms.setdefault(run.trainer, set()).add(run.llm)
-    return [replace(run, several_llms=len(llms[run.trainer]) > 1) for run in runs]
+        if not run.dataset.startswith(own):
+            llms.setdefault(run.trainer, set()).add(run.llm)
+    return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]

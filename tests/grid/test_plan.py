@@ -8,7 +8,7 @@ import pytest
 from grid import __main__ as command
 from grid.plan import parts, plan, take, title
 from report import paper
-from runs.methods import METHODS
+from runs.methods import METHODS, both_protocols, row_name
 from runs.spec import RunSpec
 from tests.run_folders import run_folder
 
@@ -28,8 +28,9 @@ def test_everything_is_what_the_scripts_run(grid, monkeypatch):
         return plan(replace(given, template=replace(given.template, options=())))[0]
 
     jobs = everything(shots="all")
-    assert len(jobs) == len(METHODS) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
-    assert [job.trainer for job in jobs[: len(METHODS)]] == list(METHODS.values())
+    rows = both_protocols(METHODS)
+    assert len(jobs) == len(rows) * 14 * 7 and {job.dataset for job in jobs} == set(paper.DATASETS)
+    assert [row_name(job.trainer, job.protocol) for job in jobs[: len(rows)]] == list(map(row_name, rows))
     jobs = everything(setting="base2new")
     assert {job.dataset for job in jobs} == set(paper.DATASETS) - paper.WITHOUT_NOVEL
     assert {job.trainer for job in jobs} >= {"vMFCoOp", "CoOp"} and "TipAdapter" not in {job.trainer for job in jobs}
@@ -61,6 +62,15 @@ def test_base_to_novel_is_two_runs(grid):
     assert (base.subsample, base.eval_only, new.subsample, new.eval_only) == ("base", False, "new", True)
     assert base.options == new.options == (("OPTIM.MAX_EPOCH", "4"), ("DATALOADER.NUM_WORKERS", "0"))
     assert title(job, job.seeds) == "CoOp base to novel on btmri, K = 2, seeds 1 2"
+
+
+def test_a_protocol_is_said_behind_a_name_or_for_all(grid):
+    jobs, _ = plan(grid("clip_adapter", "clip_adapter:published", "coop:published"))
+    rows = ["CLIPAdapter", "CLIPAdapter (as benchmarked)", "CoOp"]
+    assert [title(job, job.seeds).partition(" on ")[0] for job in jobs] == rows
+    line = ["--methods", "all", "--datasets", "btmri", "--shots", "2", "PROTOCOL", "published"]
+    found = [row_name(job.trainer, job.protocol) for job in plan(command.parse(line)[0])[0]]
+    assert len(found) == len(METHODS) and "LPpp (as benchmarked)" in found
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import pytest
 
 from report.__main__ import main as report
 from report.assemble import fill_command
-from report.collect import read_run
+from report.collect import read_run, tell_llms_apart
 from report.compare import main as compare
 from report.few_shot_table import seen_note
 
@@ -64,6 +64,13 @@ def test_one_llm_is_named_below_the_table_only(write_run, tmp_path, capsys, undr
     assert report([str(tmp_path / "output")]) == 0
     assert "vMFCoOp here (phantom)" in lines(capsys.readouterr().out, "vMFCoOp")[0]
     assert "Sentences: claude: vMFCoOp." in next(tmp_path.rglob("table1.md")).read_text()
+
+
+def test_sentences_beside_own_images_make_no_second_row(write_run):
+    public = read_run(write_run(context=f"{CONTEXT}_claude", prompts={"llm": "claude"}))
+    own = read_run(write_run(dataset="folder-chest", key="folder-chest", prompts={"llm": "own"}))
+    assert {run.row for run in tell_llms_apart([public, own])} == {"vMFCoOp"}
+    assert seen_note([public, own]) == "Sentences: claude: vMFCoOp; own: vMFCoOp."
 
 
 def test_the_gap_of_a_published_row_names_its_protocol():
