@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
-from dassl.names import LONGEST, OWN_FOLDER, file_name
+from dassl.names import LONGEST, OWN_FOLDER, file_name, natural_key
 from dassl.reading import MB, read_text
-from runs.layout import SEED, own_datasets, place_of
+from runs.layout import SEED, place_of
 from runs.methods import row_name
 from runs.record import LARGEST, Record, read_record
 
@@ -284,15 +284,6 @@ def is_run_file(name: str) -> bool:
     return name == "metrics.json" or name.startswith("log.txt")
 
 
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """Return a key that sorts seed 2 before seed 10.
-
-    >>> sorted([Path("seed10"), Path("seed2")], key=natural_key)[0].name
-    'seed2'
-    """
-    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", path.as_posix())]
-
-
 def _holds_run(folder: Path) -> bool:
     try:
         return any(is_run_file(path.name) for path in folder.iterdir())
@@ -306,16 +297,3 @@ def _subfolders(directory: Path) -> list[Path]:
         return sorted(found, key=natural_key)
     except OSError:
         return []
-
-
-def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
-    """Return runs whose rows name the LLM if the sentences of several were read by one method.
-
-    Sentences that lie beside a user's own images are no choice of an LLM, and do not count.
-    """
-    runs, own = list(runs), tuple(f"{name}-" for name in own_datasets())
-    llms: dict[str, set[str]] = {}
-    for run in runs:
-        if not run.dataset.startswith(own):
-            llms.setdefault(run.trainer, set()).add(run.llm)
-    return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]
