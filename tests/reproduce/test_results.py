@@ -8,7 +8,7 @@ import yaml
 from grid.plan import plan
 from grid.run import Summary
 from reproduce import provenance, results
-from runs.methods import METHODS
+from runs.methods import METHODS, both_protocols
 
 pytestmark = pytest.mark.usefixtures("undrawn")
 SETTINGS = {"vMFCoOp": {"LAMBDA_ANC": 2.0, "TAU_MAX": 30.0}, "BiomedCoOp": {"SCCM_LAMBDA": 50.0}}
@@ -120,7 +120,7 @@ def test_every_grid_can_be_planned(flags, grids, tuned, monkeypatch):
 def test_all_methods_and_data_sets_by_default_and_no_base_to_novel_where_there_is_none(tmp_path):
     document, _ = results.parse(["--output", str(tmp_path)])
     first, _, third, *_ = document.grids()
-    assert first.methods == list(METHODS) and third.template.setting == "base2new"
+    assert first.methods == both_protocols(METHODS) and third.template.setting == "base2new"
     assert "busi" in first.datasets and "busi" not in third.datasets  # three classes
     assert "linear_probe" in first.methods and "linear_probe" not in third.methods  # knows no classes but its own
 
