@@ -84,6 +84,12 @@ class Checkout:
             return
         cfg.CHECKOUT = f"{self.folder.name}@{self.digest}"
         empty_input(cfg)
+        for node, key in (
+            (cfg.DATALOADER.TRAIN_X, "DROP_LAST"),
+            (cfg.OPTIM, "SCHEDULE_STEP"),
+            (cfg.OPTIM, "SCHEDULE_LENGTH"),
+        ):
+            del node[key]  # only our trainers read them
         cfg.TRAINER = CfgNode({"NAME": ""})
         self._extend_cfg(cfg)
         if trainer.upper() not in cfg.TRAINER:

@@ -74,9 +74,8 @@ def title(spec: RunSpec, seeds: Sequence[int]) -> str:
     """
     several = "seeds" if len(seeds) > 1 else "seed"
     kind = PROTOCOL[spec.setting]
-    return (
-        f"{row_name(spec.trainer, spec.protocol)}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
-    )
+    row = row_name(f"{spec.trainer}:{spec.protocol}")
+    return f"{row}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
 
 
 def plan(grid: Grid) -> tuple[list[RunSpec], int]:

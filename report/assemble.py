@@ -263,7 +263,7 @@ def fill_command(
         "DATA": data,
         "SEEDS": " ".join(map(str, seeds)),
         "OUTPUT": "" if output == Path(OUTPUT) else str(output),
-        "OPTS": f"PROMPTS.LLM {llm}" if llm else "",
+        "OPTS": f"PROMPTS.LLM {shlex.quote(llm)}" if llm else "",
     }
     words = [f"{name}={shlex.quote(value)}" for name, value in settings.items() if value]
     dataset = next((own for own in own_datasets() if dataset.startswith(f"{own}-")), dataset)

@@ -20,7 +20,7 @@ from report.render import GAP, Table, mean_std, render
 from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
 from runs.layout import data_name, own_datasets, protocol_folder, seeds_folder
-from runs.methods import default_seeds
+from runs.methods import default_seeds, split_protocol
 
 HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
 
@@ -179,7 +179,7 @@ def print_seeds(
         output: root of all runs.
         dataset: name under which the runs are kept.
         shots: images per class.
-        trainer: of the runs.
+        trainer: of the runs; its blocks are those of both protocols, whichever its name says.
         backbone: of the runs.
         seeds: to print; none for all that have runs.
         metric: to print.
@@ -187,6 +187,7 @@ def print_seeds(
     Returns:
         Whether a seed has been tested on both base and novel classes.
     """
+    trainer, _ = split_protocol(trainer)  # its folders are those of both protocols
     first, second = (
         seeds_folder(protocol_folder(output, part), dataset, shots, trainer, backbone).parent
         for part in ("base", "new")

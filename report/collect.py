@@ -1,14 +1,12 @@
 """Run folders of an output folder: found without following a link, and read from metrics.json or else a log."""
 
 import os
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
-from dassl.names import OWN_FOLDER, file_name
+from dassl.names import OWN_FOLDER, file_name, natural_key
 from report.logs import parse_log, read_log, says_phantoms, tested
 from runs.layout import SEED, place_of
 from runs.methods import row_name
@@ -252,15 +250,6 @@ def is_run_file(name: str) -> bool:
     return name == "metrics.json" or name.startswith("log.txt")
 
 
-def natural_key(path: Path) -> list[tuple[int, str]]:
-    """Return a key that sorts seed 2 before seed 10.
-
-    >>> sorted([Path("seed10"), Path("seed2")], key=natural_key)[0].name
-    'seed2'
-    """
-    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", path.as_posix())]
-
-
 def _holds_run(folder: Path) -> bool:
     try:
         return any(is_run_file(path.name) for path in folder.iterdir())
@@ -274,12 +263,3 @@ def _subfolders(directory: Path) -> list[Path]:
         return sorted(found, key=natural_key)
     except OSError:
         return []
-
-
-def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
-    """Return runs whose rows name the LLM if the sentences of several were read by one method."""
-    runs = list(runs)
-    llms: dict[str, set[str]] = {}
-    for run in runs:
-        llms.setdefault(run.trainer, set()).add(run.llm)
-    return [replace(run, several_llms=len(llms[run.trainer]) > 1) for run in runs]

@@ -14,13 +14,24 @@ from pathlib import Path
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
 from report.assemble import fill_command
-from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs, tell_llms_apart
+from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
 from report.few_shot_table import PAIRED, difference_cells, metrics_row, seen_note, shots_headers
-from report.groups import check_same_data
+from report.groups import check_same_data, tell_llms_apart
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
 from runs.layout import SETTING, data_name, own_datasets, place_of, seeds_folder
-from runs.methods import METHODS, PROTOCOLS, SEEDLESS, ZERO_SHOT, row_name, split_protocol, trainer_of
+from runs.methods import (
+    BENCHMARKED,
+    METHODS,
+    PROTOCOLS,
+    PUBLISHED,
+    SEEDLESS,
+    ZERO_SHOT,
+    check_protocol,
+    row_name,
+    split_protocol,
+    trainer_of,
+)
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
@@ -127,14 +138,16 @@ def find_comparison(
     """Return the runs of every method and number of shots.
 
     Raises:
-        UserError: they were made of different data.
+        UserError: they were made of different data, or a method's name has an unknown protocol.
     """
     runs: dict[tuple[str, int], list[FoundRun]] = {}
     rows: dict[str, list[str]] = {}
     for method in methods:
         name, protocol = split_protocol(method)
+        check_protocol(protocol)
+        protocol = PUBLISHED if row_name(method).endswith(BENCHMARKED) else PROTOCOLS[0]
         places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
-        found = {k: _find_variants(place, protocol or PROTOCOLS[0]) for k, place in places.items()}
+        found = {k: _find_variants(place, protocol) for k, place in places.items()}
         llms = sorted({run.llm for each in found.values() for run in each}) or [""]
         names = {llm: row_name(method) + (f", {llm}" if llm and len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())

@@ -138,11 +138,16 @@ def seen_note(runs: Iterable[FoundRun]) -> str:
 
 
 def _views(run: FoundRun) -> str | None:
-    """Return the setting VIEWS of a run's method, "" for one without training images; None if it is not recorded."""
+    """Return the setting VIEWS of a run's method, "" for one without training images; None if it is not recorded.
+
+    Records of earlier versions, which have no protocol, do not have it.
+    """
     if run.record.method is None or run.trainer not in METHODS.values():
         return None
-    found = run.record.method.get("VIEWS", "" if run.trainer in SEEDLESS else "none")
-    return found if found in VIEWS else None
+    found = run.record.method.get("VIEWS")
+    if found is None and "protocol" in run.record.names:
+        found = "" if run.trainer in SEEDLESS else "none"
+    return found if isinstance(found, str) and found in VIEWS else None
 
 
 def _by_value(pairs: Iterable[tuple[str, str]]) -> str:

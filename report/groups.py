@@ -7,7 +7,8 @@ from pathlib import Path
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
 from report.ablation_table import FULL, problem_of, terms_of
-from report.collect import PLACE, FoundRun, tell_llms_apart
+from report.collect import PLACE, FoundRun
+from runs.layout import own_datasets
 from runs.methods import SEEDLESS
 from runs.record import DIGESTS
 
@@ -103,6 +104,19 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
         Group(_full_name(each), phantom_images, any(run.phantom for run in each), tuple(tell_llms_apart(each)))
         for (phantom_images, _), each in sorted(groups.items())
     ]
+
+
+def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
+    """Return runs whose rows name the LLM if the sentences of several were read by one method.
+
+    Sentences that lie beside a user's own images are no choice of an LLM, and do not count.
+    """
+    runs, own = list(runs), tuple(f"{name}-" for name in own_datasets())
+    llms: dict[str, set[str]] = {}
+    for run in runs:
+        if not run.dataset.startswith(own):
+            llms.setdefault(run.trainer, set()).add(run.llm)
+    return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]
 
 
 def _backbone_key(run: FoundRun) -> str:

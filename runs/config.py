@@ -106,7 +106,8 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg = defaults(spec)
     if settings := checkout_settings(spec):
         settings.merge_into(cfg)
-    for file in config_files(spec):
+    files = config_files(spec)
+    for file in files:
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
     if spec.dataset and not (cfg.DATASET.NAME and dataset_file(spec).is_file()):  # a data set needs no yaml
@@ -119,7 +120,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.RESUME = spec.resume or cfg.RESUME
     if seed >= 0:
         cfg.SEED = seed
-    cfg.PROTOCOL = protocol_of(spec) if published_file(cfg.TRAINER.NAME).is_file() else PROTOCOLS[0]
+    cfg.PROTOCOL = PUBLISHED if published_file(cfg.TRAINER.NAME) in files else PROTOCOLS[0]
     merge_pairs(cfg, spec.words)
     check_complete(cfg)
     check_novel(spec, cfg)

@@ -131,11 +131,19 @@ def check_protocol(protocol: str) -> str:
 def row_name(method: str, protocol: str = "") -> str:
     """Return the name of a method's row in tables.
 
+    Args:
+        method: a trainer or a short name; the protocol behind its colon counts only if the method has two.
+        protocol: of a run.
+
+    >>> row_name("coop:published")
+    'CoOp'
     >>> row_name("clip_adapter:published"), row_name("CLIPAdapter"), row_name("CLIPAdapter", "published")
     ('CLIPAdapter (as benchmarked)', 'CLIPAdapter', 'CLIPAdapter (as benchmarked)')
     """
     name, named = split_protocol(method)
-    return trainer_name(name) + (BENCHMARKED if PUBLISHED in (named, protocol) else "")
+    trainer = trainer_name(name)
+    published = protocol == PUBLISHED or (named == PUBLISHED and published_file(trainer).is_file())
+    return trainer + (BENCHMARKED if published else "")
 
 
 def trainer_of(row: str) -> str:

@@ -17,7 +17,7 @@ from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
 from dassl.writing import atomic_write
 from runs import lockstep
-from runs.config import checkout_of, checkout_settings, configure, defaults
+from runs.config import checkout_of, checkout_settings, configure, defaults, protocol_of
 from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
@@ -80,6 +80,8 @@ class Run:
             if settings := checkout_settings(self.spec):
                 print(settings)
         self.cfg = cfg = configure(self.spec, self.seed, complete=True)
+        if (asked := protocol_of(self.spec)) != cfg.PROTOCOL:
+            print(f"PROTOCOL {asked}: {cfg.TRAINER.NAME} has no settings for it (or no --trainer names it): as ever")
         settings = cfg.dump()
         with atomic_write(self.folder / "config.yaml") as file:
             file.write(settings)

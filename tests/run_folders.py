@@ -17,11 +17,10 @@ READERS = ("vMFCoOp", "BiomedCoOp", "SSText", "ZeroshotEnsemble", "ZeroshotSelec
 
 
 def run_folder(
-    output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1, protocol: str = ""
+    output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1, published=False
 ) -> Path:
     own = dataset.startswith(("folder-", "table-"))  # with sentences of its own, if any
-    context = "nctx4_cscFalse_ctpend" + (protocol and f"_{protocol}")
-    context += "_claude" if trainer in READERS and not own else ""
+    context = "nctx4_cscFalse_ctpend" + "_published" * published + ("_claude" if trainer in READERS and not own else "")
     return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / context / f"seed{seed}"
 
 

@@ -169,6 +169,12 @@ def test_an_open_quote_is_told(calls, opts):
     assert calls("coop/few_shot.sh", "btmri", "1", OPTS=opts, code=2) == []
 
 
+def test_a_comparison_has_protocols_behind_names_alone(calls):
+    assert calls("compare.sh", "btmri", "1", "lppp", "coop", OPTS="A.B 1 PROTOCOL published", code=2) == []
+    first, *_ = calls("compare.sh", "btmri", "1", "lppp:published", "coop", OPTS="A.B 1")
+    assert after(first, "--trainer") == "lppp:published"
+
+
 def test_our_toolbox_comes_before_another_dassl():
     """With NO_VENV=1 in an environment that has one."""
     code = f'source "{ROOT}/scripts/env.sh"; echo "$PYTHONPATH"'

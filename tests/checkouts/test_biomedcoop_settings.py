@@ -50,6 +50,7 @@ THEIRS_ALONE = {
 NOWHERE = object()  # the value of a key that is not there
 OURS_ALONE = {
     "CHECKOUT": "whose code it is",
+    "PROTOCOL": "of our trainers",
     "PROMPTS": "of our trainers",
     "FEATURES": "of our trainers",
     "DETERMINISTIC": "off",
@@ -58,6 +59,7 @@ OURS_ALONE = {
     "INPUT.FRAME": "how our data sets read pictures",
     "INPUT.ALLOW_CONSTANT": "how our data sets read pictures",
     "INPUT.RRCROP_SCALE": "0.08 to 1 in theirs, which cannot be changed there",
+    "DATASET.DRAWS": "which images our data sets draw",
     "DATASET.NESTED": "how our data sets read folders and tables",
     "DATASET.LINKS": "how our data sets read folders and tables",
     "DATASET.LEAKS": "how our data sets read folders and tables",

@@ -178,3 +178,12 @@ def test_what_was_learned_with_other_settings_is_not_tested_on_novel_classes(sma
     assert train.main(flags(TINY, "OPTIM.LR", 0.0003, more=(*more, "base"))) == 0
     assert train.main(flags(TINY, more=(*more, "new", "--eval-only"))) == 1
     assert "to hold what a run like this one learned, but its run had other settings" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("OPTIM.SCHEDULE_STEP", "iteration"), ("OPTIM.SCHEDULE_LENGTH", 9), ("DATALOADER.TRAIN_X.DROP_LAST", False)],
+)
+def test_a_setting_that_only_our_trainers_read_is_refused(small, configured, key, value):
+    with pytest.raises(UserError, match=f"there is no key {key}"):
+        configured(small(), TINY, key, value)

@@ -64,6 +64,15 @@ def test_base_to_novel_is_two_runs(grid):
     assert title(job, job.seeds) == "CoOp base to novel on btmri, K = 2, seeds 1 2"
 
 
+def test_a_protocol_is_said_behind_a_name_or_for_all(grid):
+    jobs, _ = plan(grid("clip_adapter", "clip_adapter:published", "coop:published"))
+    rows = ["CLIPAdapter", "CLIPAdapter (as benchmarked)", "CoOp"]
+    assert [title(job, job.seeds).partition(" on ")[0] for job in jobs] == rows
+    line = ["--methods", "all", "--datasets", "btmri", "--shots", "2", "PROTOCOL", "published"]
+    found = [row_name(job.trainer, job.protocol) for job in plan(command.parse(line)[0])[0]]
+    assert len(found) == len(METHODS) and "LPpp (as benchmarked)" in found
+
+
 @pytest.mark.parametrize(
     ("methods", "change", "sentence"),
     [

@@ -64,3 +64,12 @@ def test_the_script_ends_with_the_figures(calls):
         f"train.py {flags} --setting base2new --subsample new --eval-only OPTIM.LR 0.1",
         f"-m report.base2new {flags}",
     ]
+
+
+def test_the_runs_of_a_published_protocol_are_found(write_run, tmp_path, capsys):
+    published = {"trainer": "ProGrad", "context": "nctx4_cscFalse_ctpend_published", "protocol": "published"}
+    write_run(root="base2new/train_base", accuracy=80.0, subsample="base", **published)
+    write_run(root="base2new/test_new", accuracy=60.0, subsample="new", **published)
+    words = ["--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP", "--trainer", "prograd:published"]
+    assert main(["--output", str(tmp_path / "output"), *words]) == 0
+    assert "nctx4_cscFalse_ctpend_published; accuracy" in capsys.readouterr().out

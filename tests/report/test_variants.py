@@ -1,5 +1,6 @@
 """Rows of one trainer in tables: its two protocols, and the LLMs whose sentences it read."""
 
+import shlex
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from report.assemble import fill_command
 from report.collect import read_run
 from report.compare import main as compare
 from report.few_shot_table import seen_note
+from report.groups import tell_llms_apart
 
 CONTEXT = "nctx4_cscFalse_ctpend"
 
@@ -65,6 +67,13 @@ def test_one_llm_is_named_below_the_table_only(write_run, tmp_path, capsys, undr
     assert "Sentences: claude: vMFCoOp." in next(tmp_path.rglob("table1.md")).read_text()
 
 
+def test_sentences_beside_own_images_make_no_second_row(write_run):
+    public = read_run(write_run(context=f"{CONTEXT}_claude", prompts={"llm": "claude"}))
+    own = read_run(write_run(dataset="folder-chest", key="folder-chest", prompts={"llm": "own"}))
+    assert {run.row for run in tell_llms_apart([public, own])} == {"vMFCoOp"}
+    assert seen_note([public, own]) == "Sentences: claude: vMFCoOp; own: vMFCoOp."
+
+
 def test_the_gap_of_a_published_row_names_its_protocol():
     line = fill_command("CLIPAdapter (as benchmarked)", "btmri", 4, "BiomedCLIP", data="data")
     assert line == "DATA=data bash scripts/few_shot.sh clip_adapter:published btmri 4 BiomedCLIP"
@@ -86,6 +95,27 @@ def test_runs_without_recorded_settings_say_nothing_of_views(write_run):
     write_run(trainer="CoOp")
     assert seen_note([]) == ""
     assert seen_note([read_run(write_run(trainer="KgCoOp"))]) == ""
-    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}))]) == (
+    assert seen_note([read_run(write_run(trainer="CoCoOp", method={"CSC": False}))]) == ""  # of an earlier version
+    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}, protocol="best"))]) == (
         "Random views of a training image: no training image: ZeroshotCLIP."
     )
+
+
+@pytest.mark.parametrize("views", [["many"], {"many": 1}, None, 3, "other"], ids=str)
+def test_views_that_are_none_are_not_told(write_run, views):
+    assert seen_note([read_run(write_run(method={"VIEWS": views}))]) == ""
+
+
+def test_the_name_of_an_llm_is_one_word_of_a_command():
+    line = fill_command("vMFCoOp, a b", "btmri", 4, "BiomedCLIP", data="data")
+    options = next(word for word in shlex.split(line) if word.startswith("OPTS=")).removeprefix("OPTS=")
+    assert shlex.split(options) == ["PROMPTS.LLM", "a b"]
+
+
+def test_a_method_of_one_protocol_has_one_row(write_run, tmp_path, capsys, undrawn):
+    write_run(trainer="CoOp", accuracy=60.0, protocol="best")
+    base = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    assert compare([*base, "--methods", "coop:published"]) == 0
+    assert lines(capsys.readouterr().out, "CoOp")[0].startswith("CoOp 60.00")
+    assert compare([*base, "--methods", "coop:publisht"]) == 1
+    assert "PROTOCOL to be one of best, published" in capsys.readouterr().err

@@ -13,6 +13,7 @@ from runs.config import config_files, configure, run_folder
 from runs.methods import METHODS, both_protocols, published_file
 from runs.spec import RunSpec
 from tests.run_folders import record
+from trainers.base.digests import config_digest
 
 PUBLISHED = RunSpec("clip_adapter:published", "btmri", 16, root="phantoms")
 
@@ -41,6 +42,25 @@ def test_an_option_and_a_yaml_file_ask_for_a_protocol_too(tmp_path):
     other.TRAINER.CLIPADAPTER.REDUCTION = 4
     other.freeze()
     assert other == configure(PUBLISHED, 1)
+
+
+def test_a_trainer_that_only_a_yaml_file_names_is_not_called_published(tmp_path):
+    (tmp_path / "mine.yaml").write_text("PROTOCOL: published\nTRAINER: {NAME: CLIPAdapter}")
+    spec = RunSpec("", "btmri", 16, root="phantoms", config_file=str(tmp_path / "mine.yaml"))
+    assert configure(spec, 1).PROTOCOL == "best"  # as published.yaml is not merged
+
+
+def test_a_protocol_that_a_method_has_not_is_told(flags, capsys):
+    assert train.main(flags("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, "PROTOCOL", "published")) == 0
+    assert "PROTOCOL published: ZeroshotCLIP has no settings for it" in capsys.readouterr().out
+
+
+def test_the_llm_is_no_setting_of_methods_that_read_no_sentences():
+    def digests(method: str) -> set[str]:
+        specs = (RunSpec(method, "btmri", 2, root="phantoms", options={"PROMPTS.LLM": llm}) for llm in ("a", "b"))
+        return {config_digest(configure(spec, 1)) for spec in specs}
+
+    assert len(digests("coop")) == 1 and len(digests("vmfcoop")) == 2
 
 
 def test_options_win_over_the_published_settings():

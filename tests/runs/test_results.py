@@ -79,7 +79,6 @@ def test_where_and_how_fast_a_run_works_is_no_part_of_its_digest(cfg, key, value
         ("FEATURES.VIEWS", 3),
         ("INPUT.TRANSFORMS", ["normalize"]),
         ("MODEL.BACKBONE.NAME", "BiomedCLIP"),
-        ("PROMPTS.LLM", "gpt"),
         ("TEST.SPLIT", "val"),
         ("TRAINER.COOP.N_CTX", 5),
         ("TRAINER.COOP.PREC", "bf16"),

@@ -35,8 +35,9 @@ def test_an_interrupted_run_resumes_to_the_same_numbers(flags, tmp_path, monkeyp
     monkeypatch.undo()
     assert train.main(flags(trainer, *opts)) == 0
     assert train.main(flags(trainer, *opts, output=tmp_path / "whole")) == 0
-    protocol = "published" if opts else ""
-    resumed, whole = (run_folder(folder, trainer, protocol=protocol) for folder in (tmp_path, tmp_path / "whole"))
+    resumed, whole = (
+        run_folder(output, trainer, published="published" in opts) for output in (tmp_path, tmp_path / "whole")
+    )
     assert "Resuming from epoch 2 of" in (resumed / "log.txt").read_text()
     states = [learned(folder, module) for folder in (resumed, whole)]
     assert all(torch.equal(value, states[1][name]) for name, value in states[0].items())

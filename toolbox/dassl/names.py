@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 from dassl.console import IN_NAME, shown
@@ -28,6 +29,15 @@ def file_name(text: str) -> str:
     if len(name.encode()) <= LONGEST_FILE:
         return name
     return name.encode()[: LONGEST_FILE - 17].decode(errors="ignore") + "-" + sha256(name.encode()).hexdigest()[:16]
+
+
+def natural_key(path: Path) -> list[tuple[int, str]]:
+    """Return a key that sorts seed 2 before seed 10.
+
+    >>> sorted([Path("seed10"), Path("seed2")], key=natural_key)[0].name
+    'seed2'
+    """
+    return [(int(digits or 0), word) for word, digits in re.findall(r"(\D*)(\d*)", path.as_posix())]
 
 
 def check_name(value: Any, what: str, where: str, longest: int = LONGEST) -> str:

@@ -61,6 +61,7 @@ def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
     """Return a digest of all settings that change the numbers of a run.
 
     INPUT is left out for our trainers, as it follows from the backbone; for those of another checkout it is a setting.
+    PROMPTS.LLM is left out for methods that read no sentences.
 
     Args:
         cfg: the configuration.
@@ -68,6 +69,7 @@ def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
     """
     of_checkout = "CHECKOUT" in cfg
     left_out = {key for key in NOT_HASHED if not (of_checkout and key.startswith("INPUT."))} | set(without)
+    left_out |= set() if "N_PROMPTS" in method_settings(cfg) else {"PROMPTS.LLM"}
     kept = {k: v for k, v in _flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
     kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # without the settings of other methods
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
