@@ -25,7 +25,7 @@ from runs.methods import (
 from runs.spec import RunSpec
 from trainers import register_all
 
-PROTOCOL = {"few_shot": "", "base2new": " base to novel"}  # setting -> in words, after a method's name
+KINDS = {"few_shot": "", "base2new": " base to novel"}  # setting -> in words, after a method's name
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Grid:
     def __str__(self) -> str:
         """Return a line that names the runs and their folder."""
         template = self.template
-        what = f"{_words(self.methods)}{PROTOCOL[template.setting]} on {_words(self.datasets)}"
+        what = f"{_words(self.methods)}{KINDS[template.setting]} on {_words(self.datasets)}"
         seeds = f", seeds {_words(self.seeds)}" if self.seeds else ""
         options = f", with {_words(template.words)}" if template.options else ""
         return f"{what}, K = {_words(self.shots)}{seeds}{options}, into {template.output}"
@@ -73,7 +73,7 @@ def title(spec: RunSpec, seeds: Sequence[int]) -> str:
     'CoOp base to novel on btmri, K = 16, seeds 1 2'
     """
     several = "seeds" if len(seeds) > 1 else "seed"
-    kind = PROTOCOL[spec.setting]
+    kind = KINDS[spec.setting]
     row = row_name(f"{spec.trainer}:{spec.protocol}")
     return f"{row}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
 
@@ -121,7 +121,7 @@ def trainers(methods: Sequence[str], template: RunSpec) -> list[str]:
     known = [METHODS[short] for short in ready]
     known += [name for name in TRAINER_REGISTRY.registered_names() if name not in METHODS.values()]
     found = []
-    for method in _several(methods, ready if template.protocol else both_protocols(ready)):
+    for method in _several(methods, ready if template.protocol else both_protocols(ready, setting)):
         name, protocol = split_protocol(method)
         if trainer_name(name) not in known:
             raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{method}".')

@@ -60,7 +60,7 @@ def request_of(args: argparse.Namespace) -> Request:
     novel_methods = methods
     if args.full:
         datasets, seeds = datasets or list(paper.DATASETS), seeds or [1, 2, 3]
-        novel_methods = methods or [row_name(each) for each in both_protocols(with_setting("base2new"))]
+        novel_methods = methods or [row_name(each) for each in both_protocols(with_setting("base2new"), "base2new")]
         methods = methods or paper.in_order(row_name(each) for each in both_protocols(METHODS))
         novel_shots = [paper.NOVEL_SHOTS]
         ablated = [k for k in paper.TABLE2["shots"] if k in (shots or paper.TABLE2["shots"])]

@@ -21,7 +21,7 @@ from runs.methods import METHODS, ZERO_SHOT, llm_of, method_of, split_protocol
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = "output"  # folder of all runs, unless OUTPUT= names another
-PROTOCOLS = {"few_shot": "few-shot", "base2new": "base to novel", "ablation": "of vMFCoOp"}  # script -> in words
+KINDS = {"few_shot": "few-shot", "base2new": "base to novel", "ablation": "of vMFCoOp"}  # script -> in words
 Part = tuple[list[Table | Figure], list[Gap]]
 
 
@@ -166,8 +166,9 @@ def _base2new(group: Group, request: Request, folder: Path) -> Part:
 
 
 def _row_of(method: str, rows: Iterable[str]) -> str | None:
-    """Return the first row of a method, whose name may say an LLM too; None if there is none."""
-    return next((row for row in rows if method in (row, row.partition(", ")[0])), None)
+    """Return the row of a method: the first that names an LLM, else its own, which has runs of earlier versions too."""
+    own = [row for row in rows if method in (row, row.partition(", ")[0])]
+    return next((row for row in own if row != method), own[0] if own else None)
 
 
 def _method_gaps(
@@ -176,6 +177,8 @@ def _method_gaps(
     """Return the gaps of one script, a line per method and data set; a run must be in all `scores`."""
     gaps = []
     for method in grid.methods:
+        if _row_of(method, grid.methods) != method and not llm_of(method):
+            continue  # runs of an earlier version, which named no LLM: those of today have a row of their own
         for dataset in grid.datasets:
             if missing := _missing([each[method] for each in scores], dataset):
                 shots, seeds = missing
@@ -230,7 +233,7 @@ def _gap(
         for data, where in places
     ]
     seed = f", seed {' '.join(map(str, seeds))}" if seeds else ""
-    return Gap(f"{what} {PROTOCOLS[script]} on {dataset} at K = {' '.join(map(str, shots))}{seed}", *commands)
+    return Gap(f"{what} {KINDS[script]} on {dataset} at K = {' '.join(map(str, shots))}{seed}", *commands)
 
 
 def fill_command(

@@ -148,7 +148,7 @@ def find_comparison(
         protocol = PUBLISHED if row_name(method).endswith(BENCHMARKED) else PROTOCOLS[0]
         places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
         found = {k: _find_variants(place, protocol) for k, place in places.items()}
-        llms = sorted({run.llm for each in found.values() for run in each}) or [""]
+        llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
         names = {llm: row_name(method) + (f", {llm}" if llm and len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())
         runs |= {(row, k): [run for run in found[k] if run.llm == llm] for llm, row in names.items() for k in shots}
@@ -159,10 +159,18 @@ def find_comparison(
 
 def _find_variants(folder: Path, protocol: str) -> list[FoundRun]:
     """Return the runs of a protocol in `folder`, and in the folders beside it whose names add a protocol or an LLM."""
-    beside = [path for path in folder.parent.glob("*") if place_of(path / "seed1").context == folder.name]
+    beside = [path for path in folder.parent.glob("*") if not path.is_symlink() and _context(path) == folder.name]
     # logs that only test count: zero-shot methods have no others
     runs = (run for place in sorted({folder, *beside}) for run in find_runs(place, test_log=True))
     return [run for run in runs if run.protocol == protocol]
+
+
+def _context(folder: Path) -> str:
+    """Return the first part of the name of a folder of runs, "" for any other folder."""
+    try:
+        return place_of(folder / "seed1").context
+    except UserError:  # a name that no table may print
+        return ""
 
 
 def gap_lines(comparison: Comparison) -> list[str]:

@@ -8,7 +8,7 @@ from report.collect import FoundRun
 from report.render import GAP, Table, mean_std, p_value
 from report.scores import METRICS, Grid, Key, Scores
 from report.stats import paired_difference
-from runs.methods import METHODS, SEEDLESS, trainer_of
+from runs.methods import SEEDLESS, trainer_of
 
 AVERAGED = (
     "mean ± std: both over seeds per data set (population std, divided by n), then averaged over the data sets. "
@@ -138,20 +138,13 @@ def seen_note(runs: Iterable[FoundRun]) -> str:
 
 
 def _views(run: FoundRun) -> str | None:
-    """Return the setting VIEWS of a run's method, "" for one without training images; None if it is not recorded.
-
-    Records of earlier versions, which have no protocol, do not have it.
-    """
-    if run.record.method is None or run.trainer not in METHODS.values():
-        return None
-    found = run.record.method.get("VIEWS")
-    if found is None and "protocol" in run.record.names:
-        found = "" if run.trainer in SEEDLESS else "none"
-    return found if isinstance(found, str) and found in VIEWS else None
+    """Return what a run's method saw of training images, "" for one that sees none; None if it is not recorded."""
+    return "" if run.record.views and run.trainer in SEEDLESS else run.record.views
 
 
 def _by_value(pairs: Iterable[tuple[str, str]]) -> str:
     rows: dict[str, set[str]] = {}
     for value, row in pairs:
         rows.setdefault(value, set()).add(row)
-    return "; ".join(f"{value}: {', '.join(paper.in_order(each))}" for value, each in sorted(rows.items()))
+    in_words = {value: [row.replace(", ", " with ") for row in paper.in_order(each)] for value, each in rows.items()}
+    return "; ".join(f"{value}: {', '.join(each)}" for value, each in sorted(in_words.items()))

@@ -12,7 +12,7 @@ from grid.plan import Grid
 from report import paper
 from report.ablation_table import METHOD
 from reproduce.ablation import ROWS
-from runs.methods import short_name, split_protocol, trainer_name, with_setting
+from runs.methods import both_protocols, short_name, trainer_name, with_setting
 from runs.spec import PHANTOMS, RunSpec
 from tuning.space import SPACE, checked, options
 
@@ -60,8 +60,8 @@ class Document:
     @property
     def novel_methods(self) -> list[str]:
         """The methods that can be tested on novel classes."""
-        ready = with_setting("base2new")
-        return [method for method in self.methods if split_protocol(method)[0] in ready]
+        ready = both_protocols(with_setting("base2new"), "base2new")
+        return [method for method in self.methods if method in ready]
 
     @property
     def novel_datasets(self) -> list[str]:

@@ -101,10 +101,18 @@ def published_file(trainer: str) -> Path:
     return CONFIGS / "trainers" / trainer / f"{PUBLISHED}.yaml"
 
 
-def both_protocols(methods: Iterable[str]) -> list[str]:
-    """Return methods, each followed by its published protocol, such as "clip_adapter:published", if it has its own."""
-    rows = ((name, f"{name}:{PUBLISHED}") for name in methods)
-    return [row for pair in rows for row in (pair if published_file(trainer_name(pair[0])).is_file() else pair[:1])]
+def both_protocols(methods: Iterable[str], setting: str = "few_shot") -> list[str]:
+    """Return methods, each followed by its published protocol, such as "clip_adapter:published", if it has its own.
+
+    In base to novel a benchmark has run those alone that have a yaml file for it.
+    """
+
+    def rows(method: str) -> list[str]:
+        file = published_file(trainer_name(method))
+        benchmarked = file.is_file() and (setting == "few_shot" or file.with_name(f"{setting}.yaml").is_file())
+        return [method, f"{method}:{PUBLISHED}"] if benchmarked else [method]
+
+    return [row for method in methods for row in rows(method)]
 
 
 def split_protocol(method: str) -> tuple[str, str]:
@@ -135,8 +143,8 @@ def row_name(method: str, protocol: str = "") -> str:
         method: a trainer or a short name; the protocol behind its colon counts only if the method has two.
         protocol: of a run.
 
-    >>> row_name("coop:published")
-    'CoOp'
+    >>> row_name("biomedcoop:published")
+    'BiomedCoOp'
     >>> row_name("clip_adapter:published"), row_name("CLIPAdapter"), row_name("CLIPAdapter", "published")
     ('CLIPAdapter (as benchmarked)', 'CLIPAdapter', 'CLIPAdapter (as benchmarked)')
     """

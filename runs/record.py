@@ -17,6 +17,7 @@ from runs.methods import PROTOCOLS
 LIMIT = 16 * MB
 LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
 MOST_SENTENCES = 10**6  # of a class
+VIEWS = ("none", "one", "many")
 SUBSAMPLES = ("all", "base", "new")
 DIGESTS = {
     "test": "test images",
@@ -48,6 +49,8 @@ class Record(NamedTuple):
         loaded: it tested what an earlier run had learned.
         prompts: who wrote these sentences: "llm", "model", "date" and "instruction", as far as it is known; {} for a
             method that reads none, and for records of earlier versions.
+        views: random views of a training image that the method saw: "none", "one" or "many"; None if the file does not
+            say.
     """
 
     names: dict[str, Any]
@@ -61,6 +64,7 @@ class Record(NamedTuple):
     sentences_per_class: int
     loaded: bool
     prompts: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
+    views: str | None = None
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -96,6 +100,7 @@ def read_record(path: Path) -> Record:
         sentences_per_class=_sentences(document, where),
         loaded=bool(_flag(document, "loaded", where)),
         prompts=_prompts(document, where),
+        views=_one_of(document, "views", VIEWS, where),
     )
 
 
@@ -127,6 +132,13 @@ def _sentences(document: dict, where: str) -> int:
     if 0 <= count < MOST_SENTENCES:
         return count
     raise _unlike(f"sentences_per_class to be less than {MOST_SENTENCES:,}", count, where)
+
+
+def _one_of(document: dict, key: str, known: tuple[str, ...], where: str) -> str | None:
+    found = document.get(key)
+    if found is None or found in known:
+        return found
+    raise _unlike(f"{key} to be one of {', '.join(known)}", found, where)
 
 
 def _prompts(document: dict, where: str) -> dict[str, str]:

@@ -65,8 +65,8 @@ def test_base_to_novel_is_two_runs(grid):
 
 
 def test_a_protocol_is_said_behind_a_name_or_for_all(grid):
-    jobs, _ = plan(grid("clip_adapter", "clip_adapter:published", "coop:published"))
-    rows = ["CLIPAdapter", "CLIPAdapter (as benchmarked)", "CoOp"]
+    jobs, _ = plan(grid("clip_adapter", "clip_adapter:published", "biomedcoop:published"))
+    rows = ["CLIPAdapter", "CLIPAdapter (as benchmarked)", "BiomedCoOp"]
     assert [title(job, job.seeds).partition(" on ")[0] for job in jobs] == rows
     line = ["--methods", "all", "--datasets", "btmri", "--shots", "2", "PROTOCOL", "published"]
     found = [row_name(job.trainer, job.protocol) for job in plan(command.parse(line)[0])[0]]

@@ -19,17 +19,17 @@ CONTEXT = "nctx4_cscFalse_ctpend"
 def runs(write_run, tmp_path):
     """CLIP-Adapter in both protocols, and vMFCoOp with the sentences of two LLMs: one seed has only one of them."""
     for seed in (1, 2):
-        write_run(trainer="CLIPAdapter", seed=seed, accuracy=60.0, method={"VIEWS": "many"}, protocol="best")
+        write_run(trainer="CLIPAdapter", seed=seed, accuracy=60.0, views="many", protocol="best")
         write_run(
             trainer="CLIPAdapter",
             seed=seed,
             accuracy=40.0,
             context=f"{CONTEXT}_published",
-            method={"VIEWS": "one"},
+            views="one",
             protocol="published",
         )
-        write_run(seed=seed, accuracy=75.0, context=f"{CONTEXT}_claude", method={"VIEWS": "many"})
-    write_run(seed=1, accuracy=78.0, context=f"{CONTEXT}_gpt4", method={"VIEWS": "many"})
+        write_run(seed=seed, accuracy=75.0, context=f"{CONTEXT}_claude", views="many")
+    write_run(seed=1, accuracy=78.0, context=f"{CONTEXT}_gpt4", views="many")
     return tmp_path / "output"
 
 
@@ -46,8 +46,8 @@ def test_the_report_has_a_row_for_each_protocol_and_llm(runs, capsys, undrawn):
     gap = "SEEDS=2 OUTPUT={} OPTS='PROMPTS.LLM gpt4' bash scripts/vmfcoop/few_shot.sh btmri 16 PhantomCLIP"
     assert gap.format(runs) in out
     table = next((runs / "report").rglob("table1.md")).read_text()
-    assert "many: CLIPAdapter, vMFCoOp, claude" in table and "one: CLIPAdapter (as benchmarked)" in table
-    assert "Sentences: claude: vMFCoOp, claude; gpt4: vMFCoOp, gpt4." in table
+    assert "many: CLIPAdapter, vMFCoOp with claude" in table and "one: CLIPAdapter (as benchmarked)" in table
+    assert "Sentences: claude: vMFCoOp with claude; gpt4: vMFCoOp with gpt4." in table
 
 
 def test_a_comparison_has_a_row_for_each_protocol_and_llm(runs, capsys, undrawn):
@@ -96,14 +96,14 @@ def test_runs_without_recorded_settings_say_nothing_of_views(write_run):
     assert seen_note([]) == ""
     assert seen_note([read_run(write_run(trainer="KgCoOp"))]) == ""
     assert seen_note([read_run(write_run(trainer="CoCoOp", method={"CSC": False}))]) == ""  # of an earlier version
-    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", method={}, protocol="best"))]) == (
+    assert seen_note([read_run(write_run(trainer="ZeroshotCLIP", views="none"))]) == (
         "Random views of a training image: no training image: ZeroshotCLIP."
     )
 
 
-@pytest.mark.parametrize("views", [["many"], {"many": 1}, None, 3, "other"], ids=str)
-def test_views_that_are_none_are_not_told(write_run, views):
-    assert seen_note([read_run(write_run(method={"VIEWS": views}))]) == ""
+@pytest.mark.parametrize("views", [["many"], {"many": 1}, 3, "other"], ids=str)
+def test_a_record_with_other_views_is_refused(write_run, views):
+    assert "Expected views to be one of none, one, many in" in read_run(write_run(views=views)).problem
 
 
 def test_the_name_of_an_llm_is_one_word_of_a_command():
@@ -113,9 +113,9 @@ def test_the_name_of_an_llm_is_one_word_of_a_command():
 
 
 def test_a_method_of_one_protocol_has_one_row(write_run, tmp_path, capsys, undrawn):
-    write_run(trainer="CoOp", accuracy=60.0, protocol="best")
+    write_run(trainer="BiomedCoOp", accuracy=60.0, protocol="best")
     base = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
-    assert compare([*base, "--methods", "coop:published"]) == 0
-    assert lines(capsys.readouterr().out, "CoOp")[0].startswith("CoOp 60.00")
+    assert compare([*base, "--methods", "biomedcoop:published"]) == 0
+    assert lines(capsys.readouterr().out, "BiomedCoOp")[0].startswith("BiomedCoOp 60.00")
     assert compare([*base, "--methods", "coop:publisht"]) == 1
     assert "PROTOCOL to be one of best, published" in capsys.readouterr().err

@@ -9,7 +9,8 @@ import pytest
 import train
 from datasets.base import PHANTOM_NOTICE
 from datasets.phantoms import is_marked
-from report.collect import PHANTOMS, read_run
+from report.collect import read_run
+from report.logs import PHANTOMS
 from tests.run_folders import record, run_folder
 
 NO_EPOCHS = ("OPTIM.MAX_EPOCH", 0)

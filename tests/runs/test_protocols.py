@@ -69,11 +69,13 @@ def test_options_win_over_the_published_settings():
 
 
 def test_a_method_whose_protocols_are_the_same_has_one_row():
-    spec = RunSpec("coop:published", "btmri", 16, root="phantoms")
-    assert configure(spec, 1) == configure(RunSpec("coop", "btmri", 16, root="phantoms"), 1)
+    spec = RunSpec("biomedcoop:published", "btmri", 16, root="phantoms")
+    assert configure(spec, 1) == configure(RunSpec("biomedcoop", "btmri", 16, root="phantoms"), 1)
     rows = both_protocols(METHODS)
-    assert "clip_adapter:published" in rows and "coop:published" not in rows
+    assert "clip_adapter:published" in rows and "biomedcoop:published" not in rows
     assert rows.index("clip_adapter:published") == rows.index("clip_adapter") + 1
+    novel = both_protocols(["clip_adapter", "coop"], "base2new")  # which the benchmark has not run of adapters
+    assert novel == ["clip_adapter", "coop", "coop:published"]
 
 
 @pytest.mark.parametrize("ask", [{"trainer": "clip_adapter:publisht"}, {"options": {"PROTOCOL": "publisht"}}])

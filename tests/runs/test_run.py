@@ -217,10 +217,10 @@ def test_two_processes_do_not_share_a_run(flags, tmp_path, capsys):
 
 
 def test_views_of_the_support_set(build):
-    trainer = build("CoOp", "FEATURES.VIEWS", 2, "OPTIM.MAX_EPOCH", 5)
+    trainer = build("CoOp", "TRAINER.COOP.VIEWS", "many", "FEATURES.VIEWS", 2, "OPTIM.MAX_EPOCH", 5)
     first, second, third = (trainer.train_features(epoch) for epoch in range(3))
     assert torch.equal(first, third) and not torch.equal(first, second)
-    fresh = build("CoOp", "OPTIM.MAX_EPOCH", 5)
+    fresh = build("CoOp", "TRAINER.COOP.VIEWS", "many", "OPTIM.MAX_EPOCH", 5)
     views = [fresh.train_features(epoch) for epoch in range(5)]
     assert torch.equal(views[0], first) and torch.equal(views[1], second)
     assert len({float(v.sum()) for v in views}) == 5

@@ -40,7 +40,7 @@ def test_the_backbone_says_what_its_pixels_are(build):
 
 
 def test_training_images_are_augmented_and_test_images_are_not(build):
-    trainer = build("CoOp")
+    trainer = build("CoOp", "TRAINER.COOP.VIEWS", "many")
     assert "RandomResizedCrop" in repr(trainer.train_transform) and "Random" not in repr(trainer.test_transform)
     plain, view = trainer.plain_features(trainer.train_items), trainer.train_features(0)
     assert plain.shape == view.shape == (8, 16) and not torch.allclose(plain, view)

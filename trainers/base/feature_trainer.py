@@ -280,6 +280,7 @@ class FeatureTrainer(CheckpointedTrainer):
             "phantom_backbone": is_phantom(self.backbone.name),
             "backbone": shared_name(self.backbone.name),
             "backbone_revision": self.backbone.revision,
+            "views": self.seen if "VIEWS" in self.settings else "many" if self.max_epoch else "none",
             "sentences_per_class": self.sentences[0],
             "prompts": self.provenance and self.provenance._asdict(),
             "loaded": self.loaded,
