@@ -37,7 +37,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--dataset", default="", help="data set, such as btmri; folder or table for images of your own")
     p.add_argument("--shots", type=positive, help="training images per class, any number: 1, 5, 16, ...")
-    p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="protocol: which settings of the trainer")
+    p.add_argument("--setting", default="few_shot", choices=SETTINGS, help="which settings of the trainer")
     p.add_argument(
         "--seed",
         nargs="+",

@@ -39,7 +39,7 @@ def read_provenance(dataset: str, llm: str, bank: str | Path | None = None) -> P
     Raises:
         UserError: the bank cannot be read, or what it says is no text on one line; names file and key.
     """
-    path = Path(bank) if bank else bank_path(llm, dataset)
+    path = Path(bank) if bank else bank_path(check_name(llm, "PROMPTS.LLM", "the settings"), dataset)
     found = read_json(path)
     told = found if isinstance(found, dict) and isinstance(found.get("prompts"), dict) else {}
     limits = {"llm": {}, "model": {}, "date": {}, "instruction": {"longest": LONGEST_INSTRUCTION}}

@@ -17,7 +17,7 @@ from trainers.base.step import backpropagate, compute_losses
 CHECKOUT = os.environ.get("BIOMEDCOOP_CHECKOUT", "")
 OPTS = ("TRAINER.BIOMEDCOOP.N_PROMPTS", 8, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "OPTIM.WARMUP_EPOCH", -1)
 STEPS = 3
-CLOSE = 1e-4  # relative to the largest entry of theirs; 8e-6 was seen, in KDSP
+CLOSE = 1e-4  # relative to the largest entry of theirs; up to 1.1e-5 was seen, in KDSP
 
 pytestmark = pytest.mark.skipif(not CHECKOUT, reason="BIOMEDCOOP_CHECKOUT names no checkout of BiomedCoOp")
 
