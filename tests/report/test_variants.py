@@ -119,3 +119,26 @@ def test_a_method_of_one_protocol_has_one_row(write_run, tmp_path, capsys, undra
     assert lines(capsys.readouterr().out, "BiomedCoOp")[0].startswith("BiomedCoOp 60.00")
     assert compare([*base, "--methods", "coop:publisht"]) == 1
     assert "PROTOCOL to be one of best, published" in capsys.readouterr().err
+
+
+def test_links_beside_runs_are_not_followed_and_odd_names_stop_nothing(write_run, tmp_path, capsys, undrawn):
+    folder = write_run(trainer="CoOp", accuracy=60.0).parent
+    (folder.parent / f"{CONTEXT}_gpt4").symlink_to(folder)
+    (folder.parent / f"{CONTEXT}_\x1b[31m").mkdir()
+    base = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    assert compare([*base, "--methods", "coop"]) == 0
+    (row,) = lines(capsys.readouterr().out, "CoOp")
+    assert row.startswith("CoOp 60.00")
+
+
+def test_runs_of_an_earlier_version_are_a_row_that_nothing_is_compared_with_or_missing_in(
+    write_run, tmp_path, capsys, undrawn
+):
+    write_run(seed=1, accuracy=50.0)  # its folder names no LLM
+    for seed in (1, 2):
+        write_run(seed=seed, accuracy=75.0, context=f"{CONTEXT}_claude")
+        write_run(trainer="CoOp", seed=seed, accuracy=60.0)
+    assert report([str(tmp_path / "output")]) == 0
+    out = capsys.readouterr().out
+    assert lines(out, "vMFCoOp minus") == [] and lines(out, "vMFCoOp, claude minus")
+    assert "missing: " not in out
