@@ -17,7 +17,7 @@ from report.render import Figure, Gap, Section, Table, file_names, p_value
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_name, score_methods
 from report.stats import rank
 from runs.layout import own_datasets
-from runs.methods import METHODS, ZERO_SHOT, llm_of, method_of, split_protocol
+from runs.methods import METHODS, ZERO_SHOT, llm_of, method_of, split_protocol, without_llm
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = "output"  # folder of all runs, unless OUTPUT= names another
@@ -167,7 +167,7 @@ def _base2new(group: Group, request: Request, folder: Path) -> Part:
 
 def _row_of(method: str, rows: Iterable[str]) -> str | None:
     """Return the row of a method: the first that names an LLM, else its own, which has runs of earlier versions too."""
-    own = [row for row in rows if method in (row, row.partition(", ")[0])]
+    own = [row for row in rows if method in (row, without_llm(row))]
     return next((row for row in own if row != method), own[0] if own else None)
 
 

@@ -55,7 +55,7 @@ class FoundRun:
     @property
     def row(self) -> str:
         """Name of its row in tables: trainer, protocol, and the LLM where runs of several are shown."""
-        return row_name(self.trainer, self.protocol) + (f", {self.llm}" if self.several_llms and self.llm else "")
+        return row_name(self.trainer, self.protocol, self.llm if self.several_llms else "")
 
     @property
     def finished(self) -> bool:

@@ -21,13 +21,11 @@ from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by
 from runs.layout import SETTING, data_name, own_datasets, place_of, seeds_folder
 from runs.methods import (
-    BENCHMARKED,
     METHODS,
-    PROTOCOLS,
-    PUBLISHED,
     SEEDLESS,
     ZERO_SHOT,
     check_protocol,
+    protocol_of_name,
     row_name,
     split_protocol,
     trainer_of,
@@ -145,11 +143,10 @@ def find_comparison(
     for method in methods:
         name, protocol = split_protocol(method)
         check_protocol(protocol)
-        protocol = PUBLISHED if row_name(method).endswith(BENCHMARKED) else PROTOCOLS[0]
         places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
-        found = {k: _find_variants(place, protocol) for k, place in places.items()}
+        found = {k: _find_variants(place, protocol_of_name(method)) for k, place in places.items()}
         llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
-        names = {llm: row_name(method) + (f", {llm}" if llm and len(llms) > 1 else "") for llm in llms}
+        names = {llm: row_name(method, llm=llm if len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())
         runs |= {(row, k): [run for run in found[k] if run.llm == llm] for llm, row in names.items() for k in shots}
     comparison = Comparison(output, dataset, backbone, list(shots), runs, rows)

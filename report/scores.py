@@ -12,7 +12,7 @@ from report import paper
 from report.collect import FoundRun
 from report.render import GAP, mean_std
 from report.stats import average_of_hms, hm_of_averages
-from runs.methods import SEEDLESS, trainer_of
+from runs.methods import SEEDLESS, trainer_of, without_llm
 
 MOST = 200_000  # points of a grid; the paper's Table 1 has 3,780
 METRICS = {
@@ -177,7 +177,7 @@ def rows_of(runs: Iterable[FoundRun], wanted: Sequence[str] | None) -> list[str]
     found = paper.in_order(run.row for run in runs)
     if not wanted:
         return found
-    rows = [(name, [row for row in found if name in (row, row.partition(", ")[0])]) for name in wanted]
+    rows = [(name, [row for row in found if name in (row, without_llm(row))]) for name in wanted]
     return list(dict.fromkeys(row for name, own in rows for row in own or [name]))
 
 

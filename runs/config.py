@@ -25,7 +25,8 @@ def config_files(spec: RunSpec) -> list[Path]:
     the published protocol; then those that are named, which must exist. A trainer of another checkout has
     `checkout_settings` in place of what is common.
     """
-    files = [] if checkout_settings(spec) else [CONFIGS / "common.yaml"]
+    checkout = checkout_of(spec)
+    files = [] if checkout and spec.trainer in checkout.names else [CONFIGS / "common.yaml"]
     method = CONFIGS / "trainers" / spec.trainer / spec.setting
     if not method.with_suffix(".yaml").is_file():  # a method with one yaml has it for both settings
         method = method.with_name("few_shot")

@@ -136,22 +136,41 @@ def check_protocol(protocol: str) -> str:
     return protocol
 
 
-def row_name(method: str, protocol: str = "") -> str:
+def protocol_of_name(method: str) -> str:
+    """Return the protocol that the name of a method asks for: "published" counts only if the method has it.
+
+    >>> protocol_of_name("clip_adapter:published"), protocol_of_name("biomedcoop:published"), protocol_of_name("coop")
+    ('published', 'best', 'best')
+    """
+    name, named = split_protocol(method)
+    return PUBLISHED if named == PUBLISHED and published_file(trainer_name(name)).is_file() else PROTOCOLS[0]
+
+
+def row_name(method: str, protocol: str = "", llm: str = "") -> str:
     """Return the name of a method's row in tables.
 
     Args:
         method: a trainer or a short name; the protocol behind its colon counts only if the method has two.
         protocol: of a run.
+        llm: the LLM whose sentences were read, where the name is to say it.
 
-    >>> row_name("biomedcoop:published")
-    'BiomedCoOp'
+    >>> row_name("biomedcoop:published"), row_name("vmfcoop", llm="gpt4")
+    ('BiomedCoOp', 'vMFCoOp, gpt4')
     >>> row_name("clip_adapter:published"), row_name("CLIPAdapter"), row_name("CLIPAdapter", "published")
     ('CLIPAdapter (as benchmarked)', 'CLIPAdapter', 'CLIPAdapter (as benchmarked)')
     """
-    name, named = split_protocol(method)
-    trainer = trainer_name(name)
-    published = protocol == PUBLISHED or (named == PUBLISHED and published_file(trainer).is_file())
-    return trainer + (BENCHMARKED if published else "")
+    published = PUBLISHED in (protocol, protocol_of_name(method))
+    name = trainer_name(split_protocol(method)[0]) + (BENCHMARKED if published else "")
+    return f"{name}, {llm}" if llm else name
+
+
+def without_llm(row: str) -> str:
+    """Return the name of a row in tables without its LLM.
+
+    >>> without_llm("CLIPAdapter (as benchmarked)"), without_llm("vMFCoOp, gpt4")
+    ('CLIPAdapter (as benchmarked)', 'vMFCoOp')
+    """
+    return row.partition(", ")[0]
 
 
 def trainer_of(row: str) -> str:
@@ -160,7 +179,7 @@ def trainer_of(row: str) -> str:
     >>> trainer_of("CLIPAdapter (as benchmarked)"), trainer_of("vMFCoOp, gpt4")
     ('CLIPAdapter', 'vMFCoOp')
     """
-    return row.partition(", ")[0].removesuffix(BENCHMARKED)
+    return without_llm(row).removesuffix(BENCHMARKED)
 
 
 def method_of(row: str) -> str:
@@ -169,7 +188,7 @@ def method_of(row: str) -> str:
     >>> method_of("CLIPAdapter (as benchmarked)"), method_of("vMFCoOp, gpt4")
     ('clip_adapter:published', 'vmfcoop')
     """
-    published = row.partition(", ")[0].endswith(BENCHMARKED)
+    published = without_llm(row).endswith(BENCHMARKED)
     return short_name(trainer_of(row)) + (f":{PUBLISHED}" if published else "")
 
 

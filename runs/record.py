@@ -112,10 +112,8 @@ def _names(document: dict, where: str) -> dict[str, Any]:
     for key in ("shots", "seed"):
         if document.get(key) is not None:
             found[key] = whole(document[key], key, where)
-    if found.get("subsample", "all") not in SUBSAMPLES:
-        raise _unlike(f"subsample to be one of {', '.join(SUBSAMPLES)}", found["subsample"], where)
-    if found.get("protocol", PROTOCOLS[0]) not in PROTOCOLS:
-        raise _unlike(f"protocol to be one of {', '.join(PROTOCOLS)}", found["protocol"], where)
+    for key, known in (("subsample", SUBSAMPLES), ("protocol", PROTOCOLS)):
+        _one_of(found, key, known, where)
     return found
 
 
