@@ -15,7 +15,7 @@ from clip.files import WEIGHTS, Folder, locate
 from clip.sanitize import write_files
 from clip.weights import check_tensors
 
-BIOMEDCLIP = NAMES["BiomedCLIP"].removeprefix("hf-hub:").partition("@")[0]
+BIOMEDCLIP = NAMES["BiomedCLIP"].source.removeprefix("hf-hub:").partition("@")[0]
 REVISION = "0" * 40
 
 

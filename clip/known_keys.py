@@ -138,7 +138,7 @@ PREPROCESSING = {
     "mean": THREE,
     "std": Kind("three numbers above 0", lambda v: THREE.fits(v) and min(v) > 0),
     "interpolation": _one_of("bicubic", "bilinear", "nearest"),
-    "resize_mode": _one_of("shortest"),
+    "resize_mode": _one_of("shortest", "squash"),
     "fill_color": NUMBER,
 }
 # Older names of keys in open_clip's configurations, which some copies still have.

@@ -1,5 +1,6 @@
 """Build any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from clip.backbone import Backbone
 from clip.files import WEIGHTS, Folder, locate
-from clip.inputs import described_input
+from clip.image_input import described_input
 from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
@@ -44,9 +45,8 @@ def build(name: str, source: str) -> Backbone:
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision
-    images = described_input(model_cfg, preprocess)
-    backbone.image_size, backbone.interpolation = images.size, images.interpolation
-    backbone.mean, backbone.std = images.mean, images.std
+    backbone.image_input = described_input(model_cfg, preprocess)
+    backbone.recipe = json.dumps(model_cfg, sort_keys=True)
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.logit_scale = backbone.model.logit_scale.exp().item()
     return backbone.freeze()

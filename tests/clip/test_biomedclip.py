@@ -13,6 +13,7 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from clip import build_backbone, testing
+from clip.build import source_of
 from dassl.errors import UserError
 
 ROOT = Path(__file__).parents[2]
@@ -100,12 +101,10 @@ def test_an_empty_cache_says_what_to_bring(hf_home):
 
 
 def test_a_weights_folder_of_that_name_comes_first(folder, monkeypatch):
-    from clip import files
-
     monkeypatch.setenv("VMFCOOP_WEIGHTS", str(folder.parent))
     (folder.parent / "BiomedCLIP").symlink_to(folder)
-    assert files.weights_folder("BiomedCLIP") == f"local-dir:{folder.parent / 'BiomedCLIP'}"
-    assert files.weights_folder("CLIP") is None
+    assert source_of("BiomedCLIP") == f"local-dir:{folder.parent / 'BiomedCLIP'}"
+    assert source_of("CLIP").startswith("hf-hub:timm/")
 
 
 @pytest.mark.parametrize(
