@@ -68,6 +68,13 @@ class Folder:
         return self.find(names)
 
 
+def hub_cache() -> Path:
+    """Return the folder in which the Hugging Face hub's library keeps files."""
+    from huggingface_hub import constants
+
+    return Path(constants.HF_HUB_CACHE)
+
+
 class HubRepo(Folder):
     """A repository of the Hugging Face hub; files that are not in the local cache are downloaded.
 
@@ -90,9 +97,7 @@ class HubRepo(Folder):
     @property
     def cache(self) -> Path:
         """The repository's folder in the local cache, which need not exist."""
-        from huggingface_hub import constants
-
-        return Path(constants.HF_HUB_CACHE) / f"{self.kind or 'model'}s--{self.repo.replace('/', '--')}"
+        return hub_cache() / f"{self.kind or 'model'}s--{self.repo.replace('/', '--')}"
 
     def _fetch(self, name: str, **options: Any) -> Path:
         """Return the path of a file in the cache, and note its commit."""
@@ -132,14 +137,12 @@ class HubRepo(Folder):
         Raises:
             UserError: it cannot be had; says how to bring it.
         """
-        from huggingface_hub import constants
-
         found = self.find(names)
         if found is None:
             folder = self.repo.rsplit("/", 1)[-1]
             words = f"{self.repo} --revision {self.revision}" if self.revision else self.repo
             raise UserError(
-                f"Expected {' or '.join(names)} of {self.repo} in the cache {constants.HF_HUB_CACHE} or on the hub, "
+                f"Expected {' or '.join(names)} of {self.repo} in the cache {hub_cache()} or on the hub, "
                 f"but it could not be had ({type(self.reason).__name__}): on a machine with network run `hf download "
                 f"{words} --local-dir {folder}`, copy the folder here, and give local-dir:/path/to/{folder} as the "
                 "backbone."

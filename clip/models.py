@@ -18,6 +18,8 @@ class Model(NamedTuple):
         gated: whether the hub asks for an agreement before a download.
         weights: names of its files of weights: of each group the first that is there is read.
         archive: name in `~/.cache/clip` of the archive of OpenAI's own code; "" if there is none.
+        parameters: their number, if it is known.
+        logit_scale: factor of the cosines, if it was published.
     """
 
     source: str
@@ -28,3 +30,5 @@ class Model(NamedTuple):
     gated: bool = False
     weights: tuple[tuple[str, ...], ...] = (WEIGHTS,)
     archive: str = ""
+    parameters: int | None = None
+    logit_scale: float | None = None
