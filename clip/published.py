@@ -91,9 +91,8 @@ def find_config(place: Folder, wanted: Sequence[str] = ()) -> Path:
         return own
     if names[0] not in PUBLISHED:
         raise UserError(
-            f"Expected {CONFIG} beside {place.path / names[0]}, or weights under one of the names {', '.join(PUBLISHED)}, "
-            f"under which they were published, but got neither: copy {CONFIG} there, or give the file its published "
-            "name."
+            f"Expected {CONFIG} beside {place.path / names[0]}, or one of the names {', '.join(PUBLISHED)} under which "
+            f"weights were published alone, but got neither: copy {CONFIG} there, or give the file its published name."
         )
     if not wanted or len({PUBLISHED[name] for name in names}) > 1:
         _check_single(place, names)

@@ -18,7 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor
 
 from clip.archives import is_archive, read_archive
-from clip.published import CONFIG, CONFIGS
+from clip.published import CONFIG
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 # Raised by readers of weights if the file is damaged or holds something else.
 DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
-
-
 
 
 def _no_number(*args: Any) -> None:
@@ -81,7 +79,7 @@ def load_weights(model: "CLIP | CustomTextCLIP", path: Path, config: Path) -> No
             factory.load_checkpoint(model, str(path), strict=True)
     except DAMAGED as error:
         if "loading state_dict" in str(error):
-            described = f"{CONFIGS.name}/{config.name}" if config.parent == CONFIGS else f"{CONFIG} beside it"
+            described = f"{CONFIG} beside it" if config.name == CONFIG else f"{config.parent.name}/{config.name}"
             raise UserError(f"Expected the weights of {path} to fit {described}, but: {one_line(error)}.") from error
         raise unreadable(path, error) from error
     model.float()  # some files are in half precision

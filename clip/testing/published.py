@@ -85,7 +85,8 @@ def _draw(name: str, tensor: Tensor) -> None:
     elif last == "logit_scale":
         tensor.fill_(4.0)
     elif tensor.is_floating_point() and tensor.ndim > 1 and not name.endswith("attn_mask"):
-        tensor.normal_(std=0.3 if "embedding" in name else tensor[0].numel() ** -0.5)
+        gain = 2.0 if tensor.ndim == 4 else 1.0  # of convolutions, whose outputs are cut at zero and averaged
+        tensor.normal_(std=0.3 if "embedding" in name else gain * tensor[0].numel() ** -0.5)
         if last == "in_proj_weight" or "qkv" in name:
             tensor[: 2 * len(tensor) // 3].mul_(GAIN**0.5)
         elif any(part in name for part in ("q_proj", "k_proj", "self.query", "self.key")):
