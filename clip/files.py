@@ -4,7 +4,6 @@ import contextlib
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from dassl.errors import UserError
 
@@ -99,11 +98,15 @@ class HubRepo(Folder):
         """The repository's folder in the local cache, which need not exist."""
         return hub_cache() / f"{self.kind or 'model'}s--{self.repo.replace('/', '--')}"
 
-    def _fetch(self, name: str, **options: Any) -> Path:
-        """Return the path of a file in the cache, and note its commit."""
+    def _fetch(self, name: str) -> Path:
+        """Download a file, and return its path in the cache."""
         from huggingface_hub import hf_hub_download
 
-        path = Path(hf_hub_download(self.repo, name, revision=self.revision, repo_type=self.kind, **options))
+        return self._noted(hf_hub_download(self.repo, name, revision=self.revision, repo_type=self.kind), name)
+
+    def _noted(self, found: str, name: str) -> Path:
+        """Return the path of the file `name` in the cache, and note its commit."""
+        path = Path(found)
         self.revision = path.parents[name.count("/")].name  # snapshots/<commit>/<name>
         return path
 
@@ -126,9 +129,15 @@ class HubRepo(Folder):
 
     def find_here(self, names: Iterable[str]) -> Path | None:
         """Return the path of the first of `names` in the cache; None if there is none."""
+        from huggingface_hub import try_to_load_from_cache  # unlike hf_hub_download it never asks the network
+
         for name in names:
-            with contextlib.suppress(Exception):
-                return self._fetch(name, local_files_only=True)
+            with contextlib.suppress(Exception):  # of a name that no repository can have
+                found = try_to_load_from_cache(
+                    self.repo, name, cache_dir=hub_cache(), revision=self.revision, repo_type=self.kind
+                )
+                if isinstance(found, str):
+                    return self._noted(found, name)
         return None
 
     def need(self, *names: str) -> Path:

@@ -12,9 +12,10 @@ from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from clip.backbone import Backbone
-from clip.files import WEIGHTS, Folder, locate
+from clip.files import Folder, locate
 from clip.image_input import described_input
 from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
+from clip.published import find_config, find_weights
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
 from clip.weights import load_weights, one_line
@@ -24,24 +25,25 @@ from dassl.reading import read_json
 Config = Mapping[str, Any]  # part of an open_clip_config.json
 
 
-def build(name: str, source: str) -> Backbone:
+def build(name: str, source: str, wanted: Sequence[str] = ()) -> Backbone:
     """Build the backbone whose files lie at `source`.
 
     Args:
         name: as the user asked for it.
         source: `hf-hub:org/model` or `local-dir:/path`.
+        wanted: published names of its weights, as in `clip.published.weight_names`.
 
     Raises:
         UserError: a file is missing; names it, where it was looked for, and how to bring it.
         UserError: the configuration is not supported, or the weights do not fit it.
     """
     place = locate(source)
-    path = place.need("open_clip_config.json")
+    path = find_config(place, wanted)
     model_cfg, preprocess = read_model_config(path)
     hugging_face = model_cfg["text_cfg"].get("hf_model_name")
     backbone = (_hf_backbone if hugging_face else _causal_backbone)(place, model_cfg, path)
     check_tokenizer(backbone, path)
-    load_weights(backbone.model, place.need(*WEIGHTS))
+    load_weights(backbone.model, find_weights(place, wanted), path)
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from clip.files import TOKENIZER, Folder, HubRepo
+from clip.files import TOKENIZER, Folder, HubRepo, hub_cache
 from clip.known_keys import (
     ABOUT_FILES,
     MODEL,
@@ -26,6 +26,7 @@ from clip.known_keys import (
     Kind,
     of_text_tower,
 )
+from clip.published import CONFIG
 from dassl.console import printable
 from dassl.errors import UserError
 from dassl.reading import MB, read_bytes, read_json
@@ -33,6 +34,9 @@ from dassl.utils.tensor_files import is_lfs_pointer, unreadable
 
 # Configurations of text towers of well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
+OLD_REPOSITORIES = {  # names that repositories of the hub had before; they hold the same files
+    "BiomedNLP-PubMedBERT-base-uncased-abstract": "BiomedNLP-BiomedBERT-base-uncased-abstract"
+}
 VOCABULARY_LIMIT = 512 * MB  # for a file of a tokenizer; those of many languages hold a million words
 # Files of a tokenizer beside its configuration; no others are copied.
 VOCABULARIES: tuple[str, ...] = (*TOKENIZER, "merges.txt", "special_tokens_map.json", "added_tokens.json")
@@ -133,10 +137,12 @@ def _text_config(place: Folder, hf_name: str) -> dict:
     Raises:
         UserError: there is no config.json, or it is of a kind that open_clip does not build.
     """
-    bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
+    repository = hf_name.rsplit("/", 1)[-1]
+    bundled = BUNDLED / OLD_REPOSITORIES.get(repository, repository) / "config.json"
     path = place.find(["config.json"])
     config = read_json(path) if path else None
-    if path is None or not (isinstance(config, dict) and "model_type" in config):
+    of_both = isinstance(config, dict) and config.get("model_type") == "clip"  # of transformers, for both towers
+    if path is None or of_both or not (isinstance(config, dict) and "model_type" in config):
         path = bundled if bundled.is_file() else place.need("config.json")
         config = read_json(path)
     found = config.get("model_type") if isinstance(config, dict) else None
@@ -162,12 +168,28 @@ def _check_class(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
-    """Return the place of a tokenizer: its own repository of the hub, if there is one, else beside the weights."""
+    """Return the place of a tokenizer.
+
+    For a model of the hub it is the tokenizer's own repository there, if there is one, else beside the weights. In a
+    folder it lies beside the weights; only if these came without a configuration of their own it may be in the hub's
+    cache, and one line says so.
+
+    Raises:
+        UserError: it is at neither of the last two places; says how to bring it.
+    """
+    names = [text_cfg[key] for key in ("hf_tokenizer_name", "hf_model_name") if text_cfg.get(key)]
     if isinstance(place, HubRepo):
-        for key in ("hf_tokenizer_name", "hf_model_name"):
-            if text_cfg.get(key) and (repo := HubRepo(text_cfg[key])).find(TOKENIZER):
-                return repo
-    return place
+        return next((repo for repo in map(HubRepo, names) if repo.find(TOKENIZER)), place)
+    if place.find([CONFIG]) or place.find(TOKENIZER):
+        return place
+    if found := (repo := HubRepo(names[0])).find_here(TOKENIZER):
+        print(f"The tokenizer of {place.path} is read from {found.parent}")
+        return repo
+    raise UserError(
+        f"Expected {' or '.join(TOKENIZER)} in {place.path}, or {names[0]} in the hub's cache {hub_cache()}, but got "
+        f"neither: on a machine with network run `hf download {names[0]} vocab.txt tokenizer_config.json`, and copy "
+        "these files beside the weights."
+    )
 
 
 def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
@@ -228,8 +250,8 @@ def write_files(place: Folder, folder: Path) -> dict:
     Returns:
         The text_cfg of its open_clip_config.json.
     """
-    model, preprocess = read_model_config(place.need("open_clip_config.json"))
+    model, preprocess = read_model_config(place.need(CONFIG))
     config = {"model_cfg": model, "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     write_text_files(place, model["text_cfg"], folder)
     return model["text_cfg"]

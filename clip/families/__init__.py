@@ -61,10 +61,6 @@ def find_family(name: str, source: str) -> ModuleType:
     owner = next((module for module in families().values() if name in module.NAMES), families()[GENERAL])
     if name in owner.NAMES and not is_local(source):
         return owner
-    place = locate(source)
-    if not place.find(["open_clip_config.json"]):
-        for module in families().values():
-            if hasattr(module, "recognises") and module.recognises(place):
-                return module
-        return owner
-    return families()[GENERAL]
+    place, general = locate(source), families()[GENERAL]
+    asked = [general, *(module for module in families().values() if module is not general)]
+    return next((module for module in asked if hasattr(module, "recognises") and module.recognises(place)), owner)
