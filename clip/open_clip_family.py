@@ -57,8 +57,8 @@ def _hf_backbone(place: Folder, model_cfg: Config, path: Path) -> HFTextBackbone
     text_cfg = model_cfg["text_cfg"]
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg)
-        with _building(path):  # the folder holds the text tower's config.json too
+        tokenizer = hf_tokenizer(folder, files, text_cfg)
+        with building(path):  # the folder holds the text tower's config.json too
             model = CustomTextCLIP(**_model_options(model_cfg, hf_model_name=folder))
     return HFTextBackbone(model, tokenizer)
 
@@ -69,8 +69,8 @@ def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalText
     check_causal(text_cfg, path)
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
-    with _building(path):
+        tokenizer = hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
+    with building(path):
         model = (CustomTextCLIP if model_cfg.get("custom_text") else CLIP)(**_model_options(model_cfg))
     return CausalTextBackbone(model, tokenizer)
 
@@ -88,7 +88,7 @@ def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _building(path: Path) -> Iterator[None]:
+def building(path: Path) -> Iterator[None]:
     """Build a model without initial values; raise a UserError that names `path` if open_clip cannot build it."""
     try:
         with SkipInit():
@@ -108,7 +108,7 @@ def _openai_tokenizer(text_cfg: Config) -> SimpleTokenizer:
     )
 
 
-def _hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
+def hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
     """Return the tokenizer in `folder`.
 
     Args:
@@ -153,7 +153,8 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
     if max(known) >= embeddings:
         raise UserError(
             f"Expected a tokenizer of at most {embeddings} words, as {path} describes the text tower, but it has "
-            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name."
+            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name if there is "
+            "an open_clip_config.json."
         )
     tokens = backbone.tokenize([""])
     if backbone.end_is_highest and tokens.ids[0, -1] != max(known):
