@@ -153,8 +153,8 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
     if max(known) >= embeddings:
         raise UserError(
             f"Expected a tokenizer of at most {embeddings} words, as {path} describes the text tower, but it has "
-            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name if there is "
-            "an open_clip_config.json."
+            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name if "
+            "there is an open_clip_config.json."
         )
     tokens = backbone.tokenize([""])
     if backbone.end_is_highest and tokens.ids[0, -1] != max(known):

@@ -20,8 +20,9 @@ from dassl.utils.tensor_files import unreadable
 if TYPE_CHECKING:
     from open_clip.model import CLIP, CustomTextCLIP
 
-# Raised by readers of weights if the file is damaged or holds something else.
-DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
+# Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
+# was cut, as it looks for the end of the archive before the beginning of the file.
+DAMAGED = (RuntimeError, EOFError, OSError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
 
 
 def load_weights(model: "CLIP | CustomTextCLIP", path: Path) -> None:
