@@ -332,7 +332,7 @@ def test_a_run_of_the_script(folder, tmp_path, method):
     from datasets.phantoms.folder import Counts, prepare
 
     prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
-    vmfcoop = "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2 TRAINER.VMFCOOP.VOCAB_SPACE projected"
+    vmfcoop = "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2 TRAINER.VMFCOOP.VOCAB_SPACE projected PROMPTS.TOO_LONG cut"
     env = os.environ | {
         "NO_VENV": "1",
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
