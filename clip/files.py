@@ -150,6 +150,8 @@ class HubRepo(Folder):
         if found is None:
             folder = self.repo.rsplit("/", 1)[-1]
             words = f"{self.repo} --revision {self.revision}" if self.revision else self.repo
+            if self.kind:  # of its data nothing is needed
+                words += f" --repo-type {self.kind} --include '*{Path(names[0]).suffix}'"
             raise UserError(
                 f"Expected {' or '.join(names)} of {self.repo} in the cache {hub_cache()} or on the hub, "
                 f"but it could not be had ({type(self.reason).__name__}): on a machine with network run `hf download "

@@ -15,10 +15,11 @@ from clip.backbone import Backbone
 from clip.files import Folder, locate
 from clip.image_input import described_input
 from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
+from clip.open_clip_weights import load_weights
 from clip.published import find_config, find_weights
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
-from clip.weights import load_weights, one_line
+from clip.weights import one_line
 from dassl.errors import UserError
 from dassl.reading import read_json
 
@@ -59,8 +60,8 @@ def _hf_backbone(place: Folder, model_cfg: Config, path: Path) -> HFTextBackbone
     text_cfg = model_cfg["text_cfg"]
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg)
-        with _building(path):  # the folder holds the text tower's config.json too
+        tokenizer = hf_tokenizer(folder, files, text_cfg)
+        with building(path):  # the folder holds the text tower's config.json too
             model = CustomTextCLIP(**_model_options(model_cfg, hf_model_name=folder))
     return HFTextBackbone(model, tokenizer)
 
@@ -71,8 +72,8 @@ def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalText
     check_causal(text_cfg, path)
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
-    with _building(path):
+        tokenizer = hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
+    with building(path):
         model = (CustomTextCLIP if model_cfg.get("custom_text") else CLIP)(**_model_options(model_cfg))
     return CausalTextBackbone(model, tokenizer)
 
@@ -90,7 +91,7 @@ def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _building(path: Path) -> Iterator[None]:
+def building(path: Path) -> Iterator[None]:
     """Build a model without initial values; raise a UserError that names `path` if open_clip cannot build it."""
     try:
         with SkipInit():
@@ -110,7 +111,7 @@ def _openai_tokenizer(text_cfg: Config) -> SimpleTokenizer:
     )
 
 
-def _hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
+def hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
     """Return the tokenizer in `folder`.
 
     Args:
@@ -155,7 +156,8 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
     if max(known) >= embeddings:
         raise UserError(
             f"Expected a tokenizer of at most {embeddings} words, as {path} describes the text tower, but it has "
-            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name."
+            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name if "
+            "there is an open_clip_config.json."
         )
     tokens = backbone.tokenize([""])
     if backbone.end_is_highest and tokens.ids[0, -1] != max(known):

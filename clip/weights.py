@@ -1,32 +1,26 @@
-"""Load the weights of an open_clip model from a file, and refuse files that contain anything but tensors.
+"""Read tensors from files, and refuse files that contain anything else.
 
 Numbers of NumPy's, which training leaves in the state of an optimizer, are read over: stand-ins take their place.
 """
 
 import warnings
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
-from unittest.mock import patch
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor
+from torch import Tensor, nn
 
-from clip.archives import is_archive, read_archive
-from clip.published import CONFIG
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
-if TYPE_CHECKING:
-    from open_clip.model import CLIP, CustomTextCLIP
-
-# Raised by readers of weights if the file is damaged or holds something else.
-DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
+# Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
+# was cut, as it looks for the end of the archive before the beginning of the file.
+DAMAGED = (RuntimeError, EOFError, OSError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
 
 
 def _no_number(*args: Any) -> None:
@@ -49,97 +43,76 @@ STAND_INS: list[Any] = [
     (_no_number, "numpy._core.multiarray.scalar"),
     (_NoType, "numpy.dtype"),
 ]
-POSITIONS = ("visual.positional_embedding", "positional_embedding", "text.positional_embedding")
 
 
-def load_weights(model: "CLIP | CustomTextCLIP", path: Path, config: Path) -> None:
-    """Load all weights of `model`; names and shapes have to fit, except for a buffer that open_clip itself drops.
-
-    The model takes over the tensors of the mapped file without a copy, so that memory holds the weights once. Positions
-    are interpolated if the configuration asks for images or texts of another size, which one line says.
+def read_tensors(path: Path, packed: BinaryIO | None = None, dropped: Collection[str] = ()) -> dict[str, Tensor]:
+    """Return the tensors of a file of `torch.save` or safetensors by name; the file is mapped into memory if possible.
 
     Args:
-        model: gets the weights.
-        path: of the file of weights.
-        config: path of the model's configuration.
+        path: the file.
+        packed: its content, if `path` is an archive that holds the file.
+        dropped: names that are left out.
 
     Raises:
-        UserError: the file is damaged, holds something else, or does not fit the model; names it.
+        UserError: the file is damaged, or holds anything but a dictionary of tensors; names it.
     """
-    from open_clip import factory
-
-    assigning = partial(type(model).load_state_dict, model, assign=True)
-    try:
-        tensors = read_weights(path)
-        _tell_interpolation(model, tensors, path)
-        with (
-            patch.object(factory, "load_state_dict", lambda *args, **kwargs: tensors),
-            patch.object(model, "load_state_dict", assigning),  # which load_checkpoint calls
-        ):
-            factory.load_checkpoint(model, str(path), strict=True)
-    except DAMAGED as error:
-        if "loading state_dict" in str(error):
-            described = f"{CONFIG} beside it" if config.name == CONFIG else f"{config.parent.name}/{config.name}"
-            raise UserError(f"Expected the weights of {path} to fit {described}, but: {one_line(error)}.") from error
-        raise unreadable(path, error) from error
-    model.float()  # some files are in half precision
+    found = read_plain(path, packed)
+    if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
+        raise unreadable(path, AttributeError())
+    return {str(name): tensor for name, tensor in found.items() if name not in dropped}
 
 
-def read_weights(path: Path) -> dict[str, Tensor]:
-    """Return the tensors of a file by the names that open_clip gives them.
+def read_plain(path: Path, packed: BinaryIO | None = None) -> Any:
+    """Return what a file of `torch.save` or safetensors holds: tensors, plain values, and containers of them.
 
-    Those of a checkpoint are in its "state_dict"; what else it holds, such as the state of an optimizer, is left out.
-    Prefixes of parallel training are taken away. UniMed-CLIP's code calls the text tower text_encoder.
+    Args:
+        path, packed: as for `read_tensors`.
 
     Raises:
-        UserError: the file is an archive with code that would run; see `read_archive`.
-        RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError: it is damaged or holds something else.
+        UserError: the file is damaged, or holds objects, which other readers would unpickle; names it.
     """
     from safetensors.torch import load_file
 
-    if path.suffix == ".safetensors":
-        found: Any = load_file(path)
-    elif is_archive(path):
-        found = read_archive(path)
-    else:
-        with _mapped(path), torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an archive of code, which is refused
-            found = torch.load(path, map_location="cpu", weights_only=True)
-    if isinstance(found, Mapping) and "state_dict" in found:
-        found = found["state_dict"]
-    if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
-        raise AttributeError("no dictionary of tensors")
-    names = {name: name.removeprefix("module.") for name in found}
-    if any(name.startswith("text_encoder.") for name in names.values()):
-        names = {old: new.replace("text_encoder.", "text.", 1) for old, new in names.items()}
-    return {new: found[old] for old, new in names.items()}
-
-
-def _tell_interpolation(model: "CLIP | CustomTextCLIP", tensors: Mapping[str, Tensor], path: Path) -> None:
-    """Print one line if a file has positions for images or texts of another size."""
-    own = model.state_dict()
-    for name in POSITIONS:
-        if name in own and name in tensors and len(tensors[name]) != len(own[name]):
-            print(f"{name} of {path} is interpolated from {len(tensors[name])} to {len(own[name])} places.")
-
-
-def check_tensors(path: Path) -> None:
-    """Raise a UserError if a file of `torch.save` holds anything but tensors, which other readers would unpickle."""
     try:
-        with _mapped(path), warnings.catch_warnings():
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with _mapped(path, packed), torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an archive of code, which is refused
-            torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(path if packed is None else packed, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         raise unreadable(path, error) from error
 
 
-def _mapped(path: Path) -> AbstractContextManager:
-    """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it.
+def check_tensors(path: Path) -> None:
+    """Raise a UserError if a file is damaged, or holds objects, which other readers would unpickle."""
+    read_plain(path)
 
-    Files of safetensors are always mapped.
+
+def load_state(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
+    """Give a module its weights, without a copy; all names and shapes have to fit.
+
+    Args:
+        module: takes over the tensors.
+        weights: tensors by name.
+        path: of the file that they are from.
+        what: the part of the model, such as "PMC-CLIP's text tower".
+
+    Raises:
+        UserError: they do not fit; names file and weights.
     """
+    try:
+        module.load_state_dict(weights, assign=True)
+    except RuntimeError as error:
+        raise UserError(
+            f"Expected {path} to hold {what} and nothing else, but: {one_line(error)}: copy or download it again."
+        ) from error
+
+
+def _mapped(path: Path, packed: BinaryIO | None) -> AbstractContextManager:
+    """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it."""
     config = getattr(getattr(torch.utils, "serialization", None), "config", None)
-    return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
+    is_zip = packed is None and zipfile.is_zipfile(path)
+    return config.patch({"load.mmap": True}) if config and is_zip else nullcontext()
 
 
 def one_line(error: Exception) -> str:

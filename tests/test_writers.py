@@ -37,6 +37,7 @@ FRESH = {
     ("checkouts/hub_stand_in.py", "symlink_to"),
     ("checkouts/hub_stand_in.py", "save"),
     ("checkouts/hub_stand_in.py", "copytree"),
+    ("clip/pmc_clip_family.py", "write_text"),
     ("clip/sanitize.py", "write_text"),
     ("clip/sanitize.py", "write_bytes"),
     ("datasets/download/install.py", "copy"),

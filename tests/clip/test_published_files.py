@@ -12,9 +12,9 @@ import torch
 from safetensors.torch import save_file
 
 from clip import build_backbone, testing
+from clip.open_clip_weights import read_weights
 from clip.published import ACCEPTED, CONFIG
 from clip.testing.published import build_model, bundled, narrow, write_archive
-from clip.weights import read_weights
 from dassl.errors import UserError
 from tests.clip.published_models import (
     BERT,

@@ -11,10 +11,10 @@ import torch
 
 from clip import build_backbone
 from clip.files import HubRepo
+from clip.open_clip_weights import read_weights
 from clip.published import ARCHIVES, PUBLISHED
 from clip.testing import write_tokenizer
 from clip.testing.published import write_archive
-from clip.weights import read_weights
 from dassl.errors import UserError
 
 pytestmark = [pytest.mark.usefixtures("sentinel", "no_network", "no_stdin")]
