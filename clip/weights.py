@@ -1,4 +1,4 @@
-"""Load the weights of an open_clip model from a file, and refuse files that contain anything but tensors."""
+"""Load weights from a file, and refuse files that contain anything but tensors."""
 
 import warnings
 import zipfile
@@ -6,11 +6,12 @@ from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 from unittest.mock import patch
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
@@ -47,21 +48,43 @@ def load_weights(model: "CLIP | CustomTextCLIP", path: Path) -> None:
 
 def check_tensors(path: Path) -> None:
     """Raise a UserError if a file of `torch.save` holds anything but tensors, which other readers would unpickle."""
+    _load(path, path)
+
+
+def read_tensors(path: Path, packed: BinaryIO | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a file of `torch.save` by name; the file is mapped into memory if that is possible.
+
+    Args:
+        path: the file.
+        packed: its content, if `path` is an archive that holds the file.
+
+    Raises:
+        UserError: the file is damaged, or holds anything but a dictionary of tensors; names it.
+    """
+    tensors = _load(path, path if packed is None else packed)
+    if not isinstance(tensors, dict) or not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise unreadable(path, AttributeError())
+    return {str(name): tensor for name, tensor in tensors.items()}
+
+
+def _load(path: Path, file: Path | BinaryIO) -> Any:
+    """Return what a file of `torch.save` holds, if that is nothing but tensors and plain values."""
     try:
-        with _mapped(path), warnings.catch_warnings():
+        with _mapped(file), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an archive of code, which is refused
-            torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         raise unreadable(path, error) from error
 
 
-def _mapped(path: Path) -> AbstractContextManager:
+def _mapped(path: Path | BinaryIO) -> AbstractContextManager:
     """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it.
 
     Files of safetensors are always mapped.
     """
     config = getattr(getattr(torch.utils, "serialization", None), "config", None)
-    return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
+    is_zip = isinstance(path, Path) and zipfile.is_zipfile(path)
+    return config.patch({"load.mmap": True}) if config and is_zip else nullcontext()
 
 
 def one_line(error: Exception) -> str:
