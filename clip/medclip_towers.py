@@ -12,7 +12,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from transformers import BertConfig, BertModel, SwinConfig, SwinModel
 from transformers.utils import logging
 
-from clip.part import BUFFERS, Part
+from clip.part import Part
 from clip.speed.skip_init import SkipInit
 from clip.weights import one_line
 from dassl.errors import UserError
@@ -23,6 +23,7 @@ HEAD_WIDTH = 64  # of BERT, in all its published sizes
 MOST_LOG_SCALE = 4.6052  # to which training limited it
 IMAGE, TEXT, HEAD = "vision_model.", "text_model.", "projection_head."
 KNOWN = ("logit_scale", *(f"{tower}{part}" for tower in (IMAGE, TEXT) for part in ("model.", HEAD)))
+INDEX = ".relative_position_index"  # of Swin, which follows from its window; older versions wrote it
 RESNET = f"{IMAGE}model.fc.weight"  # the ResNet's own last layer is its projection
 
 
@@ -156,7 +157,7 @@ def _swin(part: Part, projection: Part) -> SwinTower:
             f"Expected {part.prefix}{name} in {part.path} to be {list(needed)}, as the other tensors make it, but got "
             f"{list(held)}: download the file again."
         )
-    part.check(found["missing_keys"], [name for name in found["unexpected_keys"] if not name.endswith(BUFFERS)])
+    part.check(found["missing_keys"], [name for name in found["unexpected_keys"] if not name.endswith(INDEX)])
     return SwinTower(model, _linear(projection))
 
 
@@ -168,7 +169,7 @@ def _bert(part: Part) -> BertModel:
         hidden_size=width,
         num_hidden_layers=part.count(r"encoder\.layer\.(\d+)\."),
         num_attention_heads=width // HEAD_WIDTH,
-        intermediate_size=part.shape("encoder.layer.0.intermediate.dense.weight")[0],
+        intermediate_size=part.shape(f"encoder.layer.{max(POOLED) - 1}.intermediate.dense.weight")[0],
         max_position_embeddings=part.shape("embeddings.position_embeddings.weight")[0],
         type_vocab_size=part.shape("embeddings.token_type_embeddings.weight")[0],
         output_hidden_states=True,

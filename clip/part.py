@@ -10,12 +10,11 @@ from torch import Tensor, nn
 from clip.weights import one_line
 from dassl.errors import UserError
 
-# Numbers of positions, which older versions of transformers wrote; they follow from the sizes.
-BUFFERS = (".position_ids", ".relative_position_index")
+POSITIONS = ".position_ids"  # numbers from 0 on, which older versions of transformers wrote
 
 
 class Part:
-    """The tensors whose names start with a prefix, by the rest of their names, without `BUFFERS`; numbers in float32.
+    """The tensors whose names start with a prefix, by the rest of their names, without `POSITIONS`; numbers in float32.
 
     Args:
         tensors: of the whole file.
@@ -28,7 +27,7 @@ class Part:
         self.tensors = {
             name.removeprefix(prefix): tensor.float() if tensor.is_floating_point() else tensor
             for name, tensor in tensors.items()
-            if name.startswith(prefix) and not name.endswith(BUFFERS)
+            if name.startswith(prefix) and not name.endswith(POSITIONS)
         }
 
     def shape(self, name: str) -> torch.Size:
