@@ -16,19 +16,13 @@ VISIBLE = ("query", "key")  # parts of attention whose weights are large enough 
 
 
 def write_words(folder: Path) -> None:
-    """Write a cased WordPiece vocabulary of 28,996 entries, of which characters and some words can occur in texts."""
-    letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.,;:-()/%"
-    words = [
-        "[PAD]",
-        "[unused1]",
-        "[UNK]",
-        "[CLS]",
-        "[SEP]",
-        "[MASK]",
-        *letters,
-        *(f"##{letter}" for letter in letters),
-    ]
-    words += ["Glioma", "glioma", "photo", "of", "Pneumonia", "lung", "brain", "normal", "tumor"]
+    """Write a cased WordPiece vocabulary of 28,996 entries: some words, and pieces of one to three letters."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    singles = f"{alphabet}{alphabet.upper()}0123456789.,;:-()/%"
+    several = [a + b + c for a in alphabet for b in alphabet for c in ("", *alphabet) if {a, b, c} & set("aeiouy")]
+    pieces = [*singles, *several]  # so that sentences have about as many tokens as with real words
+    words = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Glioma", "glioma", "photo", "Pneumonia"]
+    words += ["lung", "brain", "normal", "tumor", *pieces, *(f"##{piece}" for piece in pieces)]
     words += [f"##filler{i}" for i in range(WORDS - len(words))]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")

@@ -1,4 +1,4 @@
-"""MedCLIP's files: unpacked or zipped, damaged, of another model, absent; and its tokenizer beside them or on the hub."""
+"""MedCLIP's files: unpacked or zipped, damaged, of another model, absent; its tokenizer beside them or on the hub."""
 
 import argparse
 import json
