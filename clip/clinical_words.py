@@ -11,6 +11,7 @@ from clip.weights import one_line
 from dassl.errors import UserError
 from dassl.reading import read_bytes, read_json
 from dassl.utils.tensor_files import is_lfs_pointer, unreadable
+from dassl.writing import atomic_write, write_json
 
 REPO = "emilyalsentzer/Bio_ClinicalBERT"
 VOCABULARY = ("vocab.txt", "tokenizer.json")
@@ -47,8 +48,9 @@ def clinical_tokenizer(path: Path, context_length: int) -> HFTokenizer:
         raise unreadable(path, EOFError(), "a tokenizer")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        (folder / "vocab.txt").write_bytes(_words(path))
-        (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "BertTokenizer", "do_lower_case": true}')
+        with atomic_write(folder / "vocab.txt", "wb") as file:
+            file.write(_words(path))
+        write_json({"tokenizer_class": "BertTokenizer", "do_lower_case": True}, folder / "tokenizer_config.json")
         try:
             return HFTokenizer(name, context_length=context_length, local_files_only=True, trust_remote_code=False)
         except Exception as error:  # often a bare Exception
