@@ -45,6 +45,25 @@ def load_weights(model: "CLIP | CustomTextCLIP", path: Path) -> None:
     model.float()  # some files are in half precision
 
 
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Return the tensors of a file of weights by name; the file is mapped into memory.
+
+    Raises:
+        UserError: the file is damaged, or holds anything but tensors; names it.
+    """
+    from safetensors.torch import load_file
+
+    try:
+        with _mapped(path):
+            is_safe = path.suffix == ".safetensors"
+            found = load_file(path) if is_safe else torch.load(path, map_location="cpu", weights_only=True)
+        if not (found and all(isinstance(tensor, torch.Tensor) for tensor in found.values())):
+            raise AttributeError("no tensors")
+    except DAMAGED as error:
+        raise unreadable(path, error) from error
+    return found
+
+
 def check_tensors(path: Path) -> None:
     """Raise a UserError if a file of `torch.save` holds anything but tensors, which other readers would unpickle."""
     try:
