@@ -220,12 +220,9 @@ NOT_OF_TOWERS = _words(
 SIDES = Kind(
     "a number of pixels, or one for shortest_edge or for height and width",
     lambda v: (
-        COUNT.fits(v)
-        or (
-            isinstance(v, dict)
-            and set(v) in ({"shortest_edge"}, {"height", "width"})
-            and all(map(COUNT.fits, v.values()))
-        )
+        set(v) in ({"shortest_edge"}, {"height", "width"}) and all(map(COUNT.fits, v.values()))
+        if isinstance(v, dict)
+        else COUNT.fits(v)
     ),
 )
 # Keys of a preprocessor_config.json; those of no consequence for pixels are left out.

@@ -25,10 +25,12 @@ def read_towers(path: Path) -> tuple[Config, Config, Config]:
     if not isinstance(config, dict):
         raise UserError(f"Expected a dictionary in {path}, but got a {type(config).__name__}: copy it from the hub.")
     whole = _known(config, TWO_TOWERS, path, "the configuration")
+    # Where an older file has both, transformers takes what ends in _dict.
+    parts = {name: whole[name] for name in ("text_config", "vision_config") if name in whole}
+    parts |= {name: whole[f"{name}_dict"] for name in ("text_config", "vision_config") if f"{name}_dict" in whole}
     text, vision = (
-        # Where an older file has both, transformers takes what ends in _dict.
-        _known(whole.get(f"{name}_config_dict", whole.get(f"{name}_config", {})), kinds, path, f"{name}_config")
-        for name, kinds in (("text", TEXT_OF_TWO), ("vision", VISION_OF_TWO))
+        _known(parts.get(name, {}), kinds, path, name)
+        for name, kinds in (("text_config", TEXT_OF_TWO), ("vision_config", VISION_OF_TWO))
     )
     if isinstance(vision.get("image_size"), list):
         vision["image_size"] = vision["image_size"][0]

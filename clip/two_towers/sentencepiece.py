@@ -3,7 +3,7 @@
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from clip.weights import one_line
 from dassl.errors import UserError
@@ -73,7 +73,7 @@ def _unigram(words: list[tuple[str, float]], unknown: int, charsmap: bytes) -> "
     return tokenizer
 
 
-def _fields(content: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _fields(content: bytes) -> Iterator[tuple[int, Any]]:
     """Yield the fields of a message of protocol buffers: its number, and its value as a number or as bytes.
 
     >>> list(_fields(bytes([0x08, 0x96, 0x01, 0x12, 0x02, 0x68, 0x69])))

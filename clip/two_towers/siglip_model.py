@@ -133,14 +133,11 @@ def _towers(text: Config, vision: Config, path: Path) -> "SiglipModel":
             f"Expected {path} to describe a SiglipModel, but: {one_line(error)}: copy the file from the model's page "
             "on the hub."
         ) from error
-    if (
-        not config.vision_config.vision_use_head
-        or config.text_config.projection_size != config.vision_config.hidden_size
-    ):
+    width = config.vision_config.hidden_size if config.vision_config.vision_use_head else None
+    if config.text_config.projection_size != width:
         raise UserError(
-            f"Expected {path} to describe two towers with features of one size, but those of texts have "
-            f"{config.text_config.projection_size} numbers and those of images {config.vision_config.hidden_size}, "
-            f"with vision_use_head {str(config.vision_config.vision_use_head).lower()}: choose another model."
+            f"Expected {path} to describe two towers with features of one size and vision_use_head true, but those of "
+            f"texts have {config.text_config.projection_size} numbers and those of images {width}: choose another model."
         )
     for module in model.modules():
         _fill_positions(module)

@@ -19,7 +19,8 @@ def find_weights(place: Folder) -> Path:
     """
     if place.chosen and place.chosen not in WEIGHTS:
         raise UserError(
-            f"Expected {' or '.join(WEIGHTS)} beside the config.json of {place.path}, but got {place.chosen}: rename it."
+            f"Expected {' or '.join(WEIGHTS)} beside the config.json of {place.path}, but got {place.chosen}: rename "
+            "the file."
         )
     return place.need(*([place.chosen] if place.chosen else WEIGHTS))
 
