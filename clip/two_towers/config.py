@@ -26,11 +26,9 @@ def read_towers(path: Path) -> tuple[Config, Config, Config]:
         raise UserError(f"Expected a dictionary in {path}, but got a {type(config).__name__}: copy it from the hub.")
     whole = _known(config, TWO_TOWERS, path, "the configuration")
     # Where an older file has both, transformers takes what ends in _dict.
-    parts = {name: whole[name] for name in ("text_config", "vision_config") if name in whole}
-    parts |= {name: whole[f"{name}_dict"] for name in ("text_config", "vision_config") if f"{name}_dict" in whole}
     text, vision = (
-        _known(parts.get(name, {}), kinds, path, name)
-        for name, kinds in (("text_config", TEXT_OF_TWO), ("vision_config", VISION_OF_TWO))
+        _known(whole[f"{part}_dict"] if f"{part}_dict" in whole else whole.get(part) or {}, kinds, path, part)
+        for part, kinds in (("text_config", TEXT_OF_TWO), ("vision_config", VISION_OF_TWO))
     )
     if isinstance(vision.get("image_size"), list):
         vision["image_size"] = vision["image_size"][0]
