@@ -4,11 +4,12 @@ from clip.backbone import Backbone
 from clip.files import Folder, locate
 from clip.image_input import ImageInput
 from clip.models import Model
-from clip.two_towers.names import SIGLIP_VOCABULARY, WEIGHTS, has_model_type
+from clip.two_towers.names import PROCESSOR, SIGLIP_VOCABULARY, WEIGHTS, has_model_type
 
 NAMES = {
     "MedSigLIP": Model("hf-hub:google/medsiglip-448", 1152, 64, 448, "terms of HAI-DEF", gated=True, weights=(WEIGHTS,))
 }
+DESCRIBED = (("config.json",), PROCESSOR)
 BESIDE = (("tokenizer_config.json",), SIGLIP_VOCABULARY)
 
 

@@ -4,12 +4,13 @@ from clip.backbone import Backbone
 from clip.files import TOKENIZER, Folder, locate
 from clip.image_input import ImageInput
 from clip.models import Model
-from clip.two_towers.names import WEIGHTS, has_model_type
+from clip.two_towers.names import PROCESSOR, WEIGHTS, has_model_type
 
 NAMES = {
     "PLIP": Model("hf-hub:vinid/plip", 512, 77, 224, "not published, said to be non-commercial", weights=(WEIGHTS,))
 }
-BESIDE = (("tokenizer_config.json",), TOKENIZER)
+DESCRIBED = (("config.json",), PROCESSOR)
+BESIDE = (("tokenizer_config.json",), TOKENIZER, ("merges.txt",))
 
 
 def recognises(place: Folder) -> bool:

@@ -5,7 +5,6 @@ from dassl.reading import read_json
 
 WEIGHTS = ("model.safetensors", "pytorch_model.bin")
 PROCESSOR = ("preprocessor_config.json", "processor_config.json")
-DESCRIBED = (("config.json",), PROCESSOR)
 SIGLIP_VOCABULARY = ("tokenizer.json", "spiece.model")
 
 

@@ -136,8 +136,8 @@ def _towers(text: Config, vision: Config, path: Path) -> "SiglipModel":
     width = config.vision_config.hidden_size if config.vision_config.vision_use_head else None
     if config.text_config.projection_size != width:
         raise UserError(
-            f"Expected {path} to describe towers with features of one size and vision_use_head true, but those of texts "
-            f"have {config.text_config.projection_size} numbers and those of images {width}: choose another model."
+            f"Expected {path} to describe towers with features of one size and vision_use_head true, but texts "
+            f"have {config.text_config.projection_size} numbers and images {width}: choose another model."
         )
     for module in model.modules():
         _fill_positions(module)
