@@ -41,14 +41,34 @@ def build(name: str, source: str, wanted: Sequence[str] = ()) -> Backbone:
     place = locate(source)
     path = find_config(place, wanted)
     model_cfg, preprocess = read_model_config(path)
+    backbone = build_towers(place, model_cfg, path)
+    load_weights(backbone.model, find_weights(place, wanted), path)
+    backbone.image_input = described_input(model_cfg, preprocess)
+    return finish(backbone, name, place, model_cfg)
+
+
+def build_towers(place: Folder, model_cfg: Config, path: Path) -> OpenCLIPBackbone:
+    """Build a backbone whose weights are not loaded yet.
+
+    Args:
+        place: of the model's files.
+        model_cfg: as in an open_clip_config.json.
+        path: of the file that it is from, for messages.
+
+    Raises:
+        UserError: a file of the tokenizer is missing, or open_clip cannot build the model.
+    """
     hugging_face = model_cfg["text_cfg"].get("hf_model_name")
     backbone = (_hf_backbone if hugging_face else _causal_backbone)(place, model_cfg, path)
     check_tokenizer(backbone, path)
-    load_weights(backbone.model, find_weights(place, wanted), path)
+    return backbone
+
+
+def finish(backbone: OpenCLIPBackbone, name: str, place: Folder, model_cfg: Config) -> Backbone:
+    """Describe and freeze a backbone whose weights are loaded."""
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision
-    backbone.image_input = described_input(model_cfg, preprocess)
     backbone.recipe = json.dumps(model_cfg, sort_keys=True)
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.logit_scale = backbone.model.logit_scale.exp().item()

@@ -65,12 +65,12 @@ def read_model_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     text = {new: model["text_cfg"].pop(old) for old, new in OLD_NAMES.items() if old in model["text_cfg"]}
     model["text_cfg"] = text | model["text_cfg"]
-    _check(model, MODEL, path, "model_cfg")
-    _check(model["vision_cfg"], VISION, path, "vision_cfg")
-    _check(model["text_cfg"], TEXT, path, "text_cfg")
-    _check(model["text_cfg"].get("tokenizer_kwargs") or {}, TOKENIZER_KWARGS, path, "tokenizer_kwargs")
-    preprocess = _known(preprocess, PREPROCESSING, path)
-    _check(preprocess, PREPROCESSING, path, "preprocess_cfg")
+    check_values(model, MODEL, path, "model_cfg")
+    check_values(model["vision_cfg"], VISION, path, "vision_cfg")
+    check_values(model["text_cfg"], TEXT, path, "text_cfg")
+    check_values(model["text_cfg"].get("tokenizer_kwargs") or {}, TOKENIZER_KWARGS, path, "tokenizer_kwargs")
+    preprocess = keep_known(preprocess, PREPROCESSING, path)
+    check_values(preprocess, PREPROCESSING, path, "preprocess_cfg")
     if name := model["vision_cfg"].get("timm_model_name"):
         _check_timm(name, path)
         model["vision_cfg"]["timm_model_pretrained"] = False
@@ -78,7 +78,7 @@ def read_model_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return model, preprocess
 
 
-def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
+def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
     """Raise a UserError for the first key that is unknown or has a value of another kind; None is always allowed.
 
     Args:
@@ -111,9 +111,14 @@ def _check_timm(name: str, path: Path) -> None:
         )
 
 
-def _known(values: Mapping[str, Any], known: Collection[str], path: Path) -> dict:
-    """Return the known keys with their values; print one line about the others, except for those in `ABOUT_FILES`."""
-    if others := [key for key in values if key not in known and key not in ABOUT_FILES]:
+def keep_known(
+    values: Mapping[str, Any], known: Collection[str], path: Path, unneeded: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the known keys with their values.
+
+    Prints one line about the others, except for those of no consequence: in `ABOUT_FILES`, or `unneeded`.
+    """
+    if others := [key for key in values if not any(key in keys for keys in (known, ABOUT_FILES, unneeded))]:
         print(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
     return {key: value for key, value in values.items() if key in known}
 
@@ -151,8 +156,8 @@ def _text_config(place: Folder, hf_name: str) -> dict:
             f"Expected model_type in {path} to be one of {', '.join(TEXT_TOWERS)}, which open_clip builds, but got "
             f"{_short(found)}: copy the text tower's config.json, or choose another model."
         )
-    kept = _known(config, TEXT_TOWER, path)
-    _check(kept, {key: of_text_tower(key) for key in kept}, path, "the configuration")
+    kept = keep_known(config, TEXT_TOWER, path)
+    check_values(kept, {key: of_text_tower(key) for key in kept}, path, "the configuration")
     _check_class(kept, path)
     return kept
 
@@ -192,7 +197,7 @@ def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
     )
 
 
-def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the files of a model's tokenizer into `folder`; return the paths of the originals, the vocabulary first.
 
     Raises:
@@ -208,17 +213,17 @@ def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
             raise unreadable(path, EOFError(), "a tokenizer")
     for path in files:
         if path.name == "tokenizer_config.json":
-            (folder / path.name).write_text(json.dumps(_tokenizer_config(path)), encoding="utf-8")
+            (folder / path.name).write_text(json.dumps(read_tokenizer_config(path)), encoding="utf-8")
         elif path.name == "special_tokens_map.json":  # transformers takes any option from it, paths too
-            (folder / path.name).write_text(json.dumps(_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
+            (folder / path.name).write_text(json.dumps(keep_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
         else:
             (folder / path.name).write_bytes(read_bytes(path, VOCABULARY_LIMIT))
     return files
 
 
-def _tokenizer_config(path: Path) -> dict:
+def read_tokenizer_config(path: Path) -> dict:
     """Return the known keys of a tokenizer_config.json."""
-    kept = _known(_dictionary(path), TOKENIZER_CONFIG, path)
+    kept = keep_known(_dictionary(path), TOKENIZER_CONFIG, path)
     _check_class(kept, path)
     return kept
 
@@ -241,7 +246,7 @@ def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
     if name:
         config = _text_config(HubRepo(name) if isinstance(place, HubRepo) else place, name)
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return _write_tokenizer(place, text_cfg, folder) if name or text_cfg.get("hf_tokenizer_name") else []
+    return write_tokenizer(place, text_cfg, folder) if name or text_cfg.get("hf_tokenizer_name") else []
 
 
 def write_files(place: Folder, folder: Path) -> dict:
