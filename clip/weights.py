@@ -1,18 +1,18 @@
-"""Load weights from files, and refuse files that contain anything but tensors."""
+"""Load weights from a file, and refuse files that contain anything but tensors."""
 
 import warnings
 import zipfile
-from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from unittest.mock import patch
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import Tensor
 
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
@@ -48,68 +48,51 @@ def load_weights(model: "CLIP | CustomTextCLIP", path: Path) -> None:
     model.float()  # some files are in half precision
 
 
-def read_tensors(path: Path) -> Any:
-    """Return what a file of `torch.save` holds: tensors, and containers of them.
+def check_tensors(path: Path) -> None:
+    """Raise a UserError if a file of `torch.save` holds anything but tensors, which other readers would unpickle."""
+    load_tensors(path)
+
+
+def read_tensors(path: Path, packed: BinaryIO | None = None) -> dict[str, Tensor]:
+    """Return the tensors of a file of weights by name; the file is mapped into memory if that is possible.
+
+    Args:
+        path: the file.
+        packed: its content, if `path` is an archive that holds the file.
 
     Raises:
-        UserError: the file is damaged, or holds objects, which other readers would unpickle; names it.
+        UserError: the file is damaged, or holds anything but a dictionary of tensors; names it.
     """
+    tensors = load_tensors(path, packed)
+    if not isinstance(tensors, dict) or not tensors or not all(isinstance(value, Tensor) for value in tensors.values()):
+        raise unreadable(path, AttributeError())
+    return {str(name): tensor for name, tensor in tensors.items()}
+
+
+def load_tensors(path: Path, packed: BinaryIO | None = None) -> Any:
+    """Return what a file of safetensors or `torch.save` holds, if that is nothing but tensors and plain values.
+
+    Args, Raises: as for `read_tensors`; it may be one tensor, or containers of any form.
+    """
+    file = path if packed is None else packed
     try:
-        with _mapped(path), warnings.catch_warnings():
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        with _mapped(file), warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an archive of code, which is refused
-            return torch.load(path, map_location="cpu", weights_only=True)
+            return torch.load(file, map_location="cpu", weights_only=True)
     except DAMAGED as error:
         raise unreadable(path, error) from error
 
 
-def check_tensors(path: Path) -> None:
-    """Raise a UserError if a file of `torch.save` is damaged, or holds anything but tensors."""
-    read_tensors(path)
-
-
-def read_state(path: Path, *dropped: str) -> dict[str, Tensor]:
-    """Return the tensors by name in a file of `torch.save`; raises as `read_tensors`.
-
-    Args:
-        path: of the file.
-        dropped: names that are left out.
-
-    Raises:
-        UserError: the file holds something else; names it.
-    """
-    found = read_tensors(path)
-    if not (isinstance(found, dict) and found and all(isinstance(value, Tensor) for value in found.values())):
-        raise unreadable(path, AttributeError())
-    return {name: tensor for name, tensor in found.items() if name not in dropped}
-
-
-def load_state(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Give a module its weights, without a copy; all names and shapes have to fit.
-
-    Args:
-        module: takes over the tensors.
-        weights: tensors by name.
-        path: of the file that they are from.
-        what: the part of the model, such as "PMC-CLIP's text tower".
-
-    Raises:
-        UserError: they do not fit; names file and weights.
-    """
-    try:
-        module.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise UserError(
-            f"Expected {path} to hold {what} and nothing else, but: {one_line(error)}: copy or download it again."
-        ) from error
-
-
-def _mapped(path: Path) -> AbstractContextManager:
+def _mapped(path: Path | BinaryIO) -> AbstractContextManager:
     """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it.
 
     Files of safetensors are always mapped.
     """
     config = getattr(getattr(torch.utils, "serialization", None), "config", None)
-    return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
+    is_zip = isinstance(path, Path) and zipfile.is_zipfile(path)
+    return config.patch({"load.mmap": True}) if config and is_zip else nullcontext()
 
 
 def one_line(error: Exception) -> str:
