@@ -175,6 +175,13 @@ def test_a_damaged_file(folder, content):
     fails("MedCLIP", r"Expected weights in .*/MedCLIP/pytorch_model\.bin, but it is (empty|a Git LFS|damaged)")
 
 
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {}, {"logit_scale": 2.66}])
+def test_no_dictionary_of_tensors(folder, content):
+    torch.save(content, folder / FILE)
+    rename(folder)
+    fails("MedCLIP", r"pytorch_model\.bin, but it holds no dictionary of tensors: save a state_dict\.$")
+
+
 @pytest.mark.parametrize(
     "name",
     [
