@@ -223,14 +223,14 @@ def test_weights_alone_load_from_every_place(name, machine, small, capsys):
             build_backbone(source)
 
 
+@pytest.mark.parametrize("folder", ["home/.cache/clip", "weights"])
 @pytest.mark.parametrize(("name", "file"), CLIPS.items())
-def test_clip_loads_from_the_archive_of_openai(name, file, machine, small, capsys):
-    size = 64 if name == "CLIP-RN50" else 32
-    state = plain(name).state_dict()
-    path = write_archive(machine / "home/.cache/clip" / file, state, image_size=size)
+def test_clip_loads_from_the_archive_of_openai(name, file, folder, machine, small, capsys):
+    size, place = 64 if name == "CLIP-RN50" else 32, machine / folder / (name if folder == "weights" else "")
+    path = write_archive(place / file, plain(name).state_dict(), image_size=size)
     backbone = build_backbone(name)
     assert capsys.readouterr().out.splitlines() == [
-        f"{name} is read from {path}",
+        f"{name} is read from {place if folder == 'weights' else path}",
         f"{path} is not the file that OpenAI published under this name: its SHA256 differs.",
     ]
     theirs = features(plain(name, half=True), open_clip.tokenize(TEXTS), size)
