@@ -16,7 +16,7 @@ from clip.families import known_models
 from clip.families.open_clip_models import NAMES, image_input
 from clip.published import ARCHIVES, CONFIG, CONFIGS, PUBLISHED
 from clip.sanitize import read_model_config
-from clip.testing.published import WRITERS, build_model, bundled, narrow, write_archive
+from clip.testing.published import OLD_BERT, WRITERS, build_model, bundled, narrow, write_archive
 from dassl.errors import UserError
 from tests.clip.few_shot_run import run_few_shot
 from tests.clip.published_models import (
@@ -221,6 +221,18 @@ def test_weights_alone_load_from_every_place(name, machine, small, capsys):
     else:
         with pytest.raises(UserError, match=r"one model in sarahESL/PubMedCLIP, .*_RN50\.pth.*short name"):
             build_backbone(source)
+
+
+@pytest.mark.parametrize("name", ["CLIP", "QuiltNet-PMB"])
+def test_described_models_load_from_the_cache(name, machine, capsys):
+    folder = testing.write_model(name, machine / "model", small=True)
+    one = build_backbone(f"local-dir:{folder}")
+    repo = NAMES[name].source.removeprefix("hf-hub:")
+    write_cache(machine, repo, folder)
+    if (folder / "config.json").exists():
+        write_cache(machine, OLD_BERT, folder)
+    found = build_backbone(name)
+    assert found.fingerprint() == one.fingerprint() and found.revision == "0" * 40 and not capsys.readouterr().out
 
 
 @pytest.mark.parametrize("folder", ["home/.cache/clip", "weights"])
