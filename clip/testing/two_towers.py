@@ -35,7 +35,7 @@ def draw_weights(model: "PreTrainedModel", seed: int = 0) -> None:
                 weight.fill_(4.5)
             elif weight.ndim > 1 and "embedding" not in name and "probe" not in name:
                 seen = any(part in name for part in ("q_proj", "k_proj", "in_proj"))
-                weight.mul_((2.0 if seen else 1.0) / (weight[0].numel() ** 0.5))
+                weight.mul_((3.0 if seen else 1.0) / (weight[0].numel() ** 0.5))
             else:
                 weight.mul_(0.1 if weight.ndim == 1 and "class_embedding" not in name else 1.0)
                 weight.add_(float(name.endswith("norm.weight") or "norm1.weight" in name or "norm2.weight" in name))
