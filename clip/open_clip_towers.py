@@ -157,6 +157,11 @@ class FixedTextBackbone(CausalTextBackbone):
         found = self.tokenizer.tokenizer(cleaned, max_length=self.context_length, truncation=True).input_ids
         return torch.tensor([len(ids) for ids in found])
 
+    def special_ids(self) -> set[int]:
+        """Return ids that stand for no word, with those that the tokenizer holds and texts never have."""
+        added = self.tokenizer.tokenizer.added_tokens_decoder
+        return super().special_ids() | {number for number, word in added.items() if word.special}
+
     def as_texts(self, ids: Tensor) -> Tokens:
         """Return ids and mask [N, context_length] of N texts that have one token each; ids [N]."""
         empty = self.tokenize([""]).ids[:, :-1]  # the end, and padding

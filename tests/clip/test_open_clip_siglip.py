@@ -20,7 +20,7 @@ CONFIG = {  # keys as published
     "init_logit_bias": -10,
     "custom_text": True,
     "vision_cfg": {
-        "image_size": 64,
+        "image_size": 224,
         "timm_model_name": "vit_tiny_patch16_224",
         "timm_model_pretrained": False,
         "timm_pool": "map",
@@ -79,7 +79,7 @@ def backbone(folder):
 def test_features_are_those_of_open_clip(model, backbone):
     texts = normalize(model.encode_text(written(PIECES)), dim=-1)
     assert torch.allclose(backbone.encode_text(TEXTS), texts, atol=1e-5)
-    pixels = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+    pixels = torch.randn(2, 3, 224, 224, generator=torch.Generator().manual_seed(0))
     pictures = normalize(model.encode_image(pixels), dim=-1)
     assert torch.allclose(backbone.encode_image(pixels), pictures, atol=1e-5)
     for features in (texts, pictures):  # which tell their inputs apart
