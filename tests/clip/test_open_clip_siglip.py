@@ -52,6 +52,9 @@ def model() -> nn.Module:
     del config["custom_text"]
     model = CustomTextCLIP(**config).eval()
     draw_weights(model)
+    for name, weight in model.visual.named_parameters():
+        if name.endswith("qkv.weight"):
+            weight.data.mul_(0.5)  # rounding grows over twelve layers of sharp attention
     model.logit_scale.data.fill_(4.5)
     return model
 
