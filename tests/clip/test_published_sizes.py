@@ -1,4 +1,4 @@
-"""Published models in their full sizes: numbers of tensors and parameters as in the published files."""
+"""Models that were published as weights alone, in their full sizes: tensors and parameters as published."""
 
 from pathlib import Path
 
