@@ -1,0 +1,75 @@
+"""A cache of the Hugging Face hub with a model from a local folder, for code that loads it from the hub only."""
+
+import contextlib
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from unittest.mock import patch
+
+import torch
+
+from clip.families.open_clip_models import NAMES
+from clip.files import WEIGHTS, Folder
+from clip.sanitize import write_files, write_text_files
+from clip.weights import check_tensors
+
+BIOMEDCLIP = NAMES["BiomedCLIP"].source.removeprefix("hf-hub:").partition("@")[0]
+BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
+REVISION = "0" * 40
+
+
+@contextlib.contextmanager
+def hub_cache(cache: Path) -> Iterator[None]:
+    """Make downloads from the hub return what is in `cache`, without network."""
+    from huggingface_hub import constants
+
+    with patch.multiple(constants, HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE=True):
+        yield
+
+
+def write_biomedclip(place: Folder, cache: Path) -> None:
+    """Write the open_clip model at `place` to a hub cache, as the repositories of BiomedCLIP and of its text tower.
+
+    Descriptions of the model are written anew, so that they cannot name other files or code to load. Weights are
+    linked, after a check that they hold tensors only.
+
+    Raises:
+        UserError: a file is missing in the folder, or holds something else.
+    """
+    weights = place.need(*WEIGHTS)
+    described = cache / "described"
+    described.mkdir()
+    text = write_files(place, described)
+    for repo in {BIOMEDCLIP, text.get("hf_model_name") or BIOMEDCLIP, text.get("hf_tokenizer_name") or BIOMEDCLIP}:
+        shutil.copytree(described, _snapshot(cache, repo))
+    snapshot = _snapshot(cache, BIOMEDCLIP)
+    (snapshot / weights.name).symlink_to(weights.resolve())
+    if weights.name != WEIGHTS[1]:  # open_clip before 2.30 asks for this file alone
+        from safetensors.torch import load_file
+
+        torch.save(load_file(weights), snapshot / WEIGHTS[1])
+    else:
+        check_tensors(weights)
+
+
+def write_bert(place: Folder, weights: Path, cache: Path) -> None:
+    """Write a BERT to a hub cache, as the repository of BiomedBERT.
+
+    Args:
+        place: of its tokenizer and, if there is one, its config.json.
+        weights: of `torch.save`, checked to hold tensors only.
+        cache: an empty folder.
+    """
+    snapshot = _snapshot(cache, BERT)
+    snapshot.mkdir()
+    write_text_files(place, {"hf_model_name": BERT, "hf_tokenizer_name": BERT}, snapshot)
+    (snapshot / "pytorch_model.bin").symlink_to(weights.resolve())
+
+
+def _snapshot(cache: Path, repo: str) -> Path:
+    """Return the folder for a repository's files, in a cache that knows one revision of it; its parent is made."""
+    root = cache / f"models--{repo.replace('/', '--')}"
+    for name in ("refs", "snapshots"):
+        (root / name).mkdir(parents=True, exist_ok=True)
+    (root / "refs/main").write_text(REVISION)
+    return root / "snapshots" / REVISION

@@ -1,0 +1,141 @@
+"""A backbone's files in place of those that a checkout's code downloads; the code and its folder stay as they are.
+
+CoOp-style code looks for weights where its downloads go: in the cache of the Hugging Face hub, in that of OpenAI's
+CLIP and, in BiomedCoOp, in `clip/checkpoints/`.
+"""
+
+import contextlib
+import importlib
+import socket
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NoReturn
+from unittest.mock import patch
+
+import torch
+
+from checkouts.hub_cache import hub_cache, write_bert, write_biomedclip
+from checkouts.openai_weights import openai_weights
+from checkouts.view import lay_view
+from clip.build import is_ours, source_of
+from clip.families import find_family
+from clip.files import Folder, HubRepo, locate
+from clip.sanitize import read_model_config
+from clip.weights import check_tensors
+from dassl.errors import UserError
+
+CHECKPOINTS = "clip/checkpoints"
+PUBMEDCLIP = "PubMedCLIP_ViT32.pth"
+PMC_CLIP = ("text_encoder.pth", "image_encoder(resnet50).pth", "text_projection_layer.pth")
+
+
+@dataclass
+class StandIn:
+    """Files that stand in for downloads.
+
+    Attributes:
+        backbone: whose files they are, as the user named it.
+        room: a folder that is removed when they are no longer needed.
+        hub: a cache of the Hugging Face hub; None for the user's.
+        openai: weights in place of each model of OpenAI's; None for its downloads.
+        checkpoints: files by their names in `clip/checkpoints/`.
+    """
+
+    backbone: str
+    room: Path
+    hub: Path | None = None
+    openai: Path | None = None
+    checkpoints: dict[str, Path] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        words = ["the Hugging Face hub's"] if self.hub else []
+        words += ["OpenAI's CLIP, whose code rounds weights to half precision"] if self.openai else []
+        words += [f"{CHECKPOINTS}/{name}" for name in self.checkpoints]
+        return f"{self.backbone} stands in for what the checkout downloads: {', '.join(words) or 'nothing'}"
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Put the files where a checkout's code looks for them, whose modules and folder are in place.
+
+        Nothing is written into its folder: the working directory is a view of it, with other files in it.
+        """
+        with contextlib.ExitStack() as stack:
+            if self.openai and Path("clip/clip.py").is_file():
+                theirs: Any = importlib.import_module("clip.clip")
+                stack.enter_context(patch.object(theirs, "_download", lambda *args, **kwargs: str(self.openai)))
+                stack.enter_context(patch.dict(theirs._MODELS, {self.backbone: ""}))
+            if self.checkpoints:
+                view = Path(tempfile.mkdtemp(dir=self.room))
+                lay_view(view, Path.cwd(), {f"{CHECKPOINTS}/{name}": file for name, file in self.checkpoints.items()})
+                stack.enter_context(contextlib.chdir(view))
+            yield
+
+
+@contextlib.contextmanager
+def stand_in(backbone: str) -> Iterator[StandIn]:
+    """Prepare the files of `backbone`, and put those in place that stand in for downloads from the hub.
+
+    A folder stands in for BiomedCLIP if it describes an open_clip model with a text tower of transformers; for PMC-CLIP
+    if it holds its three files; and for OpenAI's CLIP and PubMedCLIP if it is built like these. With a folder, the code
+    finds no network. Of a model on the hub only the latter stands in: the others are downloaded by the code itself, as
+    is a backbone whose name is none of ours.
+
+    Raises:
+        UserError: a file is missing, holds more than tensors, or describes a model that the code cannot build.
+    """
+    with tempfile.TemporaryDirectory() as room, contextlib.ExitStack() as stack:
+        files = StandIn(backbone, Path(room))
+        if is_ours(backbone):
+            place = locate(source_of(backbone))
+            _prepare(files, place)
+            print(files)
+            if files.hub:
+                stack.enter_context(hub_cache(files.hub))
+            if not isinstance(place, HubRepo):
+                stack.enter_context(_without_network(backbone))
+        yield files
+
+
+def _prepare(files: StandIn, place: Folder) -> None:
+    """Fill `files` with what the model at `place` stands in for."""
+    hub = files.room / "hub"
+    hub.mkdir()
+    if place.find_here(PMC_CLIP[:1]):
+        files.checkpoints = {name: place.need(name) for name in PMC_CLIP}
+        for file in files.checkpoints.values():
+            check_tensors(file)
+        write_bert(place, files.checkpoints[PMC_CLIP[0]], hub)
+        files.hub = hub
+    elif _has_hf_text(place):
+        if not isinstance(place, HubRepo):
+            write_biomedclip(place, hub)
+            files.hub = hub
+    else:
+        family = find_family(files.backbone, source_of(files.backbone))
+        weights = openai_weights(family.build(files.backbone, source_of(files.backbone)))
+        if weights is not None:
+            files.openai, files.checkpoints = files.room / "openai.pt", {PUBMEDCLIP: files.room / PUBMEDCLIP}
+            torch.save(weights, files.openai)
+            torch.save({"state_dict": weights}, files.checkpoints[PUBMEDCLIP])
+
+
+def _has_hf_text(place: Folder) -> bool:
+    """Return whether an open_clip model with a text tower of transformers is described at `place`."""
+    path = place.find(["open_clip_config.json"])
+    return path is not None and bool(read_model_config(path)[0]["text_cfg"].get("hf_model_name"))
+
+
+@contextlib.contextmanager
+def _without_network(backbone: str) -> Iterator[None]:
+    """Let no address of the network be found."""
+
+    def refuse(host: Any, *args: Any, **kwargs: Any) -> NoReturn:
+        raise UserError(
+            f"Expected {backbone} to hold all files that this trainer loads, but its code asks {host} for one: choose "
+            "a backbone of the kind that the trainer is for, or put the file, which it names above, into its checkout."
+        )
+
+    with patch.object(socket, "getaddrinfo", refuse):
+        yield
