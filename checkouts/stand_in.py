@@ -21,7 +21,7 @@ from checkouts.openai_weights import openai_weights
 from checkouts.view import lay_view
 from clip.build import is_ours, source_of
 from clip.families import find_family
-from clip.files import Folder, HubRepo, locate
+from clip.files import Folder, locate
 from clip.sanitize import read_model_config
 from clip.weights import check_tensors
 from dassl.errors import UserError
@@ -77,10 +77,9 @@ class StandIn:
 def stand_in(backbone: str) -> Iterator[StandIn]:
     """Prepare the files of `backbone`, and put those in place that stand in for downloads from the hub.
 
-    A folder stands in for BiomedCLIP if it describes an open_clip model with a text tower of transformers; for PMC-CLIP
-    if it holds its three files; and for OpenAI's CLIP and PubMedCLIP if it is built like these. With a folder, the code
-    finds no network. Of a model on the hub only the latter stands in: the others are downloaded by the code itself, as
-    is a backbone whose name is none of ours.
+    An open_clip model with a text tower of transformers stands in for BiomedCLIP; a model in the three files of
+    PMC-CLIP for that; and one that is built as OpenAI's CLIP for each of OpenAI's models and for PubMedCLIP. The code
+    then finds no network. A backbone whose name is none of ours is left to it.
 
     Raises:
         UserError: a file is missing, holds more than tensors, or describes a model that the code cannot build.
@@ -88,37 +87,34 @@ def stand_in(backbone: str) -> Iterator[StandIn]:
     with tempfile.TemporaryDirectory() as room, contextlib.ExitStack() as stack:
         files = StandIn(backbone, Path(room))
         if is_ours(backbone):
-            place = locate(source_of(backbone))
-            _prepare(files, place)
+            _prepare(files, source_of(backbone))
             print(files)
-            if files.hub:
-                stack.enter_context(hub_cache(files.hub))
-            if not isinstance(place, HubRepo):
-                stack.enter_context(_without_network(backbone))
+        if files.hub:
+            stack.enter_context(hub_cache(files.hub))
+        if files.hub or files.openai:
+            stack.enter_context(_without_network(backbone))
         yield files
 
 
-def _prepare(files: StandIn, place: Folder) -> None:
-    """Fill `files` with what the model at `place` stands in for."""
+def _prepare(files: StandIn, source: str) -> None:
+    """Fill `files` with what the model at `source` stands in for."""
+    place, family = locate(source), find_family(files.backbone, source)
+    names = {name for group in family.weights(files.backbone, place) for name in group}
     hub = files.room / "hub"
     hub.mkdir()
-    if place.find_here(PMC_CLIP[:1]):
+    if names.issuperset(PMC_CLIP):
         files.checkpoints = {name: place.need(name) for name in PMC_CLIP}
         for file in files.checkpoints.values():
             check_tensors(file)
         write_bert(place, files.checkpoints[PMC_CLIP[0]], hub)
         files.hub = hub
     elif _has_hf_text(place):
-        if not isinstance(place, HubRepo):
-            write_biomedclip(place, hub)
-            files.hub = hub
-    else:
-        family = find_family(files.backbone, source_of(files.backbone))
-        weights = openai_weights(family.build(files.backbone, source_of(files.backbone)))
-        if weights is not None:
-            files.openai, files.checkpoints = files.room / "openai.pt", {PUBMEDCLIP: files.room / PUBMEDCLIP}
-            torch.save(weights, files.openai)
-            torch.save({"state_dict": weights}, files.checkpoints[PUBMEDCLIP])
+        write_biomedclip(place, hub)
+        files.hub = hub
+    elif weights := openai_weights(family.build(files.backbone, source)):
+        files.openai, files.checkpoints = files.room / "openai.pt", {PUBMEDCLIP: files.room / PUBMEDCLIP}
+        torch.save(weights, files.openai)
+        torch.save({"state_dict": weights}, files.checkpoints[PUBMEDCLIP])
 
 
 def _has_hf_text(place: Folder) -> bool:

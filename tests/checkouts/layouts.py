@@ -8,6 +8,7 @@ from torch import Tensor
 
 from clip import testing
 
+
 def visible(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     """Fill `weights` with random numbers of half precision in which attention is far from even, and return them."""
     torch.manual_seed(0)
@@ -30,7 +31,9 @@ def write_pmc_clip(folder: Path) -> Path:
     from transformers import BertConfig, BertModel
 
     folder.mkdir()
-    bert = BertModel(BertConfig(**{k: v for k, v in testing.bert_config().items() if k not in ("architectures", "model_type")}))
+    bert = BertModel(
+        BertConfig(**{k: v for k, v in testing.bert_config().items() if k not in ("architectures", "model_type")})
+    )
     image = ModifiedResNet([3, 4, 6, 3], 768, 8, 224, 64)
     torch.save(visible(bert.state_dict()), folder / "text_encoder.pth")
     torch.save(visible(image.state_dict()), folder / "image_encoder(resnet50).pth")
