@@ -1,10 +1,7 @@
 """A cache of the Hugging Face hub with a model from a local folder, for code that loads it from the hub only."""
 
-import contextlib
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
-from unittest.mock import patch
 
 import torch
 
@@ -16,15 +13,6 @@ from clip.weights import check_tensors
 BIOMEDCLIP = NAMES["BiomedCLIP"].source.removeprefix("hf-hub:").partition("@")[0]
 BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 REVISION = "0" * 40
-
-
-@contextlib.contextmanager
-def hub_cache(cache: Path) -> Iterator[None]:
-    """Make downloads from the hub return what is in `cache`, without network."""
-    from huggingface_hub import constants
-
-    with patch.multiple(constants, HF_HUB_CACHE=str(cache), HF_HUB_OFFLINE=True):
-        yield
 
 
 def write_biomedclip(place: Folder, cache: Path) -> None:

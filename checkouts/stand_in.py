@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from checkouts.hub_cache import hub_cache, write_bert, write_biomedclip
+from checkouts.hub_cache import write_bert, write_biomedclip
 from checkouts.openai_weights import openai_weights
 from checkouts.view import lay_view
 from clip.build import is_ours, source_of
@@ -89,10 +89,8 @@ def stand_in(backbone: str) -> Iterator[StandIn]:
         if is_ours(backbone):
             _prepare(files, source_of(backbone))
             print(files)
-        if files.hub:
-            stack.enter_context(hub_cache(files.hub))
         if files.hub or files.openai:
-            stack.enter_context(_without_network(backbone))
+            stack.enter_context(_offline(files))
         yield files
 
 
@@ -124,14 +122,20 @@ def _has_hf_text(place: Folder) -> bool:
 
 
 @contextlib.contextmanager
-def _without_network(backbone: str) -> Iterator[None]:
-    """Let no address of the network be found."""
+def _offline(files: StandIn) -> Iterator[None]:
+    """Let the hub's files be looked for in the cache alone, and no address of the network be found."""
+    from huggingface_hub import constants
 
     def refuse(host: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise UserError(
-            f"Expected {backbone} to hold all files that this trainer loads, but its code asks {host} for one: choose "
-            "a backbone of the kind that the trainer is for, or put the file, which it names above, into its checkout."
+            f"Expected {files.backbone} to hold all files that this trainer loads, but its code asks {host} for one: "
+            "choose a backbone of the kind that the trainer is for, or put the file, which it names above, into its "
+            "checkout."
         )
 
-    with patch.object(socket, "getaddrinfo", refuse):
+    cache = str(files.hub or constants.HF_HUB_CACHE)
+    with (
+        patch.multiple(constants, HF_HUB_CACHE=cache, HF_HUB_OFFLINE=True),
+        patch.object(socket, "getaddrinfo", refuse),
+    ):
         yield

@@ -18,7 +18,7 @@ def keep_evaluating(model: nn.Module) -> None:
 
 
 def their_step(trainer, batch: dict) -> tuple[Tensor, list[Tensor], float]:
-    """Take a step of a checkout's trainer; return its logits, its weighted loss terms if it tells them, and its loss."""
+    """Take a step of a checkout's trainer; return its logits, its weighted loss terms if it has several, its loss."""
     seen = []
     hook = trainer.model.register_forward_hook(lambda module, given, out: seen.append(out))
     with trainer.inside_checkout():
@@ -41,7 +41,7 @@ def first_steps(ours, theirs) -> dict[str, tuple[float, float]]:
     """Take three steps of both trainers on the same views.
 
     Returns:
-        By the name of a quantity: the largest difference of an entry, relative to the largest entry of theirs, and that.
+        By the name of a quantity: the largest difference of an entry, relative to the largest of theirs, and that one.
     """
     assert [item.impath for item in ours.dm.dataset.train_x] == [item.impath for item in theirs.dm.dataset.train_x]
     theirs.set_model_mode("train")

@@ -1,6 +1,5 @@
 """Random weights in the layouts in which CLIP and PMC-CLIP are published, for the code of BiomedCoOp."""
 
-import json
 from pathlib import Path
 
 import torch
