@@ -16,7 +16,7 @@ from unittest.mock import patch
 
 import torch
 
-from checkouts.hub_cache import write_bert, write_biomedclip
+from checkouts.hub_cache import BERT, BIOMEDCLIP, write_bert, write_biomedclip
 from checkouts.openai_weights import openai_weights
 from checkouts.view import lay_view
 from clip.build import is_ours, source_of
@@ -39,6 +39,7 @@ class StandIn:
         backbone: whose files they are, as the user named it.
         room: a folder that is removed when they are no longer needed.
         hub: a cache of the Hugging Face hub; None for the user's.
+        repo: the repository for which it was made.
         openai: weights in place of each model of OpenAI's; None for its downloads.
         checkpoints: files by their names in `clip/checkpoints/`.
     """
@@ -46,14 +47,15 @@ class StandIn:
     backbone: str
     room: Path
     hub: Path | None = None
+    repo: str = ""
     openai: Path | None = None
     checkpoints: dict[str, Path] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        words = ["the Hugging Face hub's"] if self.hub else []
-        words += ["OpenAI's CLIP, whose code rounds weights to half precision"] if self.openai else []
+        words = [f"{self.repo} of the hub"] if self.hub else []
+        words += ["OpenAI's CLIP (its code rounds weights to half precision)"] if self.openai else []
         words += [f"{CHECKPOINTS}/{name}" for name in self.checkpoints]
-        return f"{self.backbone} stands in for what the checkout downloads: {', '.join(words) or 'nothing'}"
+        return f"{self.backbone} stands in for what the checkout's code downloads: {', '.join(words) or 'nothing'}"
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
@@ -105,10 +107,10 @@ def _prepare(files: StandIn, source: str) -> None:
         for file in files.checkpoints.values():
             check_tensors(file)
         write_bert(place, files.checkpoints[PMC_CLIP[0]], hub)
-        files.hub = hub
+        files.hub, files.repo = hub, BERT
     elif _has_hf_text(place):
         write_biomedclip(place, hub)
-        files.hub = hub
+        files.hub, files.repo = hub, BIOMEDCLIP
     elif weights := openai_weights(family.build(files.backbone, source)):
         files.openai, files.checkpoints = files.room / "openai.pt", {PUBMEDCLIP: files.room / PUBMEDCLIP}
         torch.save(weights, files.openai)

@@ -62,7 +62,7 @@ def test_a_clip_stands_in_for_openais_and_for_pubmedclip(loading, tmp_path, caps
     built, loaded = loading("Tiny_PubMedCLIP", name)
     assert alike(built, expected) and alike(loaded, expected)
     said = capsys.readouterr().out
-    assert f"{name} stands in for what the checkout downloads: OpenAI's CLIP, whose code rounds" in said
+    assert f"{name} stands in for what the checkout's code downloads: OpenAI's CLIP (its code rounds" in said
     assert "clip/checkpoints/PubMedCLIP_ViT32.pth" in said
 
 
@@ -96,7 +96,7 @@ def test_the_files_of_pmc_clip_stand_in_for_it(loading, tmp_path, capsys):
     assert [words[i] for i in ids[0][:5]] == ["[CLS]", "a", "bright", "mass", "[SEP]"] and ids.shape == (1, 77)
     assert alike(image, torch.load(folder / "image_encoder(resnet50).pth"))
     assert torch.equal(projection, torch.load(folder / "text_projection_layer.pth"))
-    assert "the Hugging Face hub's, clip/checkpoints/text_encoder.pth, clip/" in capsys.readouterr().out
+    assert "-abstract of the hub, clip/checkpoints/text_encoder.pth, clip/" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["text_encoder.pth", "image_encoder(resnet50).pth", "text_projection_layer.pth"])
@@ -159,7 +159,7 @@ def test_what_stands_in_for_nothing_is_told_and_the_code_is_left_alone(monkeypat
     monkeypatch.setattr(module, "_has_hf_text", lambda place: False)
     with stand_in("PhantomCLIP"):  # whose text tower is none of OpenAI's
         assert socket.getaddrinfo("127.0.0.1", 80)
-    assert capsys.readouterr().out == "PhantomCLIP stands in for what the checkout downloads: nothing\n"
+    assert capsys.readouterr().out == "PhantomCLIP stands in for what the checkout's code downloads: nothing\n"
     with stand_in("ViT-B/16") as files, files.in_place():
         assert socket.getaddrinfo("127.0.0.1", 80)
     assert capsys.readouterr().out == ""
