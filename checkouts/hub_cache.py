@@ -1,5 +1,6 @@
 """A cache of the Hugging Face hub with a model from a local folder, for code that loads it from the hub only."""
 
+import json
 import shutil
 from pathlib import Path
 
@@ -7,8 +8,8 @@ import torch
 
 from clip.families.open_clip_models import NAMES
 from clip.files import WEIGHTS, Folder
-from clip.sanitize import write_files, write_text_files
-from clip.weights import check_tensors
+from clip.sanitize import write_files
+from clip.weights import check_tensors, read_tensors
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].source.removeprefix("hf-hub:").partition("@")[0]
 BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
@@ -40,17 +41,20 @@ def write_biomedclip(place: Folder, cache: Path) -> None:
         check_tensors(weights)
 
 
-def write_bert(place: Folder, weights: Path, cache: Path) -> None:
-    """Write a BERT to a hub cache, as the repository of BiomedBERT.
+def write_pmc_bert(place: Folder, cache: Path) -> None:
+    """Write PMC-CLIP's text tower to a hub cache, as the repository of BiomedBERT.
 
     Args:
-        place: of its tokenizer and, if there is one, its config.json.
-        weights: of `torch.save`, checked to hold tensors only.
+        place: of its weights, which are linked, and of its tokenizer; this may lie in the user's cache instead.
         cache: an empty folder.
     """
+    from clip.pmc_clip_family import bert_config, write_tokenizer
+
+    weights = place.need("text_encoder.pth")
     snapshot = _snapshot(cache, BERT)
     snapshot.mkdir()
-    write_text_files(place, {"hf_model_name": BERT, "hf_tokenizer_name": BERT}, snapshot)
+    (snapshot / "config.json").write_text(json.dumps(bert_config(read_tensors(weights), weights)))
+    write_tokenizer(place, BERT, snapshot)
     (snapshot / "pytorch_model.bin").symlink_to(weights.resolve())
 
 

@@ -16,11 +16,11 @@ from unittest.mock import patch
 
 import torch
 
-from checkouts.hub_cache import BERT, BIOMEDCLIP, write_bert, write_biomedclip
+from checkouts.hub_cache import BERT, BIOMEDCLIP, write_biomedclip, write_pmc_bert
 from checkouts.openai_weights import openai_weights
 from checkouts.view import lay_view
 from clip.build import is_ours, source_of
-from clip.families import find_family
+from clip.families import find_family, pmc_clip
 from clip.files import Folder, locate
 from clip.sanitize import read_model_config
 from clip.weights import check_tensors
@@ -28,7 +28,7 @@ from dassl.errors import UserError
 
 CHECKPOINTS = "clip/checkpoints"
 PUBMEDCLIP = "PubMedCLIP_ViT32.pth"
-PMC_CLIP = ("text_encoder.pth", "image_encoder(resnet50).pth", "text_projection_layer.pth")
+PMC_CLIP = tuple(name for (name,) in pmc_clip.FILES)
 
 
 @dataclass
@@ -99,14 +99,18 @@ def stand_in(backbone: str) -> Iterator[StandIn]:
 def _prepare(files: StandIn, source: str) -> None:
     """Fill `files` with what the model at `source` stands in for."""
     place, family = locate(source), find_family(files.backbone, source)
-    names = {name for group in family.weights(files.backbone, place) for name in group}
     hub = files.room / "hub"
     hub.mkdir()
-    if names.issuperset(PMC_CLIP):
+    if family is pmc_clip:
+        if files.backbone == "PMC-CLIP-training":
+            raise UserError(
+                "Expected PMC-CLIP, as a checkout's code has a recipe of its own, but got PMC-CLIP-training: give "
+                "--backbone PMC-CLIP."
+            )
         files.checkpoints = {name: place.need(name) for name in PMC_CLIP}
         for file in files.checkpoints.values():
             check_tensors(file)
-        write_bert(place, files.checkpoints[PMC_CLIP[0]], hub)
+        write_pmc_bert(place, hub)
         files.hub, files.repo = hub, BERT
     elif _has_hf_text(place):
         write_biomedclip(place, hub)

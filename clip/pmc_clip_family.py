@@ -93,11 +93,11 @@ def build(name: str, source: str) -> Backbone:
     vision, bert = read_tensors(image), read_tensors(text, dropped=["embeddings.position_ids"])
     embed_dim = len(_find(vision, "attnpool.c_proj.weight", image))
     matrix = _read_matrix(projection, (_find(bert, "embeddings.LayerNorm.weight", text).numel(), embed_dim))
-    vision_cfg, bert_cfg = _vision_config(vision, image, recipe.heads), _bert_config(bert, text)
+    vision_cfg, bert_cfg = _vision_config(vision, image, recipe.heads), bert_config(bert, text)
     model_cfg = {"embed_dim": embed_dim, "init_logit_scale": recipe.log_scale, "vision_cfg": vision_cfg}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(bert_cfg), encoding="utf-8")
-        files = _write_tokenizer(place, recipe.tokenizer, Path(folder))
+        files = write_tokenizer(place, recipe.tokenizer, Path(folder))
         tokenizer = hf_tokenizer(folder, files, {"context_length": CONTEXT_LENGTH})
         with building(text):
             model = CustomTextCLIP(**model_cfg, text_cfg=TEXT_CFG | {"hf_model_name": folder})
@@ -156,7 +156,7 @@ def _vision_config(weights: Mapping[str, Tensor], path: Path, heads: int) -> dic
     return {"layers": layers, "width": width, "head_width": head_width, "image_size": OPENAI.size}
 
 
-def _bert_config(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
+def bert_config(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
     """Return the config.json of the text tower."""
     known = read_json(BUNDLED / BERT.rsplit("/", 1)[-1] / "config.json")
     words, positions, kinds = (
@@ -173,7 +173,7 @@ def _bert_config(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
     }
 
 
-def _write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
+def write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
     """Write the tokenizer's files into `folder`: those beside the weights, or else those of the hub.
 
     Returns:

@@ -1,15 +1,14 @@
 """A backbone's files are loaded by a checkout's code in place of its downloads, and its folder stays as it is."""
 
-import json
 import re
 import shutil
 import socket
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
 import train
 from checkouts import stand_in as module
@@ -74,17 +73,7 @@ def test_weights_are_halved_only_where_that_changes_none(tmp_path):
 
 
 def write_pmc_clip(folder: Path) -> str:
-    """Write the three files of PMC-CLIP, with a BERT of one narrow layer and an image tower of one tensor."""
-    from transformers import BertConfig, BertModel
-
-    config = testing.bert_config() | {"hidden_size": 32, "num_attention_heads": 2, "num_hidden_layers": 1}
-    testing.write_tokenizer(folder)
-    (folder / "config.json").write_text(json.dumps(config))
-    torch.manual_seed(0)
-    torch.save(BertModel(BertConfig(**config)).state_dict(), folder / "text_encoder.pth")
-    torch.save({"conv1.weight": torch.randn(2, 3)}, folder / "image_encoder(resnet50).pth")
-    torch.save(nn.Parameter(torch.randn(32, 8)), folder / "text_projection_layer.pth")
-    return f"local-dir:{folder}"
+    return f"local-dir:{testing.write_model('PMC-CLIP', folder, small=True)}"
 
 
 def test_the_files_of_pmc_clip_stand_in_for_it(loading, tmp_path, capsys):
@@ -96,15 +85,17 @@ def test_the_files_of_pmc_clip_stand_in_for_it(loading, tmp_path, capsys):
     assert [words[i] for i in ids[0][:5]] == ["[CLS]", "a", "bright", "mass", "[SEP]"] and ids.shape == (1, 77)
     assert alike(image, torch.load(folder / "image_encoder(resnet50).pth"))
     assert torch.equal(projection, torch.load(folder / "text_projection_layer.pth"))
-    assert "-abstract of the hub, clip/checkpoints/text_encoder.pth, clip/" in capsys.readouterr().out
+    assert "-abstract of the hub, clip/checkpoints/image_encoder(resnet50).pth, clip/" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", ["text_encoder.pth", "image_encoder(resnet50).pth", "text_projection_layer.pth"])
 def test_files_that_hold_more_than_tensors_do_not_stand_in(tmp_path, name):
     backbone = write_pmc_clip(tmp_path / "pmc")
-    torch.save({"weight": Path}, tmp_path / "pmc" / name)
-    with pytest.raises(UserError, match=re.escape(name)), stand_in(backbone):
-        pass
+    weights = torch.load(tmp_path / "pmc" / name)
+    for more in (Path, np.float64(1.0)):  # the second is harmless to ours alone, which reads over it
+        torch.save({"weight": weights, "more": more}, tmp_path / "pmc" / name)
+        with pytest.raises(UserError, match=re.escape(name)), stand_in(backbone):
+            pass
 
 
 @pytest.mark.parametrize(
@@ -153,6 +144,13 @@ def test_a_model_on_the_hub_stands_in_too(tmp_path, monkeypatch):
     with stand_in("hf-hub:org/model"):
         found = load_file(hf_hub_download(BIOMEDCLIP, "open_clip_model.safetensors"))
     assert alike(found, load_file(hf_hub_download("org/model", "open_clip_model.safetensors")))
+
+
+def test_another_recipe_than_the_codes_own_does_not_stand_in(tmp_path, monkeypatch):
+    write_pmc_clip(tmp_path / "PMC-CLIP-training")
+    monkeypatch.setenv("VMFCOOP_WEIGHTS", str(tmp_path))
+    with pytest.raises(UserError, match="give --backbone PMC-CLIP"), stand_in("PMC-CLIP-training"):
+        pass
 
 
 def test_what_stands_in_for_nothing_is_told_and_the_code_is_left_alone(monkeypatch, capsys):
