@@ -92,7 +92,7 @@ def build(name: str, source: str) -> Backbone:
     place, recipe = locate(source), RECIPES.get(name, BIOMEDCOOP)
     image, text, projection = (place.need(*names) for names in FILES)
     vision, bert = (Part(read_tensors(path), "", path) for path in (image, text))
-    vision_cfg, bert_cfg = _vision_config(vision, recipe.heads), _bert_config(bert)
+    vision_cfg, bert_cfg = _vision_config(vision, recipe.heads), bert_config(bert)
     embed_dim = vision.shape("attnpool.c_proj.weight")[0]
     matrix = _read_matrix(projection, (bert_cfg["hidden_size"], embed_dim))
     model_cfg = {"embed_dim": embed_dim, "init_logit_scale": recipe.log_scale, "vision_cfg": vision_cfg}
@@ -143,7 +143,7 @@ def _vision_config(weights: Part, heads: int) -> dict[str, Any]:
     return {"layers": layers, "width": width, "head_width": head_width, "image_size": OPENAI.size}
 
 
-def _bert_config(weights: Part) -> dict[str, Any]:
+def bert_config(weights: Part) -> dict[str, Any]:
     """Return the config.json of the text tower."""
     hidden = weights.shape("embeddings.LayerNorm.weight")[0]
     return read_json(BUNDLED / BERT.rsplit("/", 1)[-1] / "config.json") | {

@@ -13,9 +13,8 @@ from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
-from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
 # Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
@@ -62,11 +61,12 @@ def read_tensors(path: Path, packed: BinaryIO | None = None, dropped: Collection
     return {str(name): tensor for name, tensor in found.items() if name not in dropped}
 
 
-def read_plain(path: Path, packed: BinaryIO | None = None) -> Any:
+def read_plain(path: Path, packed: BinaryIO | None = None, numbers: bool = True) -> Any:
     """Return what a file of `torch.save` or safetensors holds: tensors, plain values, and containers of them.
 
     Args:
         path, packed: as for `read_tensors`.
+        numbers: whether numbers of NumPy's are read over; otherwise they count as objects.
 
     Raises:
         UserError: the file is damaged, or holds objects, which other readers would unpickle; names it.
@@ -76,7 +76,8 @@ def read_plain(path: Path, packed: BinaryIO | None = None) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        with _mapped(path, packed), torch.serialization.safe_globals(STAND_INS), warnings.catch_warnings():
+        known = torch.serialization.safe_globals(STAND_INS if numbers else [])
+        with _mapped(path, packed), known, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of an archive of code, which is refused
             return torch.load(path if packed is None else packed, map_location="cpu", weights_only=True)
     except DAMAGED as error:
@@ -85,27 +86,7 @@ def read_plain(path: Path, packed: BinaryIO | None = None) -> Any:
 
 def check_tensors(path: Path) -> None:
     """Raise a UserError if a file is damaged, or holds objects, which other readers would unpickle."""
-    read_plain(path)
-
-
-def load_state(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Give a module its weights, without a copy; all names and shapes have to fit.
-
-    Args:
-        module: takes over the tensors.
-        weights: tensors by name.
-        path: of the file that they are from.
-        what: the part of the model, such as "PMC-CLIP's text tower".
-
-    Raises:
-        UserError: they do not fit; names file and weights.
-    """
-    try:
-        module.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise UserError(
-            f"Expected {path} to hold {what} and nothing else, but: {one_line(error)}: copy or download it again."
-        ) from error
+    read_plain(path, numbers=False)
 
 
 def _mapped(path: Path, packed: BinaryIO | None) -> AbstractContextManager:

@@ -33,10 +33,12 @@ STREAMS = {"file", "target", "os.devnull"}  # how a file that is open is called,
 MODELS = "clip/testing/"  # writes models with random weights, in the layouts of their publishers
 # What is written into a folder that was made a moment ago under a name that nobody knew.
 FRESH = {
-    ("checkouts/hub_stand_in.py", "write_text"),
-    ("checkouts/hub_stand_in.py", "symlink_to"),
-    ("checkouts/hub_stand_in.py", "save"),
-    ("checkouts/hub_stand_in.py", "copytree"),
+    ("checkouts/hub_cache.py", "write_text"),
+    ("checkouts/hub_cache.py", "symlink_to"),
+    ("checkouts/hub_cache.py", "save"),
+    ("checkouts/hub_cache.py", "copytree"),
+    ("checkouts/stand_in.py", "save"),
+    ("checkouts/view.py", "symlink_to"),
     ("clip/pmc_clip_family.py", "write_text"),
     ("clip/sanitize.py", "write_text"),
     ("clip/sanitize.py", "write_bytes"),

@@ -16,7 +16,8 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from transformers import AutoConfig
 
-from checkouts.hub_stand_in import BIOMEDCLIP, hub_stand_in
+from checkouts.hub_cache import BIOMEDCLIP
+from checkouts.stand_in import stand_in
 from clip import build_backbone, testing
 from clip.families.open_clip_models import NAMES
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
@@ -257,7 +258,7 @@ def test_what_stands_in_for_the_hub_is_the_model_itself(tmp_path):
     """open_clip, asked for BiomedCLIP on the hub, returns our features."""
     folder = testing.write_biomedclip(tmp_path / "model", small=True)
     expected = build_backbone(f"local-dir:{folder}")
-    with hub_stand_in(f"local-dir:{folder}"), torch.no_grad():
+    with stand_in(f"local-dir:{folder}"), torch.no_grad():
         theirs = open_clip.create_model(f"hf-hub:{BIOMEDCLIP}").eval()
         features = theirs.encode_text(open_clip.get_tokenizer(f"hf-hub:{BIOMEDCLIP}")(TEXTS))
     assert torch.allclose(normalize(features, dim=-1), expected.encode_text(TEXTS), atol=1e-5)
