@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Curves = Mapping[str, Mapping[int, Sequence[float]]]  # name -> number of shots -> a value of each seed
-FILLED = 0.8  # of the room of a number of shots that its bars take together
+TRIANGLE = "^"  # of the baseline alone
+FILLED, WIDEST = 0.8, 0.3  # of the room of a number of shots that its bars take together, and one at most
 
 
 class View(NamedTuple):
@@ -43,8 +44,8 @@ def plot_views(
 ) -> None:
     """Draw two panels below each other: means as bars, and means as curves; seeds are dots in both.
 
-    The baseline is a dashed line across each bar, and a triangle at its average over all curves. Other arguments are
-    those of `report.plots.plot_methods`.
+    The baseline is a dashed line across each bar, and a triangle at its average over all curves. A name without values
+    has its place, and nothing in it. Other arguments are those of `report.plots.plot_methods`.
     """
     figure, panels = canvas(height=8.0, rows=2)
     for axes, view, draw in zip(panels, (bars, curves), (_draw_bars, _draw_curves), strict=True):
@@ -62,7 +63,7 @@ def plot_views(
 
 
 def _draw_bars(figure: "Figure", axes: "Axes", view: View, shots: Sequence[int]) -> None:
-    width = FILLED / max(len(view.method), 1)
+    width = min(FILLED / len(view.method), WIDEST)
     label = view.label
     for row, (name, curve) in enumerate(view.method.items()):
         places = [i + width * (row - (len(view.method) - 1) / 2) for i in range(len(shots))]
@@ -79,18 +80,21 @@ def _draw_bars(figure: "Figure", axes: "Axes", view: View, shots: Sequence[int])
 
 
 def _draw_curves(figure: "Figure", axes: "Axes", view: View, shots: Sequence[int]) -> None:
-    step = min(0.06, FILLED / max(len(view.method), 1))
+    step = min(0.06, FILLED / len(view.method))
     for row, (name, curve) in enumerate(view.method.items()):
         places = [i + step * (row - (len(view.method) - 1) / 2) for i in range(len(shots))]
         values = [curve.get(k, ()) for k in shots]
         colour, marker = style(row)
+        marker = "h" if marker == TRIANGLE else marker
         label = shortened(figure, name, NAME)
         axes.plot(places, _means(values), color=colour, marker=marker, markersize=7, label=label)
         _draw_seeds(axes, places, values, colour)
     every = [[view.baseline.get(name, {}).get(k, ()) for name in view.method] for k in shots]
     means = [fmean(map(fmean, each)) if each and all(each) else math.nan for each in every]
     if not all(map(math.isnan, means)):
-        axes.plot(range(len(shots)), means, color="black", marker="^", markersize=9, linestyle="", label=view.label)
+        axes.plot(
+            range(len(shots)), means, color="black", marker=TRIANGLE, markersize=9, linestyle="", label=view.label
+        )
 
 
 def _means(values: Sequence[Sequence[float]]) -> list[float]:

@@ -68,12 +68,14 @@ def views(found: Sequence[Found], backbones: Sequence[str], llms: Sequence[str])
         return {llm: known[trainer, backbones[0], llm].curve for llm in llms}
 
     return (
-        View(f"{METHOD} by backbone, sentences of {llms[0]}", bars(METHOD), bars(BASELINE), f"{BASELINE}, the same"),
+        View(
+            f"{METHOD} by backbone, sentences of {llms[0]}", bars(METHOD), bars(BASELINE), f"{BASELINE}, same backbone"
+        ),
         View(
             f"{METHOD} by LLM, {labels[backbones[0]]}",
             curves(METHOD),
             curves(BASELINE),
-            f"{BASELINE}, mean of LLMs" if len(llms) > 1 else f"{BASELINE}, the same",
+            f"{BASELINE}, mean of LLMs" if len(llms) > 1 else BASELINE,
         ),
     )
 
@@ -93,7 +95,7 @@ def draw(page: Page, found: Sequence[Found], backbones: Sequence[str], llms: Seq
     runs = [run for each in found for run in each.runs]
     series.check_runs(runs)
     points = found[0].scores.grid
-    what = f"{METRIC} (%) by backbone and by LLM, {series.average_of(points)}"
+    what = f"{METRIC} (%) of {METHOD} by backbone and by LLM, {series.average_of(points)}"
     title = f"Figure 3: {what}, {series.images_of(runs)}"
     bars, curves = views(found, backbones, llms)
     plot_views(bars, curves, page.picture, title, METRIC, svg=True, within=page.within)

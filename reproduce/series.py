@@ -17,7 +17,6 @@ from grid.plan import Grid, named_datasets, plan
 from grid.run import run_grid
 from report import scores
 from report.collect import FoundRun, read_run
-from report.few_shot_table import AVERAGED
 from report.groups import check_same_data
 from report.render import GAP, Table, document, markdown, without_places
 from report.scores import Scores, place_of_run, values_by
@@ -221,7 +220,8 @@ def _part(count: int, whole: int) -> str:
 def note(points: scores.Grid) -> str:
     """Return how to read the averages of `rows`."""
     return (
-        f"{AVERAGED} A gap: a data set or a seed is missing. seeds: of the data set that has the fewest. "
+        "mean and std: both over seeds per data set (population std, divided by n), then averaged over the data sets; "
+        "a gap until every data set has all seeds. seeds: of the data set that has the fewest. "
         f"Data sets: {', '.join(points.datasets)}."
     )
 
