@@ -11,16 +11,21 @@ end go to all runs.
 """
 
 import argparse
+import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
 
 from dassl.errors import command
+from dassl.names import shared_name
+from datasets.catalogue import find_class
+from datasets.prompts import bank_path, count_prompts
 from report.ablation_table import METHOD
 from report.bars import View, plot_views
 from report.render import Table
 from reproduce import series
-from reproduce.series import METRIC, Found, Page, Series
+from reproduce.page import Page, add_flags, conclude, read_line
+from reproduce.series import METRIC, Found, Series
 from runs.config import defaults
 from runs.spec import RunSpec, default_backbone
 
@@ -39,11 +44,26 @@ def pairings(backbones: Sequence[str], llms: Sequence[str]) -> list[tuple[str, s
     return list(dict.fromkeys([*bars, *curves]))
 
 
+def short_names(backbones: Sequence[str]) -> dict[str, str]:
+    """Return backbones as a page names them: a folder by its last part, with a number where that is not enough.
+
+    >>> list(short_names(["CLIP", "local-dir:/a/model", "local-dir:/b/model"]).values())
+    ['CLIP', 'local-dir:model', 'local-dir:model (2)']
+    """
+    found: dict[str, str] = {}
+    for backbone in backbones:
+        name = shared_name(backbone)
+        names = itertools.chain([name], (f"{name} ({i})" for i in itertools.count(2)))
+        found[backbone] = next(each for each in names if each not in found.values())
+    return found
+
+
 def series_of(backbones: Sequence[str], llms: Sequence[str], template: RunSpec) -> list[Series]:
     """Return the series of both methods at each pair of backbone and LLM."""
+    names = short_names(backbones)
     return [
         Series(
-            (trainer, backbone, llm),
+            (trainer, names[backbone], llm),
             replace(
                 template,
                 trainer=trainer,
@@ -56,10 +76,19 @@ def series_of(backbones: Sequence[str], llms: Sequence[str], template: RunSpec) 
     ]
 
 
-def views(found: Sequence[Found], backbones: Sequence[str], llms: Sequence[str]) -> tuple[View, View]:
+def check_llms(llms: Sequence[str], datasets: Sequence[str]) -> None:
+    """Raise a UserError for an LLM that has no bank for any of the data sets."""
+    for llm in llms:
+        if not any(bank_path(llm, dataset).is_file() for dataset in datasets):
+            count_prompts(datasets[0], llm, find_class(datasets[0]).classes)  # says which there are
+
+
+def views(found: Sequence[Found], llms: Sequence[str]) -> tuple[View, View]:
     """Return both panels."""
     known = {each.series.names: each for each in found}
-    labels = {name: _label(name, found) for name in backbones}
+    backbones = list(dict.fromkeys(backbone for _, backbone, _ in known))
+    phantoms = {each.series.names[1] for each in found if any(run.record.phantom_backbone for run in each.runs)}
+    labels = {name: f"{name} (phantom)" if name in phantoms else name for name in backbones}
 
     def bars(trainer: str) -> dict[str, dict[int, list[float]]]:
         return {labels[name]: known[trainer, name, llms[0]].curve for name in backbones}
@@ -67,26 +96,16 @@ def views(found: Sequence[Found], backbones: Sequence[str], llms: Sequence[str])
     def curves(trainer: str) -> dict[str, dict[int, list[float]]]:
         return {llm: known[trainer, backbones[0], llm].curve for llm in llms}
 
+    mark = f"{BASELINE}, mean of LLMs" if len(llms) > 1 else BASELINE
     return (
         View(
             f"{METHOD} by backbone, sentences of {llms[0]}", bars(METHOD), bars(BASELINE), f"{BASELINE}, same backbone"
         ),
-        View(
-            f"{METHOD} by LLM, {labels[backbones[0]]}",
-            curves(METHOD),
-            curves(BASELINE),
-            f"{BASELINE}, mean of LLMs" if len(llms) > 1 else BASELINE,
-        ),
+        View(f"{METHOD} by LLM, {labels[backbones[0]]}", curves(METHOD), curves(BASELINE), mark),
     )
 
 
-def _label(backbone: str, found: Sequence[Found]) -> str:
-    """Return the name of a backbone, which says so if it was trained on phantoms."""
-    runs = [run for each in found for run in each.runs if each.series.template.backbone == backbone]
-    return f"{backbone} (phantom)" if any(run.record.phantom_backbone for run in runs) else backbone
-
-
-def draw(page: Page, found: Sequence[Found], backbones: Sequence[str], llms: Sequence[str]) -> Table:
+def draw(page: Page, found: Sequence[Found], llms: Sequence[str]) -> Table:
     """Draw what has been run, and return its numbers.
 
     Raises:
@@ -97,13 +116,13 @@ def draw(page: Page, found: Sequence[Found], backbones: Sequence[str], llms: Seq
     points = found[0].scores.grid
     what = f"{METRIC} (%) of {METHOD} by backbone and by LLM, {series.average_of(points)}"
     title = f"Figure 3: {what}, {series.images_of(runs)}"
-    bars, curves = views(found, backbones, llms)
+    bars, curves = views(found, llms)
     plot_views(bars, curves, page.picture, title, METRIC, svg=True, within=page.within)
     note = (
         f"Bars: all backbones with the sentences of {llms[0]}; a dashed line is {BASELINE} with the same backbone and "
-        f"sentences. Curves: {backbones[0]} with the sentences of each LLM; a triangle is {BASELINE}'s average over "
-        f"them, where all are there. {series.note(points)} The paper prints its Figure 3 as a picture alone: no figure "
-        "of its is beside these."
+        f"sentences. Curves: {found[0].series.names[1]} with the sentences of each LLM; a triangle is {BASELINE}'s "
+        f"average over them, where all are there. {series.note(points)} The paper prints its Figure 3 as a picture "
+        "alone: no figure of its is beside these."
     )
     headers = ["method", "backbone", "LLM", *series.AVERAGES]
     return Table("figure3", title, headers, [row for each in found for row in series.rows(each)], note)
@@ -115,7 +134,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--backbones", nargs="+", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
     p.add_argument("--llms", nargs="+", help="folders of datasets/prompts/ (default: that of all runs)")
-    series.add_flags(p, SHOTS, "figure3")
+    add_flags(p, SHOTS, "figure3")
     return p
 
 
@@ -123,14 +142,15 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 1 if a run failed or is missing."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args, template, page = series.read_line(parser(), "figure3", words, TAKEN)
+    args, template, page = read_line(parser(), "figure3", words, TAKEN)
     backbones = list(dict.fromkeys(args.backbones or [default_backbone(args.root)]))
     llms = list(dict.fromkeys(args.llms or [defaults(RunSpec()).PROMPTS.LLM]))
     points, asked = series.span(args.datasets, args.shots, args.seeds), series_of(backbones, llms, template)
+    check_llms(llms, points.datasets)
     if not args.write_only and not series.run_missing(asked, points, args.devices):
         return 130
     found = [series.find(each, points) for each in asked]
-    return series.conclude(page, found, lambda page: draw(page, found, backbones, llms))
+    return conclude(page, found, lambda page: draw(page, found, llms))
 
 
 if __name__ == "__main__":

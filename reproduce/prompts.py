@@ -13,13 +13,15 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from dassl.errors import UserError, command
+from dassl.names import shared_name
 from datasets.catalogue import find_class
 from datasets.prompts import count_prompts
 from report.ablation_table import METHOD
 from report.plots import plot_curves
 from report.render import Table
 from reproduce import series
-from reproduce.series import METRIC, Found, Page, Series
+from reproduce.page import Page, add_flags, conclude, read_line
+from reproduce.series import METRIC, Found, Series
 from runs.config import defaults
 from runs.layout import prompts_folder
 from runs.options import positive
@@ -76,7 +78,7 @@ def draw(page: Page, found: Sequence[Found], backbone: str, llm: str) -> Table:
         f"K = {k}": {int(each.series.names[-1]): each.curve[k] for each in found if each.curve[k]} for k in points.shots
     }
     what = f"{METRIC} (%) of {METHOD} by the number of sentences of {llm}"
-    title = f"{what}, {backbone}, {series.average_of(points)}, {series.images_of(runs)}"
+    title = f"{what}, {shared_name(backbone)}, {series.average_of(points)}, {series.images_of(runs)}"
     along = "sentences of each class"
     plot_curves(curves, page.picture, title, METRIC, svg=True, within=page.within, along=along)
     headers = ["method", "sentences", *series.AVERAGES]
@@ -90,7 +92,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--counts", nargs="+", type=positive, default=list(COUNTS), help="sentences of each class")
     p.add_argument("--llm", help="folder of datasets/prompts/ (default: that of all runs)")
     p.add_argument("--backbone", help="default: BiomedCLIP, or PhantomCLIP on phantoms")
-    series.add_flags(p, [16], "prompts")
+    add_flags(p, [16], "prompts")
     return p
 
 
@@ -98,7 +100,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 1 if a run failed or is missing."""
     words = list(sys.argv[1:] if argv is None else argv)
-    args, template, page = series.read_line(parser(), "prompts", words, TAKEN)
+    args, template, page = read_line(parser(), "prompts", words, TAKEN)
     backbone, llm = args.backbone or default_backbone(args.root), args.llm or defaults(RunSpec()).PROMPTS.LLM
     points = series.span(args.datasets, args.shots, args.seeds)
     counts = held(sorted(set(args.counts)), llm, points.datasets)
@@ -106,7 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not args.write_only and not series.run_missing(asked, points, args.devices):
         return 130
     found = [series.find(each, points) for each in asked]
-    return series.conclude(page, found, lambda page: draw(page, found, backbone, llm))
+    return conclude(page, found, lambda page: draw(page, found, backbone, llm))
 
 
 if __name__ == "__main__":
