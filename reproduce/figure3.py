@@ -21,9 +21,9 @@ from dassl.names import shared_name
 from datasets.catalogue import find_class
 from datasets.prompts import bank_path, count_prompts
 from report.ablation_table import METHOD
-from report.bars import View, plot_views
 from report.render import Table
 from reproduce import series
+from reproduce.bars import View, plot_views
 from reproduce.page import Page, add_flags, conclude, read_line
 from reproduce.series import METRIC, Found, Series
 from runs.config import defaults

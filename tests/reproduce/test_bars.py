@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from report.bars import TRIANGLE, View, plot_views
 from report.plots import style
+from reproduce.bars import TRIANGLE, View, plot_views
 
 BARS = {"A": {1: [40.0, 44.0], 16: [60.0]}, "B": {1: [30.0], 16: []}, "absent": {1: [], 16: []}}
 BASE = {"A": {1: [38.0], 16: [61.0, 63.0]}, "B": {1: [], 16: [50.0]}}
