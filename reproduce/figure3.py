@@ -15,6 +15,7 @@ import itertools
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from dassl.errors import command
 from dassl.names import shared_name
@@ -24,7 +25,7 @@ from report.ablation_table import METHOD
 from report.render import Table
 from reproduce import series
 from reproduce.bars import View, plot_views
-from reproduce.page import Page, add_flags, conclude, read_line
+from reproduce.page import Page, add_flags, make, read_line
 from reproduce.series import METRIC, Found, Series
 from runs.config import defaults
 from runs.spec import RunSpec, default_backbone
@@ -147,10 +148,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     llms = list(dict.fromkeys(args.llms or [defaults(RunSpec()).PROMPTS.LLM]))
     points, asked = series.span(args.datasets, args.shots, args.seeds), series_of(backbones, llms, template)
     check_llms(llms, points.datasets)
-    if not args.write_only and not series.run_missing(asked, points, args.devices):
-        return 130
-    found = [series.find(each, points) for each in asked]
-    return conclude(page, found, lambda page: draw(page, found, llms))
+    drawing = partial(draw, llms=llms)
+    return make(page, asked, points, drawing, args.devices, args.write_only)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ from dassl.console import printable
 from dassl.errors import UserError
 from dassl.writing import atomic_write
 from report.render import Table, document, markdown, without_places
-from reproduce.series import Found
+from report.scores import Grid
+from reproduce.series import Found, Series, find, run_missing
 from runs.options import positive, split_options
 from runs.spec import RunSpec, pairs
 
@@ -30,14 +31,31 @@ class Page(NamedTuple):
         return self.path.with_suffix(".png")
 
 
-def conclude(page: Page, found: Sequence[Found], write: Callable[[Page], Table]) -> int:
-    """Say what is missing, write picture and page of what has been run, and return 1 if anything is missing.
+Draw = Callable[[Page, Sequence[Found]], Table]  # draws the picture, and returns its numbers
 
-    Args:
-        page: the file.
-        found: all series.
-        write: writes the picture, and returns its numbers.
-    """
+
+def make(
+    page: Page,
+    asked: Sequence[Series],
+    points: Grid,
+    draw: Draw,
+    devices: Sequence[str] | None = None,
+    write_only: bool = False,
+) -> int:
+    """Run what is missing unless nothing is to be run, then write the page; return the status of the command."""
+    fine = True
+    if not write_only:
+        try:
+            fine = run_missing(asked, points, devices)
+        except KeyboardInterrupt:
+            print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
+            return 130
+    whole = write(page, [find(each, points) for each in asked], draw)
+    return int(not (fine and whole))
+
+
+def write(page: Page, found: Sequence[Found], draw: Draw) -> bool:
+    """Say what is missing, write picture and page of what has been run, and return whether nothing is missing."""
     for problem in dict.fromkeys(problem for each in found for problem in each.problems):
         print(f"not counted: {printable(problem)}")
     missing = [line for each in found for line in each.missing]
@@ -45,8 +63,8 @@ def conclude(page: Page, found: Sequence[Found], write: Callable[[Page], Table])
         print(f"missing: {printable(line)}")
     if not any(each.runs for each in found):
         print("Nothing to draw: no run has finished.", file=sys.stderr)
-        return 1
-    table = write(page)
+        return False
+    table = draw(page, found)
     blocks = [
         document(table, "markdown", "#"),
         f"![{markdown(table.title)}]({quote(page.picture.name)})",
@@ -56,7 +74,7 @@ def conclude(page: Page, found: Sequence[Found], write: Callable[[Page], Table])
     with atomic_write(page.path, within=page.within) as file:
         file.write("\n\n".join(blocks) + "\n")
     print(f"Written: {page.path}, with {page.picture.name} and {page.picture.with_suffix('.svg').name} beside it")
-    return int(bool(missing))
+    return not missing
 
 
 def add_flags(cli: argparse.ArgumentParser, shots: Sequence[int], page: str) -> None:

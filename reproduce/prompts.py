@@ -11,6 +11,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 from dassl.errors import UserError, command
 from dassl.names import shared_name
@@ -20,7 +21,7 @@ from report.ablation_table import METHOD
 from report.plots import plot_curves
 from report.render import Table
 from reproduce import series
-from reproduce.page import Page, add_flags, conclude, read_line
+from reproduce.page import Page, add_flags, make, read_line
 from reproduce.series import METRIC, Found, Series
 from runs.config import defaults
 from runs.layout import prompts_folder
@@ -77,8 +78,8 @@ def draw(page: Page, found: Sequence[Found], backbone: str, llm: str) -> Table:
     curves = {
         f"K = {k}": {int(each.series.names[-1]): each.curve[k] for each in found if each.curve[k]} for k in points.shots
     }
-    what = f"{METRIC} (%) of {METHOD} by the number of sentences of {llm}"
-    title = f"{what}, {shared_name(backbone)}, {series.average_of(points)}, {series.images_of(runs)}"
+    what = f"{METRIC} (%) of {METHOD} by the number of sentences, those of {llm}, {shared_name(backbone)}"
+    title = f"Sentences: {what}, {series.average_of(points)}, {series.images_of(runs)}"
     along = "sentences of each class"
     plot_curves(curves, page.picture, title, METRIC, svg=True, within=page.within, along=along)
     headers = ["method", "sentences", *series.AVERAGES]
@@ -105,10 +106,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     points = series.span(args.datasets, args.shots, args.seeds)
     counts = held(sorted(set(args.counts)), llm, points.datasets)
     asked = series_of(counts, llm, replace(template, backbone=backbone))
-    if not args.write_only and not series.run_missing(asked, points, args.devices):
-        return 130
-    found = [series.find(each, points) for each in asked]
-    return conclude(page, found, lambda page: draw(page, found, backbone, llm))
+    drawing = partial(draw, backbone=backbone, llm=llm)
+    return make(page, asked, points, drawing, args.devices, args.write_only)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,5 @@
 """Bars and curves of a figure: run what is missing of them, and take their averages from the runs' records."""
 
-import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +7,7 @@ from pathlib import Path
 from clip import build_backbone
 from dassl.console import printable
 from dassl.errors import UserError
-from grid.plan import Grid, named_datasets, plan
+from grid.plan import Grid, named_datasets
 from grid.run import run_grid
 from report import scores
 from report.collect import FoundRun, read_run
@@ -97,33 +96,32 @@ def span(datasets: Sequence[str], shots: Sequence[int], seeds: Sequence[int]) ->
 
 
 def run_missing(series: Iterable[Series], points: scores.Grid, devices: Sequence[str] | None = None) -> bool:
-    """Run what is missing of each series, and return False if a user interrupts it.
+    """Run what is missing of each series, and return whether no run failed.
 
     A backbone whose files cannot be had is left out, in one line.
 
     Raises:
         UserError: a name or a setting that is not known.
     """
-    trainers: dict[RunSpec, list[str]] = {}
+    alike: dict[RunSpec, list[Series]] = {}  # those that differ in their trainer alone are one grid
     for each in series:
-        trainers.setdefault(replace(each.template, trainer=""), []).append(each.template.trainer)
-    absent: dict[str, str] = {}
-    for template, methods in trainers.items():
-        seeds = [seed for seed in points.seeds if seed is not None]
-        grid = Grid(methods, points.datasets, points.shots, seeds, template)
-        if plan(grid)[0] and template.backbone not in absent:
-            if reason := why_absent(template.backbone):
-                print(f"left out: {printable(template.backbone)}: {printable(reason)}")
-            absent[template.backbone] = reason
-        if absent.get(template.backbone):
+        alike.setdefault(replace(each.template, trainer=""), []).append(each)
+    absent, fine = dict[str, str](), True
+    for template, several in alike.items():
+        backbone = template.backbone
+        if backbone not in absent and any(find(each, points).missing for each in several):
+            absent[backbone] = why_absent(backbone)
+            if absent[backbone]:
+                print(f"left out: {printable(backbone)}: {printable(absent[backbone])}")
+        if absent.get(backbone):
             continue
+        seeds = [seed for seed in points.seeds if seed is not None]
+        grid = Grid([each.template.trainer for each in several], points.datasets, points.shots, seeds, template)
         print(f"== {grid}", flush=True)
-        try:
-            print(run_grid(grid, devices), flush=True)
-        except KeyboardInterrupt:
-            print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
-            return False
-    return True
+        summary = run_grid(grid, devices)
+        print(summary, flush=True)
+        fine &= not summary.failed
+    return fine
 
 
 def why_absent(backbone: str) -> str:

@@ -7,6 +7,8 @@ from statistics import fmean, pstdev
 import pytest
 from PIL import Image
 
+from dassl.errors import UserError
+from report.collect import read_run
 from reproduce import figure3, series
 from tests.reproduce.conftest import table
 from tests.run_folders import record
@@ -127,6 +129,23 @@ def test_runs_on_other_images_are_refused(figure, jobs, tmp_path, capsys):
     path.write_text(json.dumps(found | {"hashes": found["hashes"] | {"test": "other"}}))
     assert figure3.main(["--write-only", *line]) == 1
     assert "Expected runs with the same test images" in capsys.readouterr().err
+
+
+def test_backbones_are_tested_on_the_same_images(write_run):
+    hashes = {"A": {"test": "t1", "support": "s"}, "B": {"test": "t1", "support": "s"}, "C": {"test": "t2"}}
+    a, b, c = (read_run(write_run(backbone=name, hashes=each)) for name, each in hashes.items())
+    series.check_runs([a, b])
+    with pytest.raises(UserError, match="Expected runs with the same test images"):
+        series.check_runs([a, b, c])
+
+
+def test_runs_of_images_that_have_changed_since_are_the_status(figure, jobs, monkeypatch, capsys):
+    line = figure(*BASE, "--llms", "wordy", shots=[1], opts=FEW)
+    assert figure3.main(line) == 0
+    monkeypatch.setattr("runs.finished.data_digests", lambda cfg, dataset: {"test": "other"})
+    assert figure3.main(line) == 1
+    output = capsys.readouterr()
+    assert output.err.count("failed: ") == 4 and "its run had other test images" in output.err
 
 
 @pytest.mark.parametrize(
