@@ -15,11 +15,11 @@ from open_clip.model import CustomTextCLIP
 from torch import Tensor
 
 from clip.backbone import Backbone, Tokens
+from clip.families.open_clip_models.model import building, check_tokenizer, hf_tokenizer
+from clip.families.open_clip_models.towers import HFTextBackbone
 from clip.families.pmc_clip import FILES
 from clip.files import Folder, HubRepo, locate
 from clip.image_input import OPENAI
-from clip.open_clip_family import building, check_tokenizer, hf_tokenizer
-from clip.open_clip_towers import HFTextBackbone
 from clip.part import Part
 from clip.sanitize import BUNDLED, write_text_files
 from clip.weights import read_plain, read_tensors
@@ -98,7 +98,7 @@ def build(name: str, source: str) -> Backbone:
     model_cfg = {"embed_dim": embed_dim, "init_logit_scale": recipe.log_scale, "vision_cfg": vision_cfg}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(bert_cfg), encoding="utf-8")
-        files = _write_tokenizer(place, recipe.tokenizer, Path(folder))
+        files = write_tokenizer(place, recipe.tokenizer, Path(folder))
         tokenizer = hf_tokenizer(folder, files, {"context_length": CONTEXT_LENGTH})
         with building(text):
             model = CustomTextCLIP(**model_cfg, text_cfg=TEXT_CFG | {"hf_model_name": folder})
@@ -157,7 +157,7 @@ def bert_config(weights: Part) -> dict[str, Any]:
     }
 
 
-def _write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
+def write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
     """Write the tokenizer's files into `folder`: those beside the weights, or else those of the hub.
 
     Returns:
