@@ -3,7 +3,8 @@
 from yacs.config import CfgNode
 
 from clip.build import is_ours
-from clip.inputs import OPENAI, input_of
+from clip.image_input import OPENAI
+from clip.inputs import input_of
 
 # Settings of INPUT whose defaults in Dassl, ImageNet's, are wrong for every CLIP -> a value that stands for none.
 NONE: dict[str, object] = {"SIZE": (), "INTERPOLATION": "", "PIXEL_MEAN": [], "PIXEL_STD": []}

@@ -11,7 +11,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from checkouts.compat import cpu_only, older_transformers, one_gpu
-from checkouts.hub_stand_in import hub_stand_in
+from checkouts.stand_in import stand_in
 from clip.build import is_phantom
 from clip.digests import Digests
 from dassl.console import shown
@@ -82,7 +82,7 @@ class CheckoutTrainer(SimpleTrainer):
         self.run_cfg = cfg
         self.tested: list[tuple[Tensor, Tensor]] = []
         # The stand-in comes first: it imports modules of our clip/, which are not found inside the checkout.
-        with hub_stand_in(cfg.MODEL.BACKBONE.NAME), self.inside_checkout():
+        with stand_in(cfg.MODEL.BACKBONE.NAME) as files, self.inside_checkout(), files.in_place():
             super().__init__(_with_absolute_paths(cfg))
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)

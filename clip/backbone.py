@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
+from clip.image_input import ImageInput
 from clip.speed.malloc import give_back_memory
 from clip.tf32 import tf32_products
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 TEXTS_AT_ONCE = 32  # larger chunks take memory and save no time
 TOKENS_AT_ONCE = 2048  # of learned prompts; larger sets go in chunks, whose activations are computed again in backward
 WORDS_AT_ONCE = 512  # of the vocabulary
+PROBE = "A photo of the Lung, 3.5 mm: adenocarcinoma; normal tissue (T2-weighted MRI)."  # tells tokenizers apart
 PRECISIONS = {  # type of the matrix products, and whether float32 may be TF32, with 10 bits of mantissa instead of 23
     "fp32": (torch.float32, False),
     "tf32": (torch.float32, True),
@@ -50,9 +52,13 @@ class Backbone(nn.Module, ABC):
         image_size: side of the square images in pixels.
         mean, std: of the pixels, per channel, for normalisation.
         interpolation: "bicubic", "bilinear" or "nearest", for scaling images to `image_size`.
+        resize_mode, prepare: as in `ImageInput`.
         logit_scale: factor of the cosines, already exponentiated.
         revision: commit of the hub repository that the weights come from; None for a folder.
         precision: "fp32", "tf32" or "bf16", used within the towers; weights and returned features are float32.
+        start_tokens: number of special tokens before a text.
+        fixed_length: whether texts always have `context_length` tokens, because the text tower sees padding too.
+        recipe: all that decides features beside the weights, such as numbers of heads and pooling.
     """
 
     name: str
@@ -63,9 +69,14 @@ class Backbone(nn.Module, ABC):
     mean: tuple[float, float, float]
     std: tuple[float, float, float]
     interpolation: str = "bicubic"
+    resize_mode: str = "shortest"
+    prepare: tuple[str, ...] = ()
     logit_scale: float
     revision: str | None = None
     precision: str = "fp32"
+    start_tokens: int = 1
+    fixed_length: bool = False
+    recipe: str = ""
 
     def freeze(self) -> "Backbone":
         """Switch off gradients and dropout for good; return the backbone."""
@@ -85,7 +96,11 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def tokenize(self, texts: Sequence[str]) -> Tokens:
-        """Return ids and mask [N, L] on the backbone's device; L is the length of the longest text."""
+        """Return ids and mask [N, L] on the backbone's device.
+
+        L is the length of the longest text, or `context_length` with `fixed_length`; the mask is True at all that the
+        text tower sees.
+        """
 
     @abstractmethod
     def embed(self, ids: Tensor) -> Tensor:
@@ -110,22 +125,46 @@ class Backbone(nn.Module, ABC):
     # ------------------------------------------------------------------------------------------- used by everybody
 
     @property
+    def image_input(self) -> ImageInput:
+        """What the image tower expects of its images."""
+        return ImageInput(
+            self.image_size, self.mean, self.std, self.interpolation, resize_mode=self.resize_mode, prepare=self.prepare
+        )
+
+    @image_input.setter
+    def image_input(self, images: ImageInput) -> None:
+        self.image_size, self.mean, self.std = images.size, images.mean, images.std
+        self.interpolation, self.resize_mode, self.prepare = images.interpolation, images.resize_mode, images.prepare
+
+    @property
     def preprocess(self) -> "Compose":
         """Evaluation transform from a PIL image to pixels [3, image_size, image_size].
 
-        It scales the smaller edge to `image_size`, crops the centre and normalises by `mean` and `std`: the test
-        transform of a run, by `repr` too, so that both share their features in a store.
+        It prepares the picture, scales it to `image_size` and normalises by `mean` and `std`: the test transform of a
+        run, by `repr` too, so that both share their features in a store.
         """
         from torchvision import transforms  # slow to import
 
+        from dassl.data.transforms import evaluation_steps
+
+        square = (self.image_size, self.image_size)
         return transforms.Compose(
             [
-                transforms.Resize(self.image_size, transforms.InterpolationMode(self.interpolation)),
-                transforms.CenterCrop((self.image_size, self.image_size)),
+                *evaluation_steps(square, self.interpolation, self.resize_mode, self.prepare),
                 transforms.ToTensor(),
                 transforms.Normalize(list(self.mean), list(self.std)),
             ]
         )
+
+    def lengths(self, texts: Sequence[str]) -> Tensor:
+        """Return the numbers of tokens [N] of texts, special ones with them and padding without."""
+        return self.tokenize(texts).mask.sum(dim=1)
+
+    def as_texts(self, ids: Tensor) -> Tokens:
+        """Return ids and mask [N, L] of N texts that have one token each; ids [N]."""
+        cls, sep = self.tokenize([""]).ids[0]
+        texts = torch.stack([cls.expand_as(ids), ids, sep.expand_as(ids)], dim=1)
+        return Tokens(texts, torch.ones_like(texts, dtype=torch.bool))
 
     def encode_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
         """Return text features [N, D] of unit norm; gradients reach the embeddings.
@@ -201,14 +240,12 @@ class Backbone(nn.Module, ABC):
 
     @torch.no_grad()
     def encode_vocabulary(self) -> Tensor:
-        """Return features [V, D] of unit norm of each vocabulary token as a text of its own, `[CLS] token [SEP]`."""
-        cls, sep = self.tokenize([""]).ids[0]
+        """Return features [V, D] of unit norm of each vocabulary token as a text of its own: `[CLS] token [SEP]`."""
         vocabulary = self.vocabulary_ids().to(self.device)
 
         def encode(start: int, end: int) -> Tensor:
-            ids = vocabulary[start:end]
-            texts = torch.stack([cls.expand_as(ids), ids, sep.expand_as(ids)], dim=1)
-            return self.encode_tokens(self.embed(texts), Tokens(texts, torch.ones_like(texts, dtype=torch.bool)))
+            tokens = self.as_texts(vocabulary[start:end])
+            return self.encode_tokens(self.embed(tokens.ids), tokens)
 
         return _in_chunks(encode, len(vocabulary), WORDS_AT_ONCE, "Encoding the vocabulary")
 
@@ -219,13 +256,17 @@ class Backbone(nn.Module, ABC):
         return normalize(self.project(embeddings), dim=-1)
 
     def fingerprint(self) -> str:
-        """Return a digest of all weights, followed by the precision unless it is fp32: the key of stored features."""
+        """Return a digest of weights, recipe and tokenizer, followed by the precision unless it is fp32.
+
+        It is the key of stored features.
+        """
         return self._fingerprint + ("" if self.precision == "fp32" else f"-{self.precision}")
 
     @cached_property
     def _fingerprint(self) -> str:
-        """Digest of names, shapes, types and values of all weights."""
+        """Digest of the recipe, of the tokens of a text, and of names, shapes, types and values of all weights."""
         digest = blake2b(digest_size=8)
+        digest.update(f"{self.recipe}{self.tokenize([PROBE]).ids.tolist()}".encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

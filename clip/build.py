@@ -3,8 +3,9 @@
 from pathlib import Path
 
 from clip.backbone import PRECISIONS, Backbone
-from clip.families import find_family, known_names
-from clip.files import TOKENIZER, WEIGHTS, HubRepo, locate, weights_folder
+from clip.families import find_family, known_models
+from clip.files import HubRepo, is_local, locate
+from clip.places import present_source
 from dassl.errors import UserError
 
 SCHEMES = ("hf-hub:", "local-dir:")
@@ -12,7 +13,7 @@ PHANTOM_MARK = "phantom.json"  # file beside weights that were trained on phanto
 
 
 def source_of(name: str) -> str:
-    """Return the place of a backbone's files, as `hf-hub:org/model[@revision]` or `local-dir:/path`.
+    """Return the place of a backbone's files: `hf-hub:org/model[@revision]`, `local-dir:/path` or `https://...`.
 
     Raises:
         UserError: the name is unknown; lists the known ones.
@@ -23,10 +24,11 @@ def source_of(name: str) -> str:
     """
     if not is_ours(name):
         raise UserError(
-            f"Expected a backbone of {', '.join(known_names())}, hf-hub:org/model[@revision] or local-dir:/path, but "
+            f"Expected a backbone of {', '.join(known_models())}, hf-hub:org/model[@revision] or local-dir:/path, but "
             f'got "{name}".'
         )
-    return weights_folder(name) or known_names()[name] if name in known_names() else name
+    model = known_models().get(name)
+    return present_source(name, model) if model else name
 
 
 def is_ours(name: str) -> bool:
@@ -36,7 +38,7 @@ def is_ours(name: str) -> bool:
         >>> is_ours("BiomedCLIP"), is_ours("local-dir:/data/model"), is_ours("ViT-B/16")
         (True, True, False)
     """
-    return name in known_names() or name.startswith(SCHEMES)
+    return name in known_models() or name.startswith(SCHEMES)
 
 
 def files_of(name: str) -> list[Path]:
@@ -46,10 +48,11 @@ def files_of(name: str) -> list[Path]:
     """
     if not is_ours(name):
         return []
-    place = locate(source_of(name))
-    kinds = [WEIGHTS, ("open_clip_config.json",)]
+    source = source_of(name)
+    place, family = locate(source), find_family(name, source)
+    kinds = [*family.weights(name, place), *family.DESCRIBED]
     if not isinstance(place, HubRepo):
-        kinds += [("config.json",), TOKENIZER]
+        kinds += family.BESIDE
     return [path for kind in kinds if (path := place.find_here(kind))]
 
 
@@ -62,9 +65,9 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     """Build the frozen backbone called `name`.
 
     Args:
-        name: a short name (BiomedCLIP; CLIP, which is OpenAI's ViT-B/16; PhantomCLIP), `hf-hub:org/model`, optionally
-            followed by `@revision` for a commit, tag or branch, or `local-dir:/path`. For a short name the folder
-            `$VMFCOOP_WEIGHTS/<name>` is used if it exists.
+        name: a short name (`python -m clip list` prints them; CLIP is OpenAI's ViT-B/16), `hf-hub:org/model`,
+            optionally followed by `@revision` for a commit, tag or branch, or `local-dir:/path` of a folder or of a
+            file of weights. A short name is looked for in the `clip.places.places` of its model.
         device: of the weights.
         precision: "fp32"; "bf16": matrix products in bfloat16, about twice as fast where the processor supports them;
             "tf32": products and convolutions of NVIDIA's tensor cores, which keep 10 bits of each factor.
@@ -81,6 +84,8 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     source = source_of(name)
     from clip.speed.transposed_linear import use_transposed_linear
 
+    if name in known_models() and is_local(source) and source != known_models()[name].source:
+        print(f"{name} is read from {source.removeprefix('local-dir:')}")
     backbone: Backbone = find_family(name, source).build(name, source).to(device)
     backbone.precision = precision
     if precision != "bf16":

@@ -138,7 +138,7 @@ PREPROCESSING = {
     "mean": THREE,
     "std": Kind("three numbers above 0", lambda v: THREE.fits(v) and min(v) > 0),
     "interpolation": _one_of("bicubic", "bilinear", "nearest"),
-    "resize_mode": _one_of("shortest"),
+    "resize_mode": _one_of("shortest", "squash"),
     "fill_color": NUMBER,
 }
 # Older names of keys in open_clip's configurations, which some copies still have.
@@ -185,5 +185,51 @@ ABOUT_FILES = _words(
 # Classes in transformers that read a vocabulary and run no code of the model's.
 TOKENIZER_CLASS = re.compile(
     "((Albert|Bart|Bert|CLIP|Camembert|Deberta|DebertaV2|DistilBert|Electra|GPT2|Gemma|Llama|M2M100|MBart|MPNet|MT5|Nllb|"
-    "Roberta|T5|XLMRoberta|PreTrained)Tokenizer(Fast)?|TokenizersBackend)"
+    "Roberta|Siglip|Siglip2|T5|XLMRoberta|PreTrained)Tokenizer(Fast)?|TokenizersBackend)"
+)
+
+# Two towers that transformers describes in one config.json, as CLIPModel and SiglipModel do.
+COUNT = Kind("a whole number from 1 to 50,000", lambda value: _is_whole(value, 50_000) and value > 0)
+DEPTH = Kind("a whole number from 1 to 500", lambda value: _is_whole(value, 500) and value > 0)
+TOWER = {
+    "hidden_size": COUNT,
+    "intermediate_size": COUNT,
+    "num_hidden_layers": DEPTH,
+    "num_attention_heads": COUNT,
+    "hidden_act": _one_of("quick_gelu", "gelu", "gelu_pytorch_tanh"),
+    "layer_norm_eps": Kind("a number above 0", lambda value: _is_number(value) and value > 0),
+}
+TWO_TOWERS = {"model_type": _one_of("clip", "siglip"), "projection_dim": COUNT}
+TWO_TOWERS |= dict.fromkeys(("text_config", "vision_config", "text_config_dict", "vision_config_dict"), PART)
+TEXT_OF_TWO = TOWER | {"vocab_size": IDS, "max_position_embeddings": COUNT, "eos_token_id": IDS}
+TEXT_OF_TWO |= {"projection_size": COUNT}
+VISION_OF_TWO = TOWER | {"image_size": SQUARE, "patch_size": COUNT, "vision_use_head": YES_NO}
+VISION_OF_TWO |= {"num_channels": Kind("3", lambda value: _is_whole(value, 3) and value == 3)}
+# Keys that older versions wrote for every model: about training, other towers' outputs and the writing of texts.
+NOT_OF_TOWERS = _words(
+    "add_cross_attention attention_dropout bad_words_ids begin_suppress_tokens bos_token_id chunk_size_feed_forward "
+    "cross_attention_hidden_size decoder_start_token_id diversity_penalty do_sample dropout early_stopping "
+    "encoder_no_repeat_ngram_size eos_token_id exponential_decay_length_penalty finetuning_task forced_bos_token_id "
+    "forced_eos_token_id initializer_factor initializer_range is_decoder is_encoder_decoder length_penalty "
+    "logit_scale_init_value max_length min_length model_type no_repeat_ngram_size num_beam_groups num_beams "
+    "num_return_sequences output_attentions output_hidden_states output_scores pad_token_id prefix problem_type "
+    "projection_dim remove_invalid_values repetition_penalty return_dict return_dict_in_generate sep_token_id "
+    "suppress_tokens task_specific_params temperature tf_legacy_loss tie_encoder_decoder tie_word_embeddings "
+    "tokenizer_class top_k top_p torchscript typical_p use_bfloat16 use_cache"
+)
+SIDES = Kind(
+    "a number of pixels, or one for shortest_edge or for height and width",
+    lambda v: (
+        set(v) in ({"shortest_edge"}, {"height", "width"}) and all(map(COUNT.fits, v.values()))
+        if isinstance(v, dict)
+        else COUNT.fits(v)
+    ),
+)
+# Keys of a preprocessor_config.json; those of no consequence for pixels are left out.
+IMAGE_PROCESSOR = dict.fromkeys(("do_resize", "do_center_crop", "do_rescale", "do_normalize", "do_pad"), YES_NO)
+IMAGE_PROCESSOR |= {"size": SIDES, "crop_size": SIDES, "image_mean": THREE, "image_std": PREPROCESSING["std"]}
+IMAGE_PROCESSOR |= {"resample": _whole(5), "rescale_factor": NUMBER}
+NOT_OF_PIXELS = _words(
+    "image_processor_type feature_extractor_type processor_class do_convert_rgb data_format input_data_format device "
+    "disable_grouping return_tensors default_to_square"
 )

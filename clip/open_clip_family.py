@@ -1,5 +1,6 @@
 """Build any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
+import json
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,42 +12,64 @@ from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from clip.backbone import Backbone
-from clip.files import WEIGHTS, Folder, locate
-from clip.inputs import described_input
-from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
+from clip.files import Folder, locate
+from clip.image_input import described_input
+from clip.open_clip_towers import CausalTextBackbone, FixedTextBackbone, HFTextBackbone, OpenCLIPBackbone
+from clip.open_clip_weights import load_weights
+from clip.published import find_config, find_weights
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
-from clip.weights import load_weights, one_line
+from clip.weights import one_line
 from dassl.errors import UserError
 from dassl.reading import read_json
 
 Config = Mapping[str, Any]  # part of an open_clip_config.json
 
 
-def build(name: str, source: str) -> Backbone:
+def build(name: str, source: str, wanted: Sequence[str] = ()) -> Backbone:
     """Build the backbone whose files lie at `source`.
 
     Args:
         name: as the user asked for it.
         source: `hf-hub:org/model` or `local-dir:/path`.
+        wanted: published names of its weights, as in `clip.published.weight_names`.
 
     Raises:
         UserError: a file is missing; names it, where it was looked for, and how to bring it.
         UserError: the configuration is not supported, or the weights do not fit it.
     """
     place = locate(source)
-    path = place.need("open_clip_config.json")
+    path = find_config(place, wanted)
     model_cfg, preprocess = read_model_config(path)
+    backbone = build_towers(place, model_cfg, path)
+    load_weights(backbone.model, find_weights(place, wanted), path)
+    backbone.image_input = described_input(model_cfg, preprocess)
+    return finish(backbone, name, place, model_cfg)
+
+
+def build_towers(place: Folder, model_cfg: Config, path: Path) -> OpenCLIPBackbone:
+    """Build a backbone whose weights are not loaded yet.
+
+    Args:
+        place: of the model's files.
+        model_cfg: as in an open_clip_config.json.
+        path: of the file that it is from, for messages.
+
+    Raises:
+        UserError: a file of the tokenizer is missing, or open_clip cannot build the model.
+    """
     hugging_face = model_cfg["text_cfg"].get("hf_model_name")
     backbone = (_hf_backbone if hugging_face else _causal_backbone)(place, model_cfg, path)
     check_tokenizer(backbone, path)
-    load_weights(backbone.model, place.need(*WEIGHTS))
+    return backbone
+
+
+def finish(backbone: OpenCLIPBackbone, name: str, place: Folder, model_cfg: Config) -> Backbone:
+    """Describe and freeze a backbone whose weights are loaded."""
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision
-    images = described_input(model_cfg, preprocess)
-    backbone.image_size, backbone.interpolation = images.size, images.interpolation
-    backbone.mean, backbone.std = images.mean, images.std
+    backbone.recipe = json.dumps(model_cfg, sort_keys=True)
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.logit_scale = backbone.model.logit_scale.exp().item()
     return backbone.freeze()
@@ -57,8 +80,8 @@ def _hf_backbone(place: Folder, model_cfg: Config, path: Path) -> HFTextBackbone
     text_cfg = model_cfg["text_cfg"]
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg)
-        with _building(path):  # the folder holds the text tower's config.json too
+        tokenizer = hf_tokenizer(folder, files, text_cfg)
+        with building(path):  # the folder holds the text tower's config.json too
             model = CustomTextCLIP(**_model_options(model_cfg, hf_model_name=folder))
     return HFTextBackbone(model, tokenizer)
 
@@ -69,10 +92,16 @@ def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalText
     check_causal(text_cfg, path)
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
-        tokenizer = _hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
-    with _building(path):
+        tokenizer = hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
+    with building(path):
         model = (CustomTextCLIP if model_cfg.get("custom_text") else CLIP)(**_model_options(model_cfg))
-    return CausalTextBackbone(model, tokenizer)
+    return (FixedTextBackbone if _is_fixed(text_cfg) else CausalTextBackbone)(model, tokenizer)
+
+
+def _is_fixed(text_cfg: Config) -> bool:
+    """Return whether texts are read as SigLIP's: both ways, and out at the last place."""
+    both_ways = text_cfg.get("no_causal_mask") and not text_cfg.get("embed_cls")
+    return bool(both_ways) and text_cfg.get("pool_type") == "last"
 
 
 def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:
@@ -88,7 +117,7 @@ def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def _building(path: Path) -> Iterator[None]:
+def building(path: Path) -> Iterator[None]:
     """Build a model without initial values; raise a UserError that names `path` if open_clip cannot build it."""
     try:
         with SkipInit():
@@ -108,7 +137,7 @@ def _openai_tokenizer(text_cfg: Config) -> SimpleTokenizer:
     )
 
 
-def _hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
+def hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTokenizer:
     """Return the tokenizer in `folder`.
 
     Args:
@@ -136,6 +165,8 @@ def _hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFTok
 def check_causal(text_cfg: Config, path: Path) -> None:
     """Raise a UserError unless a text's feature is read at its end, and tokens see only those before them."""
     pool = text_cfg.get("pool_type") or "argmax"
+    if _is_fixed(text_cfg):
+        return
     if pool not in ("argmax", "eos") or text_cfg.get("no_causal_mask") or text_cfg.get("embed_cls"):
         raise UserError(
             f'Expected a causal text tower that is read out at its end-of-text token ("argmax" or "eos") in {path}, '
@@ -153,7 +184,8 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
     if max(known) >= embeddings:
         raise UserError(
             f"Expected a tokenizer of at most {embeddings} words, as {path} describes the text tower, but it has "
-            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name."
+            f"{max(known) + 1}: put the tokenizer of this model beside it, and name it by hf_tokenizer_name if "
+            "there is an open_clip_config.json."
         )
     tokens = backbone.tokenize([""])
     if backbone.end_is_highest and tokens.ids[0, -1] != max(known):
@@ -161,7 +193,13 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
             f"Expected the end-of-text token to have the highest id, as {path} asks for by pool_type, but it is "
             f"{int(tokens.ids[0, -1])} of {max(known)}: give pool_type eos and eos_id there, if it was trained so."
         )
-    if tokens.ids.shape != (1, 2) or not tokens.mask.all():
+    if backbone.fixed_length:
+        if backbone.lengths([""]).tolist() != [1]:
+            raise UserError(
+                f"Expected the tokenizer that {path} asks for to put one token behind a text and none before it, but "
+                f"of an empty text it makes {tokens.ids[0].tolist()[:8]}: prompts cannot be learned with it."
+            )
+    elif tokens.ids.shape != (1, 2) or not tokens.mask.all():
         raise UserError(
             f"Expected the tokenizer that {path} asks for to put one token before a text and one behind it, but of an "
             f"empty text it makes {tokens.ids[0].tolist()[:8]}: prompts cannot be learned with it."

@@ -9,7 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
-from clip.files import TOKENIZER, Folder, HubRepo
+from clip.files import TOKENIZER, Folder, HubRepo, hub_cache
 from clip.known_keys import (
     ABOUT_FILES,
     MODEL,
@@ -26,6 +26,7 @@ from clip.known_keys import (
     Kind,
     of_text_tower,
 )
+from clip.published import CONFIG
 from dassl.console import printable
 from dassl.errors import UserError
 from dassl.reading import MB, read_bytes, read_json
@@ -33,6 +34,9 @@ from dassl.utils.tensor_files import is_lfs_pointer, unreadable
 
 # Configurations of text towers of well-known models, for folders that were copied without them.
 BUNDLED = Path(__file__).parent / "text_configs"
+OLD_REPOSITORIES = {  # names that repositories of the hub had before; they hold the same files
+    "BiomedNLP-PubMedBERT-base-uncased-abstract": "BiomedNLP-BiomedBERT-base-uncased-abstract"
+}
 VOCABULARY_LIMIT = 512 * MB  # for a file of a tokenizer; those of many languages hold a million words
 # Files of a tokenizer beside its configuration; no others are copied.
 VOCABULARIES: tuple[str, ...] = (*TOKENIZER, "merges.txt", "special_tokens_map.json", "added_tokens.json")
@@ -61,12 +65,12 @@ def read_model_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         )
     text = {new: model["text_cfg"].pop(old) for old, new in OLD_NAMES.items() if old in model["text_cfg"]}
     model["text_cfg"] = text | model["text_cfg"]
-    _check(model, MODEL, path, "model_cfg")
-    _check(model["vision_cfg"], VISION, path, "vision_cfg")
-    _check(model["text_cfg"], TEXT, path, "text_cfg")
-    _check(model["text_cfg"].get("tokenizer_kwargs") or {}, TOKENIZER_KWARGS, path, "tokenizer_kwargs")
-    preprocess = _known(preprocess, PREPROCESSING, path)
-    _check(preprocess, PREPROCESSING, path, "preprocess_cfg")
+    check_values(model, MODEL, path, "model_cfg")
+    check_values(model["vision_cfg"], VISION, path, "vision_cfg")
+    check_values(model["text_cfg"], TEXT, path, "text_cfg")
+    check_values(model["text_cfg"].get("tokenizer_kwargs") or {}, TOKENIZER_KWARGS, path, "tokenizer_kwargs")
+    preprocess = keep_known(preprocess, PREPROCESSING, path)
+    check_values(preprocess, PREPROCESSING, path, "preprocess_cfg")
     if name := model["vision_cfg"].get("timm_model_name"):
         _check_timm(name, path)
         model["vision_cfg"]["timm_model_pretrained"] = False
@@ -74,7 +78,7 @@ def read_model_config(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     return model, preprocess
 
 
-def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
+def check_values(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: Path, where: str) -> None:
     """Raise a UserError for the first key that is unknown or has a value of another kind; None is always allowed.
 
     Args:
@@ -107,9 +111,14 @@ def _check_timm(name: str, path: Path) -> None:
         )
 
 
-def _known(values: Mapping[str, Any], known: Collection[str], path: Path) -> dict:
-    """Return the known keys with their values; print one line about the others, except for those in `ABOUT_FILES`."""
-    if others := [key for key in values if key not in known and key not in ABOUT_FILES]:
+def keep_known(
+    values: Mapping[str, Any], known: Collection[str], path: Path, unneeded: Collection[str] = ()
+) -> dict[str, Any]:
+    """Return the known keys with their values.
+
+    Prints one line about the others, except for those of no consequence: in `ABOUT_FILES`, or `unneeded`.
+    """
+    if others := [key for key in values if not any(key in keys for keys in (known, ABOUT_FILES, unneeded))]:
         print(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
     return {key: value for key, value in values.items() if key in known}
 
@@ -133,10 +142,12 @@ def _text_config(place: Folder, hf_name: str) -> dict:
     Raises:
         UserError: there is no config.json, or it is of a kind that open_clip does not build.
     """
-    bundled = BUNDLED / hf_name.rsplit("/", 1)[-1] / "config.json"
+    repository = hf_name.rsplit("/", 1)[-1]
+    bundled = BUNDLED / OLD_REPOSITORIES.get(repository, repository) / "config.json"
     path = place.find(["config.json"])
     config = read_json(path) if path else None
-    if path is None or not (isinstance(config, dict) and "model_type" in config):
+    of_both = isinstance(config, dict) and config.get("model_type") == "clip"  # of transformers, for both towers
+    if path is None or of_both or not (isinstance(config, dict) and "model_type" in config):
         path = bundled if bundled.is_file() else place.need("config.json")
         config = read_json(path)
     found = config.get("model_type") if isinstance(config, dict) else None
@@ -145,8 +156,8 @@ def _text_config(place: Folder, hf_name: str) -> dict:
             f"Expected model_type in {path} to be one of {', '.join(TEXT_TOWERS)}, which open_clip builds, but got "
             f"{_short(found)}: copy the text tower's config.json, or choose another model."
         )
-    kept = _known(config, TEXT_TOWER, path)
-    _check(kept, {key: of_text_tower(key) for key in kept}, path, "the configuration")
+    kept = keep_known(config, TEXT_TOWER, path)
+    check_values(kept, {key: of_text_tower(key) for key in kept}, path, "the configuration")
     _check_class(kept, path)
     return kept
 
@@ -162,15 +173,31 @@ def _check_class(config: Mapping[str, Any], path: Path) -> None:
 
 
 def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
-    """Return the place of a tokenizer: its own repository of the hub, if there is one, else beside the weights."""
+    """Return the place of a tokenizer.
+
+    For a model of the hub it is the tokenizer's own repository there, if there is one, else beside the weights. In a
+    folder it lies beside the weights; only if these came without a configuration of their own it may be in the hub's
+    cache, and one line says so.
+
+    Raises:
+        UserError: it is at neither of the last two places; says how to bring it.
+    """
+    names = [text_cfg[key] for key in ("hf_tokenizer_name", "hf_model_name") if text_cfg.get(key)]
     if isinstance(place, HubRepo):
-        for key in ("hf_tokenizer_name", "hf_model_name"):
-            if text_cfg.get(key) and (repo := HubRepo(text_cfg[key])).find(TOKENIZER):
-                return repo
-    return place
+        return next((repo for repo in map(HubRepo, names) if repo.find(TOKENIZER)), place)
+    if place.find([CONFIG]) or place.find(TOKENIZER):
+        return place
+    if found := (repo := HubRepo(names[0])).find_here(TOKENIZER):
+        print(f"The tokenizer of {place.path} is read from {found.parent}")
+        return repo
+    raise UserError(
+        f"Expected {' or '.join(TOKENIZER)} in {place.path}, or {names[0]} in the hub's cache {hub_cache()}, but got "
+        f"neither: on a machine with network run `hf download {names[0]} vocab.txt tokenizer_config.json`, and copy "
+        "these files beside the weights."
+    )
 
 
-def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
+def write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -> list[Path]:
     """Write the files of a model's tokenizer into `folder`; return the paths of the originals, the vocabulary first.
 
     Raises:
@@ -186,17 +213,17 @@ def _write_tokenizer(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
             raise unreadable(path, EOFError(), "a tokenizer")
     for path in files:
         if path.name == "tokenizer_config.json":
-            (folder / path.name).write_text(json.dumps(_tokenizer_config(path)), encoding="utf-8")
+            (folder / path.name).write_text(json.dumps(read_tokenizer_config(path)), encoding="utf-8")
         elif path.name == "special_tokens_map.json":  # transformers takes any option from it, paths too
-            (folder / path.name).write_text(json.dumps(_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
+            (folder / path.name).write_text(json.dumps(keep_known(_dictionary(path), SPECIAL_TOKENS, path)), "utf-8")
         else:
             (folder / path.name).write_bytes(read_bytes(path, VOCABULARY_LIMIT))
     return files
 
 
-def _tokenizer_config(path: Path) -> dict:
+def read_tokenizer_config(path: Path) -> dict:
     """Return the known keys of a tokenizer_config.json."""
-    kept = _known(_dictionary(path), TOKENIZER_CONFIG, path)
+    kept = keep_known(_dictionary(path), TOKENIZER_CONFIG, path)
     _check_class(kept, path)
     return kept
 
@@ -219,7 +246,7 @@ def write_text_files(place: Folder, text_cfg: Mapping[str, Any], folder: Path) -
     if name:
         config = _text_config(HubRepo(name) if isinstance(place, HubRepo) else place, name)
         (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
-    return _write_tokenizer(place, text_cfg, folder) if name or text_cfg.get("hf_tokenizer_name") else []
+    return write_tokenizer(place, text_cfg, folder) if name or text_cfg.get("hf_tokenizer_name") else []
 
 
 def write_files(place: Folder, folder: Path) -> dict:
@@ -228,8 +255,8 @@ def write_files(place: Folder, folder: Path) -> dict:
     Returns:
         The text_cfg of its open_clip_config.json.
     """
-    model, preprocess = read_model_config(place.need("open_clip_config.json"))
+    model, preprocess = read_model_config(place.need(CONFIG))
     config = {"model_cfg": model, "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(config), encoding="utf-8")
+    (folder / CONFIG).write_text(json.dumps(config), encoding="utf-8")
     write_text_files(place, model["text_cfg"], folder)
     return model["text_cfg"]

@@ -1,67 +1,99 @@
-"""Load the weights of an open_clip model from a file, and refuse files that contain anything but tensors."""
+"""Read tensors from files, and refuse files that contain anything else.
+
+Numbers of NumPy's, which training leaves in the state of an optimizer, are read over: stand-ins take their place.
+"""
 
 import warnings
 import zipfile
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import TYPE_CHECKING
-from unittest.mock import patch
+from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
+from torch import Tensor
 
-from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
-if TYPE_CHECKING:
-    from open_clip.model import CLIP, CustomTextCLIP
-
-# Raised by readers of weights if the file is damaged or holds something else.
-DAMAGED = (RuntimeError, EOFError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
+# Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
+# was cut, as it looks for the end of the archive before the beginning of the file.
+DAMAGED = (RuntimeError, EOFError, OSError, UnpicklingError, SafetensorError, AttributeError, StopIteration)
 
 
-def load_weights(model: "CLIP | CustomTextCLIP", path: Path) -> None:
-    """Load all weights of `model`; names and shapes have to fit, except for a buffer that open_clip itself drops.
+def _no_number(*args: Any) -> None:
+    """Stand in for the function that makes a number of NumPy's."""
 
-    The model takes over the tensors of the mapped file without a copy, so that memory holds the weights once.
+
+class _NoType:
+    """Stands in for the type of a number of NumPy's."""
+
+    def __init__(self, *args: Any):
+        pass
+
+    def __setstate__(self, state: Any) -> None:
+        pass
+
+
+# What makes a pickled number of NumPy's, and what is called in its place: NumPy's own functions trust their input.
+STAND_INS: list[Any] = [
+    (_no_number, "numpy.core.multiarray.scalar"),
+    (_no_number, "numpy._core.multiarray.scalar"),
+    (_NoType, "numpy.dtype"),
+]
+
+
+def read_tensors(path: Path, packed: BinaryIO | None = None, dropped: Collection[str] = ()) -> dict[str, Tensor]:
+    """Return the tensors of a file of `torch.save` or safetensors by name; the file is mapped into memory if possible.
+
+    Args:
+        path: the file.
+        packed: its content, if `path` is an archive that holds the file.
+        dropped: names that are left out.
 
     Raises:
-        UserError: the file is damaged, holds something else, or does not fit the model; names it.
+        UserError: the file is damaged, or holds anything but a dictionary of tensors; names it.
     """
-    from open_clip.factory import load_checkpoint
+    found = read_plain(path, packed)
+    if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
+        raise unreadable(path, AttributeError())
+    return {str(name): tensor for name, tensor in found.items() if name not in dropped}
 
-    assigning = partial(type(model).load_state_dict, model, assign=True)
+
+def read_plain(path: Path, packed: BinaryIO | None = None, numbers: bool = True) -> Any:
+    """Return what a file of `torch.save` or safetensors holds: tensors, plain values, and containers of them.
+
+    Args:
+        path, packed: as for `read_tensors`.
+        numbers: whether numbers of NumPy's are read over; otherwise they count as objects.
+
+    Raises:
+        UserError: the file is damaged, or holds objects, which other readers would unpickle; names it.
+    """
+    from safetensors.torch import load_file
+
     try:
-        with _mapped(path), patch.object(model, "load_state_dict", assigning):  # which load_checkpoint calls
-            load_checkpoint(model, str(path), strict=True, weights_only=True, device="cpu")
+        if path.suffix == ".safetensors":
+            return load_file(path)
+        known = torch.serialization.safe_globals(STAND_INS if numbers else [])
+        with _mapped(path, packed), known, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an archive of code, which is refused
+            return torch.load(path if packed is None else packed, map_location="cpu", weights_only=True)
     except DAMAGED as error:
-        if "loading state_dict" in str(error):
-            raise UserError(
-                f"Expected the weights of {path} to fit open_clip_config.json beside it, but: {one_line(error)}."
-            ) from error
         raise unreadable(path, error) from error
-    model.float()  # some files are in half precision
 
 
 def check_tensors(path: Path) -> None:
-    """Raise a UserError if a file of `torch.save` holds anything but tensors, which other readers would unpickle."""
-    try:
-        with _mapped(path), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of an archive of code, which is refused
-            torch.load(path, map_location="cpu", weights_only=True)
-    except DAMAGED as error:
-        raise unreadable(path, error) from error
+    """Raise a UserError if a file is damaged, or holds objects, which other readers would unpickle."""
+    read_plain(path, numbers=False)
 
 
-def _mapped(path: Path) -> AbstractContextManager:
-    """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it.
-
-    Files of safetensors are always mapped.
-    """
+def _mapped(path: Path, packed: BinaryIO | None) -> AbstractContextManager:
+    """Let `torch.load` map the file into memory, if this version of PyTorch and the kind of file allow it."""
     config = getattr(getattr(torch.utils, "serialization", None), "config", None)
-    return config.patch({"load.mmap": True}) if config and zipfile.is_zipfile(path) else nullcontext()
+    is_zip = packed is None and zipfile.is_zipfile(path)
+    return config.patch({"load.mmap": True}) if config and is_zip else nullcontext()
 
 
 def one_line(error: Exception) -> str:

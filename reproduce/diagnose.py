@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
 from yacs.config import CfgNode
 
-from clip.families import known_names
+from clip.families import known_models
 from dassl.config import merge_file
 from dassl.console import printable
 from dassl.errors import UserError, command
@@ -113,7 +113,7 @@ def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
     for key in TAKEN:
         *nodes, name = key.split(".")
         reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
-    cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, known_names(), "--backbone", folder)
+    cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, known_models(), "--backbone", folder)
     cfg.DATASET.ROOT = root or known_name(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
     cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
     cfg.OUTPUT_DIR = str(folder)

@@ -23,7 +23,7 @@ class TinyBackbone(Backbone):
             torch.manual_seed(seed)
             self.image, self.word = nn.Linear(8 * 8 * 3, 16), nn.Embedding(64, 12)
             place, self.projection = torch.rand(24, 1), nn.Linear(12, 16, bias=False)
-            self.place = nn.Parameter(torch.cat([place, torch.rand(self.context_length - len(place), 1)]))
+            self.place = nn.Parameter(torch.cat([place, torch.rand(max(0, self.context_length - len(place)), 1)]))
         self.freeze()
 
     def tokenize(self, texts) -> Tokens:
@@ -48,3 +48,26 @@ class TinyBackbone(Backbone):
 
     def vocabulary_ids(self) -> Tensor:
         return torch.arange(4, 64)
+
+
+class TinyFixedBackbone(TinyBackbone):
+    """As SigLIP: no token before a text, padding that the tower sees up to 20 tokens, long words in several pieces."""
+
+    context_length, start_tokens, fixed_length = 20, 0, True
+
+    def tokenize(self, texts) -> Tokens:
+        rows = [[*self._pieces(text), 2][:20] for text in texts]
+        ids = torch.tensor([row + [0] * (20 - len(row)) for row in rows])
+        return Tokens(ids, torch.ones_like(ids, dtype=torch.bool))
+
+    def lengths(self, texts) -> Tensor:
+        return torch.tensor([min(20, len(self._pieces(text)) + 1) for text in texts])
+
+    def as_texts(self, ids: Tensor) -> Tokens:
+        texts = ids.new_zeros(len(ids), 20)
+        texts[:, 0], texts[:, 1] = ids, 2
+        return Tokens(texts, torch.ones_like(texts, dtype=torch.bool))
+
+    def _pieces(self, text: str) -> list[int]:
+        words = re.findall(r"[a-z0-9]{1,4}|[.,]", text.lower())  # photo is two pieces
+        return [4 + crc32(word.encode()) % 60 for word in words]

@@ -2,10 +2,13 @@
 
 A module has
 
-    NAMES      short names of its models -> where their files are, as "hf-hub:org/model" or "local-dir:/path"
-    build      build(name, source) -> `clip.backbone.Backbone`, from files at such a place
-    recognises recognises(place) -> bool: whether the files at a place are of this family (optional)
-    image_input image_input(source) -> `clip.inputs.ImageInput`, without reading weights (optional)
+    NAMES        short names of its models -> `clip.models.Model`
+    DESCRIBED    names of the files that describe a model, in groups: of each group the first that is there is read
+    BESIDE       the same of files that lie beside the weights in a folder, and elsewhere on the hub
+    weights      weights(name, place) -> names of the files of weights, in groups as above
+    build        build(name, source) -> `clip.backbone.Backbone`, from files at such a place
+    recognises   recognises(place) -> bool: whether the files at a place are of this family (optional)
+    image_input  image_input(name, source) -> `clip.image_input.ImageInput`, without reading weights (optional)
 
 and imports its model libraries in `build`, since all modules are imported to know the names.
 """
@@ -15,7 +18,8 @@ import pkgutil
 from functools import cache
 from types import ModuleType
 
-from clip.files import locate
+from clip.files import is_local, locate
+from clip.models import Model
 from dassl.errors import UserError
 
 GENERAL = "open_clip_models"  # the family of every model that no other one recognises
@@ -43,17 +47,20 @@ def families() -> dict[str, ModuleType]:
     return found
 
 
-def known_names() -> dict[str, str]:
-    """Return the short names of all models, and where their files are."""
-    return {name: source for module in families().values() for name, source in module.NAMES.items()}
+def known_models() -> dict[str, Model]:
+    """Return what is known of all models with a short name."""
+    return {name: model for module in families().values() for name, model in module.NAMES.items()}
 
 
 def find_family(name: str, source: str) -> ModuleType:
-    """Return the family of a model: the one that has its short name, or recognises its files."""
-    for module in families().values():
-        if name in module.NAMES:
-            return module
-    for module in families().values():
-        if hasattr(module, "recognises") and module.recognises(locate(source)):
-            return module
-    return families()[GENERAL]
+    """Return the family of a model: the first that recognises its files, open_clip's before all, or has its short name.
+
+    A model with a short name that is not in a folder of this machine is of the family that has the name: its files may
+    not be here yet.
+    """
+    owner = next((module for module in families().values() if name in module.NAMES), families()[GENERAL])
+    if name in owner.NAMES and not is_local(source):
+        return owner
+    place, general = locate(source), families()[GENERAL]
+    asked = [general, *(module for module in families().values() if module is not general)]
+    return next((module for module in asked if hasattr(module, "recognises") and module.recognises(place)), owner)

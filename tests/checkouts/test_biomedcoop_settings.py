@@ -22,7 +22,10 @@ pytestmark = pytest.mark.skipif(not CHECKOUT, reason="BIOMEDCOOP_CHECKOUT names 
 NOVEL = ["btmri", "chmnist", "covid", "ctkidney", "dermamnist", "kneexray", "kvasir", "lungcolon", "octmnist", "retina"]
 DATASETS = {"few_shot": [*NOVEL, "busi"], "base2new": NOVEL}
 METHODS = ["CoOp", "CoCoOp", "KgCoOp", "ProGrad", "BiomedCoOp"]
-TRAINERS = [*(f"{method}_BiomedCLIP" for method in METHODS), "ZeroshotBiomedCLIP", "ZeroshotBiomedCLIP2"]
+BACKBONES = {"BiomedCLIP": "BiomedCLIP", "CLIP": "CLIP", "PubMedCLIP": "PubMedCLIP", "PMCCLIP": "PMC-CLIP"}
+TRAINERS = [f"{method}_{backbone}" for method in METHODS for backbone in BACKBONES]
+TRAINERS += [f"Zeroshot{name}" for backbone in BACKBONES for name in (backbone, f"{backbone}2")]
+TRAINERS.remove("ZeroshotCLIP")  # a name of ours, which stays
 FILES = {  # setting -> folder of the method -> yaml of the method
     "few_shot": {
         "CoOp": "vit_b16.yaml",
@@ -42,7 +45,7 @@ FILES = {  # setting -> folder of the method -> yaml of the method
     },
 }
 DIFFERENT = {
-    "MODEL.BACKBONE.NAME": "theirs say ViT-B/16 for BiomedCLIP too, and their code does not read it",
+    "MODEL.BACKBONE.NAME": "theirs say ViT-B/16, which only trainers for CLIP read, and ours stands in for it",
 }
 THEIRS_ALONE = {
     "MCD MME SE M3SDA DAEL CG DDAIG ENTMIN MEANTEA MIXMATCH FIXMATCH": "nodes of TRAINER: methods of Dassl, not theirs",
@@ -58,6 +61,8 @@ OURS_ALONE = {
     "INPUT.GREY_RANGE": "how our data sets read pictures",
     "INPUT.FRAME": "how our data sets read pictures",
     "INPUT.ALLOW_CONSTANT": "how our data sets read pictures",
+    "INPUT.PREPARE": "nothing, as in theirs",
+    "INPUT.RESIZE_MODE": "the smaller edge, as in theirs",
     "INPUT.RRCROP_SCALE": "0.08 to 1 in theirs, which cannot be changed there",
     "DATASET.DRAWS": "which images our data sets draw",
     "DATASET.NESTED": "how our data sets read folders and tables",
@@ -106,7 +111,8 @@ def original(trainer: str, setting: str, dataset: str, shots: int) -> CfgNode:
 
 
 def ours(trainer: str, setting: str, dataset: str, shots: int) -> CfgNode:
-    line = ["--with", CHECKOUT, "--root", "data", "--backbone", "BiomedCLIP", "--seed", "1", "--output-dir", "out"]
+    backbone = BACKBONES[trainer.removesuffix("2").rpartition("_")[2].removeprefix("Zeroshot")]
+    line = ["--with", CHECKOUT, "--root", "data", "--backbone", backbone, "--seed", "1", "--output-dir", "out"]
     line += ["--trainer", trainer, "--dataset", dataset, "--setting", setting]
     line += ["--eval-only"] if trainer.startswith("Zeroshot") else ["--shots", str(shots)]
     line += ["--subsample", "base"] if setting == "base2new" else []
@@ -126,6 +132,7 @@ def test_settings_are_those_of_the_original_run(trainer, setting):
         more = {key for key in found.keys() - theirs.keys() if not key.startswith(repeated)}
         assert {key for key in more if not any(f"{key}.".startswith(f"{known}.") for known in OURS_ALONE)} == set()
         assert found["INPUT.RRCROP_SCALE"] == (0.08, 1.0)
+        assert (found["INPUT.PREPARE"], found["INPUT.RESIZE_MODE"]) == ((), "shortest")
 
 
 LEARNING = {  # method -> learning rate, epochs and batch of few-shot runs on btmri, and of base to novel

@@ -3,8 +3,9 @@
 import pytest
 import torch
 
+from clip import Tokens, build_backbone
 from clip import backbone as module
-from clip import build_backbone
+from tests.tiny_backbone import TinyBackbone
 
 
 @pytest.fixture(scope="module")
@@ -83,3 +84,13 @@ def test_convolutions_keep_the_layout_that_is_fast_when_their_weights_are_loaded
     kernels = [m.weight for m in backbone.modules() if isinstance(m, torch.nn.Conv2d) and m.kernel_size != (1, 1)]
     assert kernels and all(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels)
     assert not all(kernel.is_contiguous() for kernel in kernels)
+
+
+def test_the_fingerprint_follows_recipe_and_tokenizer_too():
+    """Numbers of heads and the words of a tokenizer are in no weight, but change features."""
+    found = {TinyBackbone().fingerprint()}
+    other = TinyBackbone()
+    other.recipe = "heads 8"
+    words = TinyBackbone()
+    words.tokenize = lambda texts: Tokens(*(part[:, :2] for part in TinyBackbone().tokenize(texts)))
+    assert len(found | {other.fingerprint(), words.fingerprint()}) == 3

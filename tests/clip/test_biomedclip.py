@@ -1,10 +1,6 @@
 """BiomedCLIP's exact architecture with random weights, in a folder as users have it; and a run of a small one."""
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,9 +9,10 @@ from safetensors.torch import load_file
 from torch.nn.functional import normalize
 
 from clip import build_backbone, testing
+from clip.build import source_of
 from dassl.errors import UserError
+from tests.clip.few_shot_run import run_few_shot
 
-ROOT = Path(__file__).parents[2]
 TEXTS = ["a photo of a glioma tumor.", "normal brain", "an image showing the lungs, a bright mass: kidney"]
 
 
@@ -100,12 +97,10 @@ def test_an_empty_cache_says_what_to_bring(hf_home):
 
 
 def test_a_weights_folder_of_that_name_comes_first(folder, monkeypatch):
-    from clip import files
-
     monkeypatch.setenv("VMFCOOP_WEIGHTS", str(folder.parent))
     (folder.parent / "BiomedCLIP").symlink_to(folder)
-    assert files.weights_folder("BiomedCLIP") == f"local-dir:{folder.parent / 'BiomedCLIP'}"
-    assert files.weights_folder("CLIP") is None
+    assert source_of("BiomedCLIP") == f"local-dir:{folder.parent / 'BiomedCLIP'}"
+    assert source_of("CLIP").startswith("hf-hub:timm/")
 
 
 @pytest.mark.parametrize(
@@ -137,24 +132,5 @@ def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_of_the_script_finds_the_weights_folder(tmp_path):
-    """`few_shot.sh btmri 1 BiomedCLIP`, shortened: phantom pixels, fewer layers."""
-    from datasets.phantoms.folder import Counts, prepare
-
-    prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
-    testing.write_biomedclip(tmp_path / "weights" / "BiomedCLIP", small=True)
-    env = os.environ | {
-        "NO_VENV": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DATA": str(tmp_path / "data"),
-        "OUTPUT": str(tmp_path / "output"),
-        "SEEDS": "1",
-        "OPTS": "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2 TRAINER.VMFCOOP.VOCAB_SPACE projected",
-        "VMFCOOP_WEIGHTS": str(tmp_path / "weights"),
-        "VMFCOOP_CACHE": str(tmp_path / "store"),
-    }
-    script = [shutil.which("bash"), "scripts/vmfcoop/few_shot.sh", "btmri", "1", "BiomedCLIP"]
-    run = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    seed = tmp_path / "output/btmri/shots_1/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend_claude/seed1"
-    assert json.loads((seed / "metrics.json").read_text())["total"] == 4
+    seed = run_few_shot(tmp_path, "BiomedCLIP")
     assert (seed / "prompt_learner/model.pth.tar-1").stat().st_size < 16_000  # 12 KB of context, and names

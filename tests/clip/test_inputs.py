@@ -6,11 +6,12 @@ import pytest
 
 from clip import build_backbone, testing
 from clip.families import open_clip_models
-from clip.inputs import OPENAI, ImageInput, described_input, input_of
+from clip.image_input import OPENAI, ImageInput, described_input
+from clip.inputs import input_of
 
 
 def of(backbone) -> ImageInput:
-    return ImageInput(backbone.image_size, backbone.mean, backbone.std, backbone.interpolation)
+    return backbone.image_input
 
 
 def test_it_is_that_of_the_backbone_that_is_built(backbone):

@@ -13,7 +13,7 @@ from dassl.errors import UserError
 from datasets.phantoms.folder import Counts, prepare
 from tests.run_folders import record
 
-PHANTOMCLIP = NAMES["PhantomCLIP"].removeprefix("local-dir:")
+PHANTOMCLIP = NAMES["PhantomCLIP"].source.removeprefix("local-dir:")
 OLD, NEW = "a" * 40, "b" * 40
 NAME = "hf-hub:org/model"
 

@@ -16,14 +16,15 @@ from safetensors.torch import save_file
 from torch.nn.functional import normalize
 from transformers import AutoConfig
 
-from checkouts.hub_stand_in import BIOMEDCLIP, hub_stand_in
+from checkouts.hub_cache import BIOMEDCLIP
+from checkouts.stand_in import stand_in
 from clip import build_backbone, testing
 from clip.families.open_clip_models import NAMES
 from clip.known_keys import TEXT, TEXT_TOWER, TEXT_TOWERS, VISION
 from clip.sanitize import read_model_config
 from dassl.errors import UserError
 
-PHANTOMCLIP = Path(NAMES["PhantomCLIP"].removeprefix("local-dir:"))
+PHANTOMCLIP = Path(NAMES["PhantomCLIP"].source.removeprefix("local-dir:"))
 PUBLISHED = sorted((Path(open_clip.__file__).parent / "model_configs").glob("*.json"))
 TEXTS = ["a photo of a glioma tumor.", "normal brain", "x"]
 VISION_CFG = {"image_size": 32, "layers": 1, "width": 32, "patch_size": 16, "head_width": 16}
@@ -198,7 +199,7 @@ def test_what_is_not_known_is_refused(model, match, tmp_path):
 @pytest.mark.parametrize(
     ("preprocess", "match"),
     [
-        ({"resize_mode": "squash"}, "resize_mode .* shortest"),
+        ({"resize_mode": "longest"}, "resize_mode .* shortest, squash"),
         ({"interpolation": "random"}, "interpolation"),
         ({"std": [0, 1, 1]}, "above 0"),
         ({"mean": [0.5]}, "three numbers"),
@@ -257,7 +258,7 @@ def test_what_stands_in_for_the_hub_is_the_model_itself(tmp_path):
     """open_clip, asked for BiomedCLIP on the hub, returns our features."""
     folder = testing.write_biomedclip(tmp_path / "model", small=True)
     expected = build_backbone(f"local-dir:{folder}")
-    with hub_stand_in(f"local-dir:{folder}"), torch.no_grad():
+    with stand_in(f"local-dir:{folder}"), torch.no_grad():
         theirs = open_clip.create_model(f"hf-hub:{BIOMEDCLIP}").eval()
         features = theirs.encode_text(open_clip.get_tokenizer(f"hf-hub:{BIOMEDCLIP}")(TEXTS))
     assert torch.allclose(normalize(features, dim=-1), expected.encode_text(TEXTS), atol=1e-5)

@@ -11,7 +11,8 @@ from dassl.errors import UserError
 from datasets import prompts
 from datasets.prompts import load_prompts
 
-BANKS = sorted((prompts.FOLDER / "claude").glob("*.json"))
+OURS = ("claude", "claude-brief")  # banks that come with the code; users have others beside them
+BANKS = sorted(path for llm in OURS for path in (prompts.FOLDER / llm).glob("*.json"))
 BY_KEY = {
     cls.__module__.rsplit(".", 1)[-1]: cls
     for cls in map(DATASET_REGISTRY.get, DATASET_REGISTRY.registered_names())
@@ -26,8 +27,9 @@ def bank(tmp_path) -> Path:
     return path
 
 
-def test_there_are_banks():
-    assert {"btmri", "chmnist", "covid"} <= {path.stem for path in BANKS}
+@pytest.mark.parametrize("llm", OURS)
+def test_there_are_banks(llm):
+    assert {"btmri", "chmnist", "covid"} <= {path.stem for path in BANKS if path.parent.name == llm}
 
 
 @pytest.mark.parametrize("path", BANKS, ids=lambda path: f"{path.parent.name}/{path.stem}")
@@ -41,6 +43,15 @@ def test_a_committed_bank_has_50_different_sentences_for_each_class_and_no_other
     for name, mine in zip(cls.classes, sentences, strict=True):
         assert mine == found["prompts"][name] and len(set(mine)) == 50, name
         assert all(text == text.strip() and len(text.split()) > 3 for text in mine), name
+
+
+@pytest.mark.parametrize("path", [path for path in BANKS if path.parent.name == "claude-brief"], ids=lambda p: p.stem)
+def test_a_brief_bank_lists_attributes_in_few_words_and_no_sentence_of_the_other_bank(path):
+    full, brief = (json.loads((prompts.FOLDER / llm / path.name).read_text())["prompts"] for llm in OURS)
+    for name, texts in brief.items():
+        assert not {text.lower().rstrip(".") for text in full[name]} & {text.lower() for text in texts}
+        for text in texts:
+            assert 6 <= len(text.split()) <= 14 and "," in text and text.isascii() and text[-1].isalnum(), text
 
 
 def test_the_first_n_in_the_order_of_the_classes_asked_for(bank):
@@ -90,7 +101,8 @@ def test_a_file_that_is_no_bank_is_named(bank, text, sentence):
 
 
 def test_no_such_bank_lists_those_of_the_data_set():
-    with pytest.raises(UserError, match=r"the banks are: claude/btmri\. Choose one of them \(PROMPTS\.LLM\)"):
+    banks = "claude-brief/btmri, claude/btmri"
+    with pytest.raises(UserError, match=rf"the banks are: {banks}\. Choose one of them \(PROMPTS\.LLM\)"):
         load_prompts("btmri", "nobody", ["a"], 1)
     with pytest.raises(UserError, match=r"there are none: write yours there, .* prompts\.json"):
         load_prompts("chest", "claude", ["a"], 1)

@@ -269,9 +269,9 @@ def test_a_data_folder_that_cannot_be_written_is_read(copy, flags, capsys, monke
 
 
 def test_a_backbone_of_another_checkouts_own_name_has_no_files_here():
-    from checkouts.hub_stand_in import hub_stand_in
+    from checkouts.stand_in import stand_in
     from clip.build import files_of, is_phantom
 
     assert files_of("ViT-B/16") == [] and not is_phantom("ViT-B/16")
-    with hub_stand_in("ViT-B/16"):
+    with stand_in("ViT-B/16"):
         pass

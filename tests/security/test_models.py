@@ -11,7 +11,8 @@ import pytest
 import torch
 
 import train
-from checkouts.hub_stand_in import BIOMEDCLIP, hub_stand_in
+from checkouts.hub_cache import BIOMEDCLIP
+from checkouts.stand_in import stand_in
 from clip import build_backbone
 from clip.files import WEIGHTS, Folder
 from clip.known_keys import SPECIAL_TOKENS, TEXT_TOWER, TOKENIZER_CONFIG, TOKENIZER_KWARGS
@@ -259,7 +260,7 @@ def test_a_run(hostile, flags, tmp_path, capsys):
 
 def test_a_model_that_stands_in_for_another_on_the_hub(hostile):
     """A checkout reads it by whatever its own libraries do; here by all that the installed ones can be told to do."""
-    with contextlib.suppress(UserError), hub_stand_in(f"local-dir:{hostile}"):
+    with contextlib.suppress(UserError), stand_in(f"local-dir:{hostile}"):
         obey(hostile)
 
 

@@ -43,10 +43,11 @@ def load_backbone(
 
 
 def set_input(cfg: CfgNode, backbone: Backbone) -> None:
-    """Set the size, pixel statistics and interpolation of images in `cfg` to those of the backbone."""
+    """Set what the backbone expects of its images in `cfg`: size, pixel statistics, scaling and preparation."""
     cfg.INPUT.SIZE = (backbone.image_size, backbone.image_size)
     cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD = list(backbone.mean), list(backbone.std)
     cfg.INPUT.INTERPOLATION = backbone.interpolation
+    cfg.INPUT.RESIZE_MODE, cfg.INPUT.PREPARE = backbone.resize_mode, backbone.prepare
 
 
 def with_input(cfg: CfgNode, backbone: Backbone) -> CfgNode:

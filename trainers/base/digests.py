@@ -24,7 +24,7 @@ NOT_HASHED = (
     *("OUTPUT_DIR", "RESUME", "USE_CUDA", "VERBOSE", "DATASET.ROOT", "DATALOADER.NUM_WORKERS", "FEATURES.ROOT"),
     "TRAIN.PRINT_FREQ",
     # They follow from the backbone.
-    *("INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD", "INPUT.INTERPOLATION"),
+    *("INPUT.SIZE", "INPUT.PIXEL_MEAN", "INPUT.PIXEL_STD", "INPUT.INTERPOLATION", "INPUT.RESIZE_MODE", "INPUT.PREPARE"),
     # It decides whether there is an error, not the numbers.
     "PROMPTS.TOO_LONG",
     # The images, labels and patients that they select are in the digests of the split and of the images.

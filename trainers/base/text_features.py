@@ -67,12 +67,12 @@ def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> No
     """
     if too_long not in ("error", "cut"):
         raise UserError(f'Expected PROMPTS.TOO_LONG to be "error" or "cut", but got "{too_long}": choose one of them.')
-    most, special = backbone.context_length, len(backbone.tokenize([""]).ids[0])
-    full = (backbone.tokenize(sentences).mask.sum(dim=1) >= most).tolist()
+    most, special = backbone.context_length, int(backbone.lengths([""]))
+    full = (backbone.lengths(sentences) >= most).tolist()
     longer = {}
     for text in (text for text, is_full in zip(sentences, full, strict=True) if is_full):
         # Count word by word, because the tokens of the whole are cut. A sentence of just this length is not too long.
-        count = int((backbone.tokenize(text.split()).mask.sum(dim=1) - special).sum()) + special
+        count = int((backbone.lengths(text.split()) - special).sum()) + special
         if count > most:
             longer[text] = count
     if not longer:

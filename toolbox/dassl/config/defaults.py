@@ -25,6 +25,8 @@ DEFAULTS = CfgNode(
         "INPUT": {
             "SIZE": (224, 224),
             "INTERPOLATION": "bilinear",
+            "RESIZE_MODE": "shortest",  # of test images: scale the smaller edge and crop the centre, or "squash"
+            "PREPARE": (),  # what is done to a picture first: names from dassl.data.transforms.PREPARATIONS
             "GREY_RANGE": "image",  # which values of more than 8 bits become black and white: dassl.images.Reading
             "FRAME": "auto",  # which of several pages or frames: "auto", "first", "middle", "last", or a number from 0
             "ALLOW_CONSTANT": False,  # accept pictures that have one value everywhere

@@ -15,7 +15,7 @@ from dassl.errors import UserError
 from dassl.images import NOTES, notes_of, read_image, reading_of
 
 from .datasets import Datum
-from .transforms import INTERPOLATION_MODES
+from .transforms import evaluation_steps
 
 
 @lru_cache(maxsize=8)
@@ -57,7 +57,8 @@ class DatasetWrapper(Dataset):
                 f"Expected a transform for DATALOADER.K_TRANSFORMS {self.k_tfm}, but there is none: set it to 1, or "
                 "INPUT.NO_TRANSFORM to False."
             )
-        steps = [T.Resize(cfg.INPUT.SIZE, INTERPOLATION_MODES[cfg.INPUT.INTERPOLATION]), T.ToTensor()]
+        steps = evaluation_steps(tuple(cfg.INPUT.SIZE), cfg.INPUT.INTERPOLATION, "squash", cfg.INPUT.PREPARE)
+        steps.append(T.ToTensor())
         if "normalize" in cfg.INPUT.TRANSFORMS:
             steps.append(T.Normalize(cfg.INPUT.PIXEL_MEAN, cfg.INPUT.PIXEL_STD))
         self.to_tensor = T.Compose(steps)  # no augmentation: for "img0"

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from dassl.utils import check_availability
 
+from .pictures import PREPARATIONS, RESIZE_MODES
 from .tensor_ops import Cutout, GaussianNoise, InstanceNormalization
 
 INTERPOLATION_MODES = {
@@ -43,11 +44,11 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
     Args:
         cfg: reads INPUT.
         is_train: build the training transform (augmented); else the test transform (smaller edge resized, centre
-            cropped).
+            cropped; with INPUT.RESIZE_MODE squash, both edges resized). INPUT.PREPARE comes first in both.
         choices: names that replace INPUT.TRANSFORMS.
 
     Raises:
-        UserError: a name or the interpolation is unknown.
+        UserError: a name, the interpolation or the way to resize is unknown.
     """
     if cfg.INPUT.NO_TRANSFORM:
         print("Note: no transform is applied!")
@@ -56,6 +57,9 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
     for choice in choices:
         check_availability(choice, AVAI_CHOICES, what="transform")
     check_availability(cfg.INPUT.INTERPOLATION, list(INTERPOLATION_MODES), what="INPUT.INTERPOLATION")
+    check_availability(cfg.INPUT.RESIZE_MODE, RESIZE_MODES, what="INPUT.RESIZE_MODE")
+    for name in cfg.INPUT.PREPARE:
+        check_availability(name, list(PREPARATIONS), what="preparation in INPUT.PREPARE")
 
     steps = _steps(cfg.INPUT)
     if is_train:
@@ -63,13 +67,29 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
         before = ([] if crops else ["resize"]) + [name for name in _ON_IMAGES if name in choices]
         after = [name for name in _ON_TENSORS if name in choices]
     else:
-        before = ["resize_edge", "center_crop"]
+        before = ["resize"] if cfg.INPUT.RESIZE_MODE == "squash" else ["resize_edge", "center_crop"]
         after = [name for name in _IN_TEST if name in choices]
     print(f"Building transform_{'train' if is_train else 'test'}")
-    chosen = [steps[name] for name in [*before, "to_tensor", *after]]
+    chosen = [steps[name] for name in [*cfg.INPUT.PREPARE, *before, "to_tensor", *after]]
     for words, _ in chosen:
         print(f"+ {words}")
     return T.Compose([step for _, step in chosen])
+
+
+def evaluation_steps(
+    size: tuple[int, int], interpolation: str, resize_mode: str = "shortest", prepare: Sequence[str] = ()
+) -> list[Callable]:
+    """Return the steps of the test transform that come before the image becomes a tensor.
+
+    Args:
+        size: height and width in pixels.
+        interpolation: a key of `INTERPOLATION_MODES`.
+        resize_mode: one of `RESIZE_MODES`.
+        prepare: keys of `PREPARATIONS`.
+    """
+    mode = INTERPOLATION_MODES[interpolation]
+    scaled = [T.Resize(size, mode)] if resize_mode == "squash" else [T.Resize(max(size), mode), T.CenterCrop(size)]
+    return [*(PREPARATIONS[name][1](max(size)) for name in prepare), *scaled]
 
 
 def _steps(cfg: CfgNode) -> dict[str, tuple[str, Callable]]:
@@ -84,7 +104,8 @@ def _steps(cfg: CfgNode) -> dict[str, tuple[str, Callable]]:
         "hue": cfg.COLORJITTER_H,
     }
     translation = T.Compose([T.Resize(larger, mode), T.RandomCrop(size)])
-    return {
+    prepared = {name: (words, step(max(size))) for name, (words, step) in PREPARATIONS.items()}
+    return prepared | {
         "resize": (f"resize to {shape}", T.Resize(size, mode)),
         "resize_edge": (f"resize the smaller edge to {max(size)}", T.Resize(max(size), mode)),
         "center_crop": (f"{shape} center crop", T.CenterCrop(size)),

@@ -1,11 +1,6 @@
-"""Write BiomedCLIP's exact architecture, or a small one of its kind, with random weights, for tests and benchmarks.
-
-python -m clip.testing FOLDER           # a folder for `local-dir:FOLDER`
-python -m clip.testing --cache HF_HOME  # a hub cache for `HF_HOME=... HF_HUB_OFFLINE=1`
-"""
+"""Write BiomedCLIP's exact architecture, or a small one of its kind, with random weights."""
 
 import json
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -136,8 +131,4 @@ def write_hub_cache(hf_home: str | Path, weights: dict[str, torch.Tensor] | None
     return Path(hf_home)
 
 
-if __name__ == "__main__":
-    if sys.argv[1:2] == ["--cache"]:
-        print(f"HF_HOME={write_hub_cache(sys.argv[2])}")
-    else:
-        print(f"local-dir:{write_biomedclip(sys.argv[1])}")
+WRITERS = {"BiomedCLIP": write_biomedclip}

@@ -1,0 +1,1 @@
+"""Models of two towers in the layout of transformers: one config.json, as of CLIPModel and SiglipModel."""
