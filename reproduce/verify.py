@@ -106,9 +106,11 @@ def check_datasets(keys: Sequence[str]) -> list[str]:
 def check_backbone(name: str) -> None:
     """Raise a UserError for a model that is known and is not BiomedCLIP; print one line on a copy from elsewhere."""
     source_of(name)  # an unknown name is refused
-    if name in (BACKBONE, default_backbone(PHANTOMS)) or name.partition("@")[0] == known_models()[BACKBONE].source:
+    sources = {short: model.source for short, model in known_models().items()}
+    place = name.partition("@")[0]
+    if name in (BACKBONE, default_backbone(PHANTOMS)) or place == sources[BACKBONE]:
         return
-    if name in known_models() or name in {model.source for model in known_models().values()}:
+    if name in sources or place in sources.values():
         raise UserError(
             f"Expected {BACKBONE}, or a copy of it (local-dir:, hf-hub:), because the row is of {BACKBONE}, but got "
             f"{name}: leave --backbone out."
