@@ -156,6 +156,10 @@ class Backbone(nn.Module, ABC):
             ]
         )
 
+    def words(self) -> dict[int, str]:
+        """Return the vocabulary: words by their ids; empty where it is not known."""
+        return {}
+
     def lengths(self, texts: Sequence[str]) -> Tensor:
         """Return the numbers of tokens [N] of texts, special ones with them and padding without."""
         return self.tokenize(texts).mask.sum(dim=1)
@@ -264,9 +268,9 @@ class Backbone(nn.Module, ABC):
 
     @cached_property
     def _fingerprint(self) -> str:
-        """Digest of the recipe, of the tokens of a text, and of names, shapes, types and values of all weights."""
+        """Digest of recipe, vocabulary, tokens of a text, and names, shapes, types and values of all weights."""
         digest = blake2b(digest_size=8)
-        digest.update(f"{self.recipe}{self.tokenize([PROBE]).ids.tolist()}".encode())
+        digest.update(f"{self.recipe}{sorted(self.words().items())}{self.tokenize([PROBE]).ids.tolist()}".encode())
         for name, tensor in sorted(self.state_dict().items()):
             digest.update(f"{name}{tuple(tensor.shape)}{tensor.dtype}".encode())
             digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())

@@ -93,4 +93,6 @@ def test_the_fingerprint_follows_recipe_and_tokenizer_too():
     other.recipe = "heads 8"
     words = TinyBackbone()
     words.tokenize = lambda texts: Tokens(*(part[:, :2] for part in TinyBackbone().tokenize(texts)))
-    assert len(found | {other.fingerprint(), words.fingerprint()}) == 3
+    swapped = TinyBackbone()
+    swapped.words = lambda: {4: "colon", 5: "polyp"}
+    assert len(found | {other.fingerprint(), words.fingerprint(), swapped.fingerprint()}) == 4

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import save_file
 
 from clip import build_backbone, families, testing
+from clip.build import files_of
 from clip.families.open_clip_models.checkpoint import read_weights
 from clip.families.open_clip_models.published import ACCEPTED, CONFIG
 from clip.testing.published import build_model, bundled, narrow, write_archive
@@ -237,6 +238,32 @@ def test_a_configuration_with_older_keys_gives_the_same_model(machine):
     text["proj"], text["pooler_type"] = text.pop("hf_proj_type"), text.pop("hf_pooler_type")
     (folder / CONFIG).write_text(json.dumps(config))
     assert build_backbone(f"local-dir:{folder}").fingerprint() == one.fingerprint()
+
+
+def test_heads_of_a_text_tower_and_words_that_swap_places_give_another_fingerprint(machine):
+    """No weight tells of them, nor does the text that tells tokenizers apart have these words; features differ."""
+    folder = testing.write_model("QuiltNet-PMB", machine / "model", small=True)
+    text, words = json.loads((folder / "config.json").read_text()), (folder / "vocab.txt").read_text().split("\n")
+    first, second = words.index("glioma"), words.index("brain")
+    swapped = [words[{first: second, second: first}.get(i, i)] for i in range(len(words))]
+    found, features = set(), []
+    for heads, vocabulary, drop in ((4, words, 0.1), (4, words, 0.2), (2, words, 0.1), (4, swapped, 0.1)):
+        changed = {"num_attention_heads": heads, "hidden_dropout_prob": drop}
+        (folder / "config.json").write_text(json.dumps(text | changed))
+        (folder / "vocab.txt").write_text("\n".join(vocabulary))
+        backbone = build_backbone(f"local-dir:{folder}")
+        found.add(backbone.fingerprint())
+        features.append(backbone.encode_text(["glioma, brain"]))
+    assert len(found) == 3 and torch.equal(features[0], features[1])
+    assert all((features[0] - other).abs().max() > 0.01 for other in features[2:])
+
+
+def test_all_files_of_a_tokenizer_in_a_folder_count_for_a_run(machine):
+    folder = testing.write_model("QuiltNet-PMB", machine / "model", small=True)
+    names = {path.name for path in files_of(f"local-dir:{folder}")}
+    assert {"config.json", "vocab.txt", "tokenizer_config.json"} < names
+    (folder / "merges.txt").write_text("")
+    assert folder / "merges.txt" in files_of(f"local-dir:{folder}")
 
 
 def test_the_tokenizer_of_weights_alone_comes_from_the_cache(machine, capsys):

@@ -30,7 +30,7 @@ NAMES = {
     "PhantomCLIP": Model(f"local-dir:{Path(__file__).parents[2] / 'phantomclip'}", 256, 77, 96, "MIT"),
 }
 DESCRIBED = ((CONFIG,),)
-BESIDE = (("config.json",), TOKENIZER)
+BESIDE = (("config.json",), TOKENIZER, ("tokenizer_config.json",), ("merges.txt",))
 
 
 def recognises(place: Folder) -> bool:

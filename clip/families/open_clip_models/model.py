@@ -1,6 +1,7 @@
 """Build any model that open_clip can build: BiomedCLIP, OpenAI's CLIP, PhantomCLIP, `hf-hub:...`, `local-dir:...`."""
 
 import json
+import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -29,6 +30,7 @@ from dassl.errors import UserError
 from dassl.reading import read_json
 
 Config = Mapping[str, Any]  # part of an open_clip_config.json
+OF_TRAINING = re.compile("drop|init|use_cache|tokenizer_class")  # in keys of a text tower that change no feature
 
 
 def build(name: str, source: str, wanted: Sequence[str] = ()) -> Backbone:
@@ -74,7 +76,7 @@ def finish(backbone: OpenCLIPBackbone, name: str, place: Folder, model_cfg: Conf
     backbone.model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone.name = name
     backbone.revision = place.revision
-    backbone.recipe = json.dumps(model_cfg, sort_keys=True)
+    backbone.recipe = json.dumps([model_cfg, dict(backbone.text_config)], sort_keys=True)
     backbone.embed_dim = model_cfg["embed_dim"]
     backbone.logit_scale = backbone.model.logit_scale.exp().item()
     return backbone.freeze()
@@ -86,9 +88,12 @@ def _hf_backbone(place: Folder, model_cfg: Config, path: Path) -> HFTextBackbone
     with tempfile.TemporaryDirectory() as folder:
         files = write_text_files(place, text_cfg, Path(folder))
         tokenizer = hf_tokenizer(folder, files, text_cfg)
-        with building(path):  # the folder holds the text tower's config.json too
+        config = read_json(Path(folder, "config.json"))
+        with building(path):
             model = CustomTextCLIP(**_model_options(model_cfg, hf_model_name=folder))
-    return HFTextBackbone(model, tokenizer)
+    backbone = HFTextBackbone(model, tokenizer)
+    backbone.text_config = {key: value for key, value in config.items() if not OF_TRAINING.search(key)}
+    return backbone
 
 
 def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalTextBackbone:

@@ -1,8 +1,9 @@
 """The two kinds of text tower in models that open_clip builds."""
 
 from abc import abstractmethod
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -20,8 +21,12 @@ class OpenCLIPBackbone(Backbone):
     Args:
         model: of open_clip.
         tokenizer: of open_clip.
+
+    Attributes:
+        text_config: what the text tower's own config.json says beside the model's, such as numbers of heads.
     """
 
+    text_config: Mapping[str, Any] = MappingProxyType({})
     end_is_highest = False  # whether the end-of-text token is found as the highest id of a text
 
     def __init__(self, model: "CLIP | CustomTextCLIP", tokenizer: "HFTokenizer | SimpleTokenizer"):

@@ -11,7 +11,7 @@ PUBLISHED = Model(f"hf-hub:datasets/{REPO}", 768, 77, 224, "MIT", weights=FILES)
 # The same files, built as in BiomedCoOp and as in the code that they were trained with: see RECIPES in model.py.
 NAMES = {"PMC-CLIP": PUBLISHED, "PMC-CLIP-training": PUBLISHED}
 DESCRIBED: tuple[tuple[str, ...], ...] = ()
-BESIDE = (TOKENIZER,)
+BESIDE = (TOKENIZER, ("tokenizer_config.json",))
 
 
 def weights(name: str, place: Folder) -> tuple[tuple[str, ...], ...]:

@@ -45,6 +45,10 @@ class SiglipBackbone(Backbone):
         """Return ids and mask [N, context_length] of texts, their ends and padding; the mask is True throughout."""
         return self._filled(self.tokenizer(texts))
 
+    def words(self) -> dict[int, str]:
+        """Return the vocabulary: words by their ids."""
+        return {number: word for word, number in self.tokenizer.tokenizer.get_vocab().items()}
+
     def _filled(self, texts: Sequence[Sequence[int]]) -> Tokens:
         """Return texts of ids with padding up to the context length."""
         pad, length = self.tokenizer.pad, self.context_length
