@@ -230,9 +230,9 @@ def fails(folder: Path, sentence: str) -> None:
 @pytest.mark.parametrize(
     ("lost", "added", "sentence"),
     [
-        ("text_projection.weight", None, r'Missing key.*"text_projection"'),
-        ("vision_model.encoder.layers.0.self_attn.k_proj.bias", None, r'Missing key.*0\.attn\.in_proj_bias"'),
-        (None, "text_model.head.weight", r'Unexpected key.*"text_model\.head\.weight"'),
+        ("text_projection.weight", None, r"lacks text_projection"),
+        ("vision_model.encoder.layers.0.self_attn.k_proj.bias", None, r"lacks .*0\.attn\.in_proj_bias"),
+        (None, "text_model.head.weight", r"has, unknown here, text_model\.head\.weight"),
         (None, "visual_projection.weight", r"size mismatch for visual\.proj"),
     ],
 )
@@ -243,7 +243,7 @@ def test_weights_that_do_not_fit_are_refused(copied, lost, added, sentence):
     if added:
         weights[added] = torch.zeros(3, 3)
     save_file(weights, copied / "model.safetensors")
-    fails(copied, rf"Expected the weights of .*model\.safetensors to fit config\.json beside it, but: .*{sentence}")
+    fails(copied, rf"Expected .*model\.safetensors.* but.* {sentence}")
 
 
 @pytest.mark.parametrize(
