@@ -8,6 +8,7 @@ import torch
 
 from clip.families.open_clip_models import NAMES
 from clip.files import WEIGHTS, Folder
+from clip.part import Part
 from clip.sanitize import write_files
 from clip.weights import check_tensors, read_tensors
 
@@ -53,7 +54,7 @@ def write_pmc_bert(place: Folder, cache: Path) -> None:
     weights = place.need("text_encoder.pth")
     snapshot = _snapshot(cache, BERT)
     snapshot.mkdir()
-    (snapshot / "config.json").write_text(json.dumps(bert_config(read_tensors(weights), weights)))
+    (snapshot / "config.json").write_text(json.dumps(bert_config(Part(read_tensors(weights), "", weights))))
     write_tokenizer(place, BERT, snapshot)
     (snapshot / "pytorch_model.bin").symlink_to(weights.resolve())
 

@@ -67,7 +67,7 @@ def _words(path: Path) -> bytes:
     try:
         numbers = read_json(path, VOCABULARY_LIMIT)["model"]["vocab"]
         return "\n".join(sorted(map(str, numbers), key=numbers.__getitem__)).encode()
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, UnicodeError) as error:
         raise UserError(
             f"Expected the words of a BERT in {path}, but it has none under model.vocab: copy or download it again."
         ) from error

@@ -22,7 +22,7 @@ def rows() -> list[list[str]]:
             where(name),
             "this code" if is_local(model.source) else model.source,
         ]
-        for name, model in known_models().items()
+        for name, model in sorted(known_models().items(), key=lambda item: item[0].casefold())
     ]
 
 

@@ -14,7 +14,7 @@ from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 from clip.backbone import Backbone
 from clip.files import Folder, locate
 from clip.image_input import described_input
-from clip.open_clip_towers import CausalTextBackbone, HFTextBackbone, OpenCLIPBackbone
+from clip.open_clip_towers import CausalTextBackbone, FixedTextBackbone, HFTextBackbone, OpenCLIPBackbone
 from clip.open_clip_weights import load_weights
 from clip.published import find_config, find_weights
 from clip.sanitize import read_model_config, write_text_files
@@ -95,7 +95,13 @@ def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalText
         tokenizer = hf_tokenizer(folder, files, text_cfg) if files else _openai_tokenizer(text_cfg)
     with building(path):
         model = (CustomTextCLIP if model_cfg.get("custom_text") else CLIP)(**_model_options(model_cfg))
-    return CausalTextBackbone(model, tokenizer)
+    return (FixedTextBackbone if _is_fixed(text_cfg) else CausalTextBackbone)(model, tokenizer)
+
+
+def _is_fixed(text_cfg: Config) -> bool:
+    """Return whether texts are read as SigLIP's: both ways, and out at the last place."""
+    both_ways = text_cfg.get("no_causal_mask") and not text_cfg.get("embed_cls")
+    return bool(both_ways) and text_cfg.get("pool_type") == "last"
 
 
 def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:
@@ -159,6 +165,8 @@ def hf_tokenizer(folder: str, files: Sequence[Path], text_cfg: Config) -> HFToke
 def check_causal(text_cfg: Config, path: Path) -> None:
     """Raise a UserError unless a text's feature is read at its end, and tokens see only those before them."""
     pool = text_cfg.get("pool_type") or "argmax"
+    if _is_fixed(text_cfg):
+        return
     if pool not in ("argmax", "eos") or text_cfg.get("no_causal_mask") or text_cfg.get("embed_cls"):
         raise UserError(
             f'Expected a causal text tower that is read out at its end-of-text token ("argmax" or "eos") in {path}, '
@@ -185,7 +193,13 @@ def check_tokenizer(backbone: OpenCLIPBackbone, path: Path) -> None:
             f"Expected the end-of-text token to have the highest id, as {path} asks for by pool_type, but it is "
             f"{int(tokens.ids[0, -1])} of {max(known)}: give pool_type eos and eos_id there, if it was trained so."
         )
-    if tokens.ids.shape != (1, 2) or not tokens.mask.all():
+    if backbone.fixed_length:
+        if backbone.lengths([""]).tolist() != [1]:
+            raise UserError(
+                f"Expected the tokenizer that {path} asks for to put one token behind a text and none before it, but "
+                f"of an empty text it makes {tokens.ids[0].tolist()[:8]}: prompts cannot be learned with it."
+            )
+    elif tokens.ids.shape != (1, 2) or not tokens.mask.all():
         raise UserError(
             f"Expected the tokenizer that {path} asks for to put one token before a text and one behind it, but of an "
             f"empty text it makes {tokens.ids[0].tolist()[:8]}: prompts cannot be learned with it."

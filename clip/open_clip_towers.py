@@ -135,3 +135,40 @@ class CausalTextBackbone(OpenCLIPBackbone):
         """Return the ids [V] of the vocabulary without special tokens."""
         special = self.special_ids()
         return torch.tensor([i for i in sorted(self.words()) if i not in special])
+
+
+class FixedTextBackbone(CausalTextBackbone):
+    """open_clip's own text tower as in SigLIP: it sees padding, both ways, and is read out at the last place."""
+
+    start_tokens, fixed_length = 0, True
+
+    def __init__(self, model: "CLIP | CustomTextCLIP", tokenizer: "HFTokenizer"):
+        super().__init__(model, tokenizer)
+        self.end_is_highest = False
+
+    def tokenize(self, texts: Sequence[str]) -> Tokens:
+        """Return ids and mask [N, context_length] of texts, their ends and padding; the mask is True throughout."""
+        ids = self.tokenizer(list(texts)).to(self.device)
+        return Tokens(ids, torch.ones_like(ids, dtype=torch.bool))
+
+    def lengths(self, texts: Sequence[str]) -> Tensor:
+        """Return the numbers of tokens [N] of texts, ends with them and padding without."""
+        cleaned = [self.tokenizer.clean_fn(text) for text in texts]  # padding may have the id of the end
+        found = self.tokenizer.tokenizer(cleaned, max_length=self.context_length, truncation=True).input_ids
+        return torch.tensor([len(ids) for ids in found])
+
+    def special_ids(self) -> set[int]:
+        """Return ids that stand for no word, with those that the tokenizer holds and texts never have."""
+        added = self.tokenizer.tokenizer.added_tokens_decoder
+        return super().special_ids() | {number for number, word in added.items() if word.special}
+
+    def as_texts(self, ids: Tensor) -> Tokens:
+        """Return ids and mask [N, context_length] of N texts that have one token each; ids [N]."""
+        empty = self.tokenize([""]).ids[:, :-1]  # the end, and padding
+        texts = torch.cat([ids[:, None].to(empty.device), empty.expand(len(ids), -1)], dim=1)
+        return Tokens(texts, torch.ones_like(texts, dtype=torch.bool))
+
+    def pool_tokens(self, embeddings: Tensor, tokens: Tokens) -> Tensor:
+        """Return text features [N, D] of any norm."""
+        x = self.text.transformer(embeddings + self.text.positional_embedding[: embeddings.shape[1]])
+        return self.project(self.text.ln_final(x[:, -1]))

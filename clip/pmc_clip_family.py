@@ -6,7 +6,7 @@ Sizes are read from the shapes in the files. What no shape tells is a `Recipe`, 
 import json
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,8 +20,9 @@ from clip.files import Folder, HubRepo, locate
 from clip.image_input import OPENAI
 from clip.open_clip_family import building, check_tokenizer, hf_tokenizer
 from clip.open_clip_towers import HFTextBackbone
+from clip.part import Part
 from clip.sanitize import BUNDLED, write_text_files
-from clip.weights import load_state, read_plain, read_tensors
+from clip.weights import read_plain, read_tensors
 from dassl.errors import UserError
 from dassl.reading import read_json
 
@@ -90,22 +91,22 @@ def build(name: str, source: str) -> Backbone:
     """
     place, recipe = locate(source), RECIPES.get(name, BIOMEDCOOP)
     image, text, projection = (place.need(*names) for names in FILES)
-    vision, bert = read_tensors(image), read_tensors(text, dropped=["embeddings.position_ids"])
-    embed_dim = len(_find(vision, "attnpool.c_proj.weight", image))
-    matrix = _read_matrix(projection, (_find(bert, "embeddings.LayerNorm.weight", text).numel(), embed_dim))
-    vision_cfg, bert_cfg = _vision_config(vision, image, recipe.heads), bert_config(bert, text)
+    vision, bert = (Part(read_tensors(path), "", path) for path in (image, text))
+    vision_cfg, bert_cfg = _vision_config(vision, recipe.heads), bert_config(bert)
+    embed_dim = vision.shape("attnpool.c_proj.weight")[0]
+    matrix = _read_matrix(projection, (bert_cfg["hidden_size"], embed_dim))
     model_cfg = {"embed_dim": embed_dim, "init_logit_scale": recipe.log_scale, "vision_cfg": vision_cfg}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(bert_cfg), encoding="utf-8")
-        files = write_tokenizer(place, recipe.tokenizer, Path(folder))
+        files = _write_tokenizer(place, recipe.tokenizer, Path(folder))
         tokenizer = hf_tokenizer(folder, files, {"context_length": CONTEXT_LENGTH})
         with building(text):
             model = CustomTextCLIP(**model_cfg, text_cfg=TEXT_CFG | {"hf_model_name": folder})
     model.text.pooler.use_pooler_output = recipe.pooled
-    load_state(model.visual, vision, image, "PMC-CLIP's image tower")
-    load_state(model.text.transformer, bert, text, "PMC-CLIP's text tower")
-    load_state(model.text.proj, {"weight": matrix.t().contiguous()}, projection, "PMC-CLIP's projection")
-    model.float().visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
+    vision.fill(model.visual)
+    bert.fill(model.text.transformer)
+    model.text.proj.load_state_dict({"weight": matrix.t().contiguous()}, assign=True)
+    model.visual.to(memory_format=torch.channels_last)  # convolutions on a CPU are several times as fast
     backbone = HFTextBackbone(model, tokenizer)
     check_tokenizer(backbone, text)
     if not recipe.masked:
@@ -122,15 +123,6 @@ def build(name: str, source: str) -> Backbone:
     return backbone.freeze()
 
 
-def _find(weights: Mapping[str, Tensor], name: str, path: Path) -> Tensor:
-    """Return a tensor; raise a UserError that names it and its file if it is missing."""
-    if name not in weights:
-        raise UserError(
-            f"Expected {name} in {path}, but it is not among its {len(weights)} tensors: copy or download it again."
-        )
-    return weights[name]
-
-
 def _read_matrix(path: Path, shape: tuple[int, int]) -> Tensor:
     """Return the projection, which leads from the text tower to the joint space; raise a UserError if it does not."""
     found = read_plain(path)
@@ -140,40 +132,32 @@ def _read_matrix(path: Path, shape: tuple[int, int]) -> Tensor:
             f"Expected a tensor of {shape} in {path}, as the two towers beside it ask for, but it holds {words}: copy "
             "all three files from the same place."
         )
-    return found.detach()  # it may be a parameter
+    return found.detach().float()  # it may be a parameter
 
 
-def _count(weights: Mapping[str, Tensor], before: str) -> int:
-    """Return the number of layers whose weights are called `before`, a number, and more."""
-    return len({name.removeprefix(before).split(".")[0] for name in weights if name.startswith(before)})
-
-
-def _vision_config(weights: Mapping[str, Tensor], path: Path, heads: int) -> dict[str, Any]:
+def _vision_config(weights: Part, heads: int) -> dict[str, Any]:
     """Return open_clip's configuration of the image tower; `heads` as in `Recipe`."""
-    width = len(_find(weights, "conv3.weight", path))
-    layers = [_count(weights, f"layer{i}.") for i in (1, 2, 3, 4)]
+    width = weights.shape("conv3.weight")[0]
+    layers = [weights.count(rf"layer{i}\.(\d+)\.") for i in (1, 2, 3, 4)]
     head_width = 32 * width // heads if heads else 64
     return {"layers": layers, "width": width, "head_width": head_width, "image_size": OPENAI.size}
 
 
-def bert_config(weights: Mapping[str, Tensor], path: Path) -> dict[str, Any]:
+def bert_config(weights: Part) -> dict[str, Any]:
     """Return the config.json of the text tower."""
-    known = read_json(BUNDLED / BERT.rsplit("/", 1)[-1] / "config.json")
-    words, positions, kinds = (
-        _find(weights, f"embeddings.{name}_embeddings.weight", path) for name in ("word", "position", "token_type")
-    )
-    return known | {
-        "vocab_size": len(words),
-        "hidden_size": words.shape[-1],
-        "max_position_embeddings": len(positions),
-        "type_vocab_size": len(kinds),
-        "num_hidden_layers": _count(weights, "encoder.layer."),
-        "num_attention_heads": words.shape[-1] // 64,
-        "intermediate_size": len(_find(weights, "encoder.layer.0.intermediate.dense.weight", path)),
+    hidden = weights.shape("embeddings.LayerNorm.weight")[0]
+    return read_json(BUNDLED / BERT.rsplit("/", 1)[-1] / "config.json") | {
+        "vocab_size": weights.shape("embeddings.word_embeddings.weight")[0],
+        "hidden_size": hidden,
+        "max_position_embeddings": weights.shape("embeddings.position_embeddings.weight")[0],
+        "type_vocab_size": weights.shape("embeddings.token_type_embeddings.weight")[0],
+        "num_hidden_layers": weights.count(r"encoder\.layer\.(\d+)\."),
+        "num_attention_heads": hidden // 64,
+        "intermediate_size": weights.shape("encoder.layer.0.intermediate.dense.weight")[0],
     }
 
 
-def write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
+def _write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
     """Write the tokenizer's files into `folder`: those beside the weights, or else those of the hub.
 
     Returns:

@@ -13,9 +13,8 @@ from typing import Any, BinaryIO
 
 import torch
 from safetensors import SafetensorError
-from torch import Tensor, nn
+from torch import Tensor
 
-from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
 # Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
@@ -88,26 +87,6 @@ def read_plain(path: Path, packed: BinaryIO | None = None, numbers: bool = True)
 def check_tensors(path: Path) -> None:
     """Raise a UserError if a file is damaged, or holds objects, which other readers would unpickle."""
     read_plain(path, numbers=False)
-
-
-def load_state(module: nn.Module, weights: Mapping[str, Tensor], path: Path, what: str) -> None:
-    """Give a module its weights, without a copy; all names and shapes have to fit.
-
-    Args:
-        module: takes over the tensors.
-        weights: tensors by name.
-        path: of the file that they are from.
-        what: the part of the model, such as "PMC-CLIP's text tower".
-
-    Raises:
-        UserError: they do not fit; names file and weights.
-    """
-    try:
-        module.load_state_dict(weights, assign=True)
-    except RuntimeError as error:
-        raise UserError(
-            f"Expected {path} to hold {what} and nothing else, but: {one_line(error)}: copy or download it again."
-        ) from error
 
 
 def _mapped(path: Path, packed: BinaryIO | None) -> AbstractContextManager:

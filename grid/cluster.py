@@ -32,6 +32,7 @@ ROOT = Path(__file__).parents[1]
 SHARED = (
     "VMFCOOP_CACHE",
     "VMFCOOP_WEIGHTS",
+    "BIOMEDCOOP_CHECKOUT",  # its clip/checkpoints holds weights
     "HF_HOME",
     "HF_HUB_CACHE",
     "HUGGINGFACE_HUB_CACHE",

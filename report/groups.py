@@ -8,7 +8,7 @@ from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
 from report.ablation_table import FULL, problem_of, terms_of
 from report.collect import PLACE, FoundRun
-from runs.layout import own_datasets
+from runs.layout import in_prompts_folder, own_datasets
 from runs.methods import SEEDLESS
 from runs.record import DIGESTS
 
@@ -72,6 +72,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         "neither path nor metrics.json says data set, method, backbone, shots and seed": (nameless := []),
         f"their settings are not {setting} (--setting names others)": (other := []),
         "an ablation without config.yaml: which terms it had is not recorded": (unrecorded := []),
+        "other numbers of sentences: python -m reproduce prompts shows them": (counted := []),
         "settings of base to novel, but tested on all classes: no table is of such runs": (mixed := []),
     }
     for run in runs:
@@ -84,6 +85,8 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
                 unread.append(run.problem)
         elif run.context and setting not in (run.context, run.path.parent.name):
             other.append(run)
+        elif in_prompts_folder(run.path):
+            counted.append(run)
         elif terms_of(run) is None:
             unrecorded.append(run)
         elif (run.setting, run.subsample) == ("base2new", "all"):

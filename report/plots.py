@@ -18,7 +18,6 @@ from report.render import mean_std
 from report.stats import Ranking
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 # Okabe and Ito's palette tells apart under all common colour-vision deficiencies; markers differ as well
@@ -53,20 +52,20 @@ def plot_methods(
         within: folder that both must lie in, as for `atomic_write`.
     """
     drawn = {name: values for name, values in methods.items() if values}
-    figure, axes = _canvas(height=1.9 + 0.5 * len(drawn))
+    figure, axes = canvas(height=1.9 + 0.5 * len(drawn))
     if reference in drawn:
         axes.axvline(fmean(drawn[reference]), color=GREY, linestyle="--", linewidth=1, zorder=0)
     for row, values in enumerate(drawn.values()):
-        colour, _ = _style(row)  # one marker for all: rows have names, and shapes differ in weight
+        colour, _ = style(row)  # one marker for all: rows have names, and shapes differ in weight
         axes.vlines(fmean(values), row - 0.3, row + 0.3, color=colour, linewidth=2.5)
         axes.scatter(values, _spread(row, len(values)), color=colour, edgecolor="white", s=55, zorder=3)
         label = axes.annotate(mean_std(values), (1.02, row), xycoords=("axes fraction", "data"), va="center")
         label.set_fontfamily("monospace")
-    axes.set_yticks(range(len(drawn)), [_label(figure, name, NAME) for name in drawn])
+    axes.set_yticks(range(len(drawn)), [shortened(figure, name, NAME) for name in drawn])
     axes.set_ylim(len(drawn) - 0.5, -0.5)
     axes.margins(x=0.08)
-    words = f"{_label(figure, metric, AXIS)} (%): each dot is a seed, each bar their mean"
-    axes.set_xlabel(_wrapped(figure, words, AXIS))
+    words = f"{shortened(figure, metric, AXIS)} (%): each dot is a seed, each bar their mean"
+    axes.set_xlabel(wrapped(figure, words, AXIS))
     axes.grid(axis="x", alpha=0.3)
     save(figure, path, title, svg, within)
 
@@ -79,35 +78,36 @@ def plot_curves(
     reference: str | None = None,
     svg: bool = False,
     within: str | Path | None = None,
+    along: str = "labelled images per class",
 ) -> None:
     """Draw few-shot curves: a line through each method's means, its seeds as faint dots.
 
     A line is interrupted where a method lacks a number of shots that others have. `reference` is drawn as one
     horizontal line at its mean over all shots, since zero-shot needs none. Arguments are those of `plot_methods`, but
-    `methods` holds values for each number of shots.
+    `methods` holds values for each number of shots, or of what `along` says.
     """
     shots = sorted({k for curve in methods.values() for k, values in curve.items() if values})
     trained = [name for name in methods if name != reference]
-    figure, axes = _canvas(height=max(4.5, 1.5 + 0.22 * len(methods)))
+    figure, axes = canvas(height=max(4.5, 1.5 + 0.22 * len(methods)))
     step = min(0.05, 0.3 / max(len(trained), 1))
     for row, name in enumerate(trained):
         curve = {k: methods[name].get(k, []) for k in shots}
-        colour, marker = _style(row)
+        colour, marker = style(row)
         nudge = 2 ** (step * (row - (len(trained) - 1) / 2))  # methods side by side at each number of shots
         means = [fmean(values) if values else math.nan for values in curve.values()]
-        label = _label(figure, name, NAME)
+        label = shortened(figure, name, NAME)
         axes.plot([k * nudge for k in shots], means, color=colour, marker=marker, markersize=7, label=label)
         dots = [(k * nudge, value) for k, values in curve.items() for value in values]
         axes.scatter([x for x, _ in dots], [y for _, y in dots], color=colour, s=14, alpha=0.45, linewidths=0)
     if reference is not None and (values := [value for each in methods.get(reference, {}).values() for value in each]):
-        label = _label(figure, reference, NAME)
+        label = shortened(figure, reference, NAME)
         axes.axhline(fmean(values), color=GREY, linestyle="--", linewidth=1.2, label=label, zorder=0)
     axes.set_xscale("log", base=2)
     axes.set_xticks(shots, [str(k) for k in shots])
     axes.minorticks_off()
-    axes.set_xlabel("labelled images per class")
-    words = f"{_label(figure, metric, AXIS)} (%): lines are means, dots seeds"
-    axes.set_ylabel(_wrapped(figure, words, AXIS))
+    axes.set_xlabel(along)
+    words = f"{shortened(figure, metric, AXIS)} (%): lines are means, dots seeds"
+    axes.set_ylabel(wrapped(figure, words, AXIS))
     axes.grid(alpha=0.3)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False)
     save(figure, path, title, svg, within)
@@ -123,7 +123,7 @@ def plot_ranks(
     k, levels = len(ranking.ranks), _levels(ranking)
     names_top = -ROW - BAR * max(levels, default=0)
     bottom = names_top - ROW * ((k + 1) // 2)
-    figure, axes = _canvas(height=1.5 - 0.45 * bottom)
+    figure, axes = canvas(height=1.5 - 0.45 * bottom)
     axes.hlines(0, 1, k, color="black", linewidth=1.2)
     for tick in range(1, k + 1):
         axes.vlines(tick, 0, 0.12, color="black", linewidth=1.2)
@@ -131,7 +131,7 @@ def plot_ranks(
 
     margin = 0.06 * (k - 1)
     for i, (name, rank) in enumerate(ranking.ranks.items()):
-        name = _label(figure, name, RANKED)
+        name = shortened(figure, name, RANKED)
         left = i < (k + 1) // 2  # the better half on the left, the best and the worst on top
         y = names_top - ROW * (i if left else k - 1 - i)
         end = 1 - margin if left else k + margin
@@ -168,8 +168,11 @@ def _levels(ranking: Ranking) -> list[int]:
     return levels
 
 
-def _canvas(height: float) -> tuple["Figure", "Axes"]:
-    """Return an empty picture of a height in inches; `save` adds room for the title."""
+def canvas(height: float, rows: int = 1) -> tuple["Figure", Any]:
+    """Return an empty picture of a height in inches, and its axes, an array of them for several rows below each other.
+
+    `save` adds room for the title.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
     from matplotlib.layout_engine import ConstrainedLayoutEngine
@@ -177,10 +180,10 @@ def _canvas(height: float) -> tuple["Figure", "Axes"]:
     layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state
-    return figure, figure.subplots()
+    return figure, figure.subplots(rows)
 
 
-def _style(row: int) -> tuple[str, str]:
+def style(row: int) -> tuple[str, str]:
     """Return colour and marker, the pair being another one for each of the first 49 rows."""
     return COLOURS[row % len(COLOURS)], MARKERS[(row + row // len(COLOURS)) % len(MARKERS)]
 
@@ -190,7 +193,7 @@ def _spread(row: int, n: int) -> list[float]:
     return [row + 0.3 * (i / (n - 1) - 0.5) for i in range(n)] if n > 1 else [float(row)]
 
 
-def _label(figure: "Figure", name: str, width: float) -> str:
+def shortened(figure: "Figure", name: str, width: float) -> str:
     """Return a name on one line of at most `width` inches; a longer one is cut, and the tables have it in full."""
     name = printable(name)
     name = f" {name}" if name.startswith("_") else name  # Matplotlib leaves such names out of a legend
@@ -200,7 +203,7 @@ def _label(figure: "Figure", name: str, width: float) -> str:
     return _beginning(name, width, lambda cut: inches(f"{cut}…")) + "…"
 
 
-def _wrapped(figure: "Figure", text: str, width: float, size: str = "medium") -> str:
+def wrapped(figure: "Figure", text: str, width: float, size: str = "medium") -> str:
     """Return `text` with line breaks, so that no line is wider than `width` inches; long words are broken too."""
     inches = _measure(figure, size)
     lines = [""]
@@ -255,7 +258,7 @@ def save(figure: "Figure", path: str | Path, title: str, svg: bool = False, with
     from matplotlib import rc_context
     from matplotlib.text import Text
 
-    words = _wrapped(figure, title, WIDTH - 2 * MARGIN, "large")
+    words = wrapped(figure, title, WIDTH - 2 * MARGIN, "large")
     figure.suptitle(words, x=MARGIN / WIDTH, ha="left", size="large")
     figure.set_figheight(figure.get_figheight() + 0.22 * words.count("\n"))
     for axes in figure.axes:

@@ -84,13 +84,23 @@ class Scores:
     def average(self, shots: int) -> str:
         """Return averages over data sets of mean and std over seeds; a gap while a data set is incomplete."""
         datasets = self.grid.datasets
-        means = [mean for dataset in datasets if (mean := self.mean(dataset, shots)) is not None]
-        if len(means) < len(datasets) or not datasets:
-            return f"{GAP} ({len(means)}/{len(datasets)})" if means else GAP
-        if self.single or len(self.grid.seeds) == 1:
-            return f"{fmean(means):.2f}"
-        stds = [pstdev(self.at(dataset, shots).values()) for dataset in datasets]
-        return f"{fmean(means):.2f} ± {fmean(stds):.2f}"
+        if (averages := self.averages(shots)) is None:
+            complete = len(self.complete(shots))
+            return f"{GAP} ({complete}/{len(datasets)})" if complete else GAP
+        mean, std = averages
+        return f"{mean:.2f}" if self.single or len(self.grid.seeds) == 1 else f"{mean:.2f} ± {std:.2f}"
+
+    def averages(self, shots: int) -> tuple[float, float] | None:
+        """Return the averages over data sets of mean and std over seeds; None while a data set is incomplete."""
+        datasets = self.complete(shots)
+        if not datasets or len(datasets) < len(self.grid.datasets):
+            return None
+        values = [list(self.at(dataset, shots).values()) for dataset in datasets]
+        return fmean(map(fmean, values)), fmean(map(pstdev, values))
+
+    def complete(self, shots: int) -> list[str]:
+        """Return the data sets that have a value of every seed."""
+        return [dataset for dataset in self.grid.datasets if self.mean(dataset, shots) is not None]
 
     def seed_averages(self, datasets: Sequence[str], shots: int) -> list[float]:
         """Return the average over `datasets` of each seed; none while one is incomplete, one of a `single` method."""

@@ -2,6 +2,7 @@
 
     <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
     <output>/base2new/{train_base,test_new}/<data set>/...
+    <output>/{ablation/<terms>,prompts/<number>}/<data set>/...
 
 as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`. The folder of
 a published protocol ends in `_published`, and that of a method that reads sentences in the name of their LLM:
@@ -22,6 +23,7 @@ from runs.record import whole
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
 DATASETS = Path(__file__).parents[1] / "datasets"
 ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a term lie below it
+COUNTED = "prompts"  # of an output folder: runs with another number of sentences lie in <number>/ below it
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
 FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
@@ -78,6 +80,25 @@ def protocol_folder(output: str | Path, subsample: str) -> Path:
     'output/base2new/test_new'
     """
     return Path(output) / "base2new" / PARTS[subsample]
+
+
+def prompts_folder(output: str | Path, count: int) -> Path:
+    """Return the part of `output` that holds the runs of methods that read so many sentences of each class.
+
+    >>> prompts_folder("output", 10).as_posix()
+    'output/prompts/10'
+    """
+    return Path(output) / COUNTED / str(count)
+
+
+def in_prompts_folder(folder: Path) -> bool:
+    """Return whether a run lies in a folder of `prompts_folder`.
+
+    >>> in_prompts_folder(Path("output/prompts/10/btmri/seed1")), in_prompts_folder(Path("my/prompts/btmri/seed1"))
+    (True, False)
+    """
+    path = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
+    return bool(re.search(rf"/{COUNTED}/\d+/", path.as_posix(), re.ASCII))
 
 
 def seeds_folder(

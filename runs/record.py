@@ -51,6 +51,8 @@ class Record(NamedTuple):
             method that reads none, and for records of earlier versions.
         views: random views of a training image that the method saw: "none", "one" or "many"; None if the file does not
             say.
+        revision: commit of the backbone's hub repository; None for a folder.
+        tested: number of test images; None if the file does not say.
     """
 
     names: dict[str, Any]
@@ -65,6 +67,8 @@ class Record(NamedTuple):
     loaded: bool
     prompts: dict[str, str] = {}  # noqa: RUF012 - replaced, never changed
     views: str | None = None
+    revision: str | None = None
+    tested: int | None = None
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -101,6 +105,8 @@ def read_record(path: Path) -> Record:
         loaded=bool(_flag(document, "loaded", where)),
         prompts=_prompts(document, where),
         views=_one_of(document, "views", VIEWS, where),
+        revision=None if (found := document.get("backbone_revision")) is None else check_name(found, "commit", where),
+        tested=None if (found := document.get("total")) is None else whole(found, "total", where),
     )
 
 

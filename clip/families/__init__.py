@@ -53,7 +53,7 @@ def known_models() -> dict[str, Model]:
 
 
 def find_family(name: str, source: str) -> ModuleType:
-    """Return the family of a model: the one that recognises its files, or else has its short name.
+    """Return the family of a model: the first that recognises its files, open_clip's before all, or has its short name.
 
     A model with a short name that is not in a folder of this machine is of the family that has the name: its files may
     not be here yet.

@@ -8,12 +8,13 @@ from clip.image_input import ImageInput, described_input
 from clip.models import Model
 from clip.published import CONFIG, PUBLISHED, find_config, weight_names
 
+BIOMEDCLIP = "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 PUBMEDCLIP, QUILTNET = "hf-hub:sarahESL/PubMedCLIP", "hf-hub:wisdomik/QuiltNet"
 UNIMED = (("unimed-clip-vit-b16.pt", "unimed_clip_vit_b16.pt"),)
 CC = "CC, code MIT"  # its page says "cc" and no more
 OPENAI = "Apache-2.0"  # of the hub's copy; OpenAI's code is MIT, and its archives came without a licence
 NAMES = {
-    "BiomedCLIP": Model("hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224", 512, 256, 224, "MIT"),
+    "BiomedCLIP": Model(BIOMEDCLIP, 512, 256, 224, "MIT", parameters=195_900_000, logit_scale=85.23),
     "CLIP": Model("hf-hub:timm/vit_base_patch16_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-16.pt"),
     "CLIP-B32": Model("hf-hub:timm/vit_base_patch32_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-32.pt"),
     "CLIP-RN50": Model("hf-hub:timm/resnet50_clip.openai", 1024, 77, 224, OPENAI, archive="RN50.pt"),

@@ -51,4 +51,4 @@ def _visible(weights: dict[str, Tensor]) -> dict[str, Tensor]:
     return weights
 
 
-WRITERS = {"PMC-CLIP": write_pmc_clip}
+WRITERS = dict.fromkeys(("PMC-CLIP", "PMC-CLIP-training"), write_pmc_clip)

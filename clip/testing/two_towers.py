@@ -4,16 +4,14 @@ import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
+from torch import nn
 
 from clip.image_input import OPENAI
 from clip.speed.skip_init import SkipInit
 from clip.testing.biomedclip import WORDS
-
-if TYPE_CHECKING:
-    from transformers import PreTrainedModel
 
 # Values as published, but for what both libraries have by default; small ones keep embeddings, texts and images.
 PLIP_TEXT: dict[str, Any] = {"hidden_size": 512, "intermediate_size": 2048, "num_attention_heads": 8, "eos_token_id": 2}
@@ -25,7 +23,7 @@ CONTROL, UNKNOWN, NORMAL = 3, 2, 1  # types of sentencepiece's pieces
 SEVERAL = ("▁men", "ing", "ioma", "▁gli", "oma", "▁pit", "uit", "ary")  # so that some words have several tokens
 
 
-def draw_weights(model: "PreTrainedModel", seed: int = 0) -> None:
+def draw_weights(model: nn.Module, seed: int = 0) -> None:
     """Draw weights of such sizes that attention is far from uniform and every part of the model is seen."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -34,11 +32,11 @@ def draw_weights(model: "PreTrainedModel", seed: int = 0) -> None:
             if name == "logit_scale":
                 weight.fill_(4.5)
             elif weight.ndim > 1 and "embedding" not in name and "probe" not in name:
-                seen = any(part in name for part in ("q_proj", "k_proj", "in_proj"))
-                weight.mul_((2.0 if seen else 1.0) / (weight[0].numel() ** 0.5))
+                seen = any(part in name for part in ("q_proj", "k_proj", "in_proj", "qkv"))
+                weight.mul_((3.0 if seen else 1.0) / (weight[0].numel() ** 0.5))
             else:
                 weight.mul_(0.1 if weight.ndim == 1 and "class_embedding" not in name else 1.0)
-                weight.add_(float(name.endswith("norm.weight") or "norm1.weight" in name or "norm2.weight" in name))
+                weight.add_(float(weight.ndim == 1 and name.endswith(".weight")))  # of a layer norm
 
 
 def write_clip_model(folder: str | Path, small: bool = False, old: bool = True, seed: int = 0, **changes: Any) -> Path:

@@ -34,19 +34,7 @@ def load_prompts(
         UserError: a sentence is empty, or cannot be read by a tokenizer; see `shapes.why_not`.
     """
     path = Path(bank) if bank else bank_path(llm, dataset)
-    if not path.is_file():
-        found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob(f"*/{path.name}")))
-        choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
-        raise UserError(
-            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for '
-            "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model."
-        )
-    held = by_class(read_json(path), path)
-    if absent := [name for name in classnames if name not in held]:
-        raise UserError(
-            f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}: add them.'
-        )
-    prompts = {name: sentences_of(name, held[name], path) for name in classnames}
+    prompts = read_bank(path, llm, dataset, classnames)
     for name, texts in prompts.items():
         if len(texts) < n:
             raise UserError(
@@ -59,6 +47,28 @@ def load_prompts(
                 f'{repeated} of the {n} prompts for "{name}" in {path} are repeats: they raise kappa_L.', stacklevel=2
             )
     return [prompts[name][:n] for name in classnames]
+
+
+def count_prompts(dataset: str, llm: str, classnames: Sequence[str]) -> int:
+    """Return how many sentences the class with the fewest has in the bank of an LLM; raises as `load_prompts`."""
+    return min(map(len, read_bank(bank_path(llm, dataset), llm, dataset, classnames).values()))
+
+
+def read_bank(path: Path, llm: str, dataset: str, classnames: Sequence[str]) -> dict[str, list[str]]:
+    """Return all sentences of each class in a file; raises as `load_prompts`, which has the other arguments."""
+    if not path.is_file():
+        found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob(f"*/{path.name}")))
+        choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
+        raise UserError(
+            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for '
+            "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model."
+        )
+    held = by_class(read_json(path), path)
+    if absent := [name for name in classnames if name not in held]:
+        raise UserError(
+            f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}: add them.'
+        )
+    return {name: sentences_of(name, held[name], path) for name in classnames}
 
 
 def bank_path(llm: str, dataset: str) -> Path:

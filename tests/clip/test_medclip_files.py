@@ -175,6 +175,13 @@ def test_a_damaged_file(folder, content):
     fails("MedCLIP", r"Expected weights in .*/MedCLIP/pytorch_model\.bin, but it is (empty|a Git LFS|damaged)")
 
 
+@pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {}, {"logit_scale": 2.66}])
+def test_no_dictionary_of_tensors(folder, content):
+    torch.save(content, folder / FILE)
+    rename(folder)
+    fails("MedCLIP", r"pytorch_model\.bin, but it holds no dictionary of tensors: save a state_dict\.$")
+
+
 @pytest.mark.parametrize(
     "name",
     [
@@ -287,6 +294,14 @@ def test_a_tokenizer_json_gives_its_words_alone(folder, fingerprint):
     assert build_backbone(f"local-dir:{folder}").fingerprint() == fingerprint
 
 
+def test_nothing_else_beside_the_weights_is_read(folder, fingerprint):
+    evil = {"do_lower_case": False, "auto_map": {"AutoTokenizer": ["evil.Tok", None]}, "tokenizer_class": "Tok"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(evil))
+    (folder / "config.json").write_text(json.dumps({"model_type": "swin", "auto_map": {"AutoModel": "evil.Model"}}))
+    (folder / "evil.py").write_text("raise SystemExit")
+    assert build_backbone(f"local-dir:{folder}").fingerprint() == fingerprint
+
+
 @pytest.mark.parametrize(
     ("name", "content", "sentence"),
     [
@@ -295,6 +310,7 @@ def test_a_tokenizer_json_gives_its_words_alone(folder, fingerprint):
         ("vocab.txt", b"[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n", r"Expected the 28,996 words .*vocab\.txt, but it has 5"),
         ("tokenizer.json", b"{}", r"tokenizer\.json, but it has none under model\.vocab"),
         ("tokenizer.json", b'{"model": {"vocab": 7}}', r"tokenizer\.json, but it has none under model\.vocab"),
+        ("tokenizer.json", b'{"model": {"vocab": {"\\ud800": 0}}}', r"tokenizer\.json, but it has none under"),
         ("tokenizer.json", b"{", r"Expected JSON in .*tokenizer\.json"),
     ],
 )

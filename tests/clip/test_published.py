@@ -16,7 +16,7 @@ from clip.families import known_models
 from clip.families.open_clip_models import NAMES, image_input
 from clip.published import ARCHIVES, CONFIG, CONFIGS, PUBLISHED
 from clip.sanitize import read_model_config
-from clip.testing.published import WRITERS, build_model, bundled, narrow, write_archive
+from clip.testing.published import OLD_BERT, WRITERS, build_model, bundled, narrow, write_archive
 from dassl.errors import UserError
 from tests.clip.few_shot_run import run_few_shot
 from tests.clip.published_models import (
@@ -223,14 +223,26 @@ def test_weights_alone_load_from_every_place(name, machine, small, capsys):
             build_backbone(source)
 
 
+@pytest.mark.parametrize("name", ["CLIP", "QuiltNet-PMB"])
+def test_described_models_load_from_the_cache(name, machine, capsys):
+    folder = testing.write_model(name, machine / "model", small=True)
+    one = build_backbone(f"local-dir:{folder}")
+    repo = NAMES[name].source.removeprefix("hf-hub:")
+    write_cache(machine, repo, folder)
+    if (folder / "config.json").exists():
+        write_cache(machine, OLD_BERT, folder)
+    found = build_backbone(name)
+    assert found.fingerprint() == one.fingerprint() and found.revision == "0" * 40 and not capsys.readouterr().out
+
+
+@pytest.mark.parametrize("folder", ["home/.cache/clip", "weights"])
 @pytest.mark.parametrize(("name", "file"), CLIPS.items())
-def test_clip_loads_from_the_archive_of_openai(name, file, machine, small, capsys):
-    size = 64 if name == "CLIP-RN50" else 32
-    state = plain(name).state_dict()
-    path = write_archive(machine / "home/.cache/clip" / file, state, image_size=size)
+def test_clip_loads_from_the_archive_of_openai(name, file, folder, machine, small, capsys):
+    size, place = 64 if name == "CLIP-RN50" else 32, machine / folder / (name if folder == "weights" else "")
+    path = write_archive(place / file, plain(name).state_dict(), image_size=size)
     backbone = build_backbone(name)
     assert capsys.readouterr().out.splitlines() == [
-        f"{name} is read from {path}",
+        f"{name} is read from {place if folder == 'weights' else path}",
         f"{path} is not the file that OpenAI published under this name: its SHA256 differs.",
     ]
     theirs = features(plain(name, half=True), open_clip.tokenize(TEXTS), size)

@@ -4,6 +4,7 @@ import json
 import shutil
 import zipfile
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import open_clip
@@ -11,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from clip import build_backbone, testing
+from clip import build_backbone, families, testing
 from clip.open_clip_weights import read_weights
 from clip.published import ACCEPTED, CONFIG
 from clip.testing.published import build_model, bundled, narrow, write_archive
@@ -63,6 +64,15 @@ def test_several_models_in_a_folder_ask_for_the_file(file, machine, monkeypatch)
     monkeypatch.setenv("VMFCOOP_WEIGHTS", str(machine))
     (machine / "PubMedCLIP-RN50").symlink_to(file.parent)
     assert build_backbone("PubMedCLIP-RN50").image_size == 64
+
+
+def test_a_published_name_is_read_by_open_clip_whatever_lies_beside_it(file, monkeypatch):
+    """BiomedCoOp keeps PubMedCLIP's file and the three of PMC-CLIP, another family, in one folder."""
+    greedy = SimpleNamespace(NAMES={}, recognises=lambda place: True)
+    ours_alone = families.families()[families.GENERAL]
+    monkeypatch.setattr(families, "families", lambda: {"greedy": greedy, families.GENERAL: ours_alone})
+    assert families.find_family(f"local-dir:{file}", f"local-dir:{file}") is ours_alone
+    assert families.find_family(f"local-dir:{file.parent}", f"local-dir:{file.parent}") is greedy
 
 
 def test_a_short_name_asks_for_its_own_file(file, machine):

@@ -1,4 +1,4 @@
-"""Models that were published as weights alone, in their full sizes: tensors and parameters as in the published files."""
+"""Models that were published as weights alone, in their full sizes: tensors and parameters as published."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from clip.open_clip_weights import read_weights
 from clip.testing.published import build_model, bundled, write_archive
 from tests.clip.published_models import TEXTS, bare_machine, pictures
 
-PUBMEDCLIP = {
-    "PubMedCLIP": (302, 151_277_313),
-    "PubMedCLIP-RN50": (489, 102_060_440),
-    "PubMedCLIP-RN50x4": (669, 178_410_446),
+PUBMEDCLIP = {  # tensors, their numbers, and those of them that were learned
+    "PubMedCLIP": (302, 151_277_313, 151_277_313),
+    "PubMedCLIP-RN50": (489, 102_060_440, 102_007_137),
+    "PubMedCLIP-RN50x4": (669, 178_410_446, 178_300_601),
 }
 pytestmark = pytest.mark.slow
 
@@ -39,10 +39,8 @@ def test_pubmedclip(name, machine):
     folder = testing.write_model(name, machine / "weights" / name)
     (file,) = folder.iterdir()
     tensors = read_weights(file)
-    assert (len(tensors), sum(t.numel() for n, t in tensors.items() if "running" not in n and "num_b" not in n)) == (
-        PUBMEDCLIP[name]
-    )
-    assert encodes(name) == PUBMEDCLIP[name][1]
+    numbers = sum(tensor.numel() for tensor in tensors.values())
+    assert (len(tensors), numbers, encodes(name)) == PUBMEDCLIP[name]
 
 
 def test_the_archive_of_clip(machine):

@@ -135,7 +135,7 @@ def test_another_recipe_gives_other_features(copied, folders, medsiglip, key, va
     """Of the same weights, which do not tell: so the comparison with transformers sees each."""
     change(copied / "config.json", **{key: value})
     other = build_backbone(f"local-dir:{copied}")
-    assert difference(other, folders["spiece"])[side] > 1e-3 and max(difference(other, copied)) < CLOSE
+    assert difference(other, folders["spiece"])[side] > 1e-4 and max(difference(other, copied)) < CLOSE
     assert other.fingerprint() != medsiglip.fingerprint()
 
 
@@ -328,7 +328,7 @@ def test_the_longest_prompt_may_fill_the_context(medsiglip):
     learner = PromptLearner(medsiglip, [" ".join(["lung"] * 59)])
     assert learner.tokens.ids.shape == (1, 64) and learner.tokens.ids[0, -2] != medsiglip.tokenizer.end
     with pytest.raises(UserError, match=r"Expected prompts of at most 64 tokens, but n_ctx = 4 .* make 65"):
-        PromptLearner(medsiglip, [" ".join(["lung"] * 61)])
+        PromptLearner(medsiglip, [" ".join(["lung"] * 60)])
 
 
 def test_the_vocabulary(medsiglip, monkeypatch):

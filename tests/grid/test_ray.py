@@ -122,7 +122,7 @@ def named(monkeypatch):
 
     def make(**values: str) -> None:
         for name in list(os.environ):
-            if re.match(r"VMFCOOP_|HF_|HUGG|OPENAI|TRANSFORMERS|XDG_CACHE|RAY_", name):
+            if re.match(r"VMFCOOP_|BIOMEDCOOP_|HF_|HUGG|OPENAI|TRANSFORMERS|XDG_CACHE|RAY_", name):
                 monkeypatch.delenv(name)
         for name, value in values.items():
             monkeypatch.setenv(name, value)
@@ -137,6 +137,7 @@ def test_workers_get_where_models_lie_and_no_secret(named, capsys):
         "HF_HUB_OFFLINE": "1",
         "VMFCOOP_CACHE": "/v",
         "VMFCOOP_WEIGHTS": "/w",
+        "BIOMEDCOOP_CHECKOUT": "/b",
     }
     places |= {"HF_ENDPOINT": "https://mirror/", "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1"}
     secrets = ("HF_TOKEN", "OPENAI_API_KEY", "RAY_AUTH_TOKEN", "HUGGING_FACE_HUB_TOKEN", "VMFCOOP_SALT")

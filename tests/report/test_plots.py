@@ -7,7 +7,7 @@ from matplotlib.legend import Legend
 from matplotlib.text import Text
 from PIL import Image
 
-from report.plots import COLOURS, _levels, _style, plot_curves, plot_methods, plot_ranks
+from report.plots import COLOURS, _levels, plot_curves, plot_methods, plot_ranks, style
 from report.stats import Ranking, rank
 from runs import methods
 
@@ -59,7 +59,7 @@ def test_the_title_changes_the_picture(tmp_path):
 
 
 def test_fifteen_methods_look_different():
-    assert len({_style(row) for row in range(15)}) == 15
+    assert len({style(row) for row in range(15)}) == 15
 
 
 def test_a_line_does_not_bridge_a_missing_number_of_shots(tmp_path):

@@ -77,6 +77,13 @@ def test_a_run_of_no_table_is_told(write_run, tmp_path):
     assert remark.startswith("1 run(s) left out") and "seed3" in remark
 
 
+@pytest.mark.parametrize(("key", "value"), [("backbone_revision", 3), ("backbone_revision", "a\nb"), ("total", "many")])
+def test_a_commit_and_a_number_of_images_are_what_they_should_be(write_run, key, value):
+    assert (
+        f"{key.removeprefix('backbone_').replace('revision', 'commit')}" in read_run(write_run(**{key: value})).problem
+    )
+
+
 def test_a_report_of_moved_runs_is_that_of_the_runs(write_run, tmp_path, undrawn):
     for seed in (1, 2):
         write_run(seed=seed, accuracy=70.0 + seed, **TOLD)

@@ -1,0 +1,31 @@
+"""Run the experiments of the paper and draw its tables and figures.
+
+python -m reproduce NAME ...
+"""
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+NAMES = {
+    "ablation": "the six rows of Table 2 on a data set",
+    "diagnose": "look into a run of vMFCoOp",
+    "figure3": "Figure 3: backbones and LLMs",
+    "prompts": "the figure of numbers of sentences",
+    "results": "Tables 1 to 3 on the phantoms, and docs/RESULTS.md",
+    "verify": "compare zero-shot BiomedCLIP with the paper's Table 3",
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Call the command that the first word names; return 2 if there is none."""
+    name, *words = list(sys.argv[1:] if argv is None else argv) or [""]
+    if name in NAMES:
+        return importlib.import_module(f"reproduce.{name}").main(words)
+    stream = sys.stdout if name in ("-h", "--help") else sys.stderr
+    print(f"{__doc__}\n" + "\n".join(f"    {each:10}{what}" for each, what in NAMES.items()), file=stream)
+    return 0 if stream is sys.stdout else 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
