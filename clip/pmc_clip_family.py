@@ -98,7 +98,7 @@ def build(name: str, source: str) -> Backbone:
     model_cfg = {"embed_dim": embed_dim, "init_logit_scale": recipe.log_scale, "vision_cfg": vision_cfg}
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "config.json").write_text(json.dumps(bert_cfg), encoding="utf-8")
-        files = _write_tokenizer(place, recipe.tokenizer, Path(folder))
+        files = write_tokenizer(place, recipe.tokenizer, Path(folder))
         tokenizer = hf_tokenizer(folder, files, {"context_length": CONTEXT_LENGTH})
         with building(text):
             model = CustomTextCLIP(**model_cfg, text_cfg=TEXT_CFG | {"hf_model_name": folder})
@@ -157,7 +157,7 @@ def bert_config(weights: Part) -> dict[str, Any]:
     }
 
 
-def _write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
+def write_tokenizer(place: Folder, repo: str, folder: Path) -> list[Path]:
     """Write the tokenizer's files into `folder`: those beside the weights, or else those of the hub.
 
     Returns:
