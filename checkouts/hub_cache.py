@@ -49,7 +49,7 @@ def write_pmc_bert(place: Folder, cache: Path) -> None:
         place: of its weights, which are linked, and of its tokenizer; this may lie in the user's cache instead.
         cache: an empty folder.
     """
-    from clip.pmc_clip_family import bert_config, write_tokenizer
+    from clip.families.pmc_clip.model import bert_config, write_tokenizer
 
     weights = place.need("text_encoder.pth")
     snapshot = _snapshot(cache, BERT)

@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
+from clip.families.open_clip_models.published import CONFIG
 from clip.files import TOKENIZER, Folder, HubRepo, hub_cache
 from clip.known_keys import (
     ABOUT_FILES,
@@ -26,7 +27,6 @@ from clip.known_keys import (
     Kind,
     of_text_tower,
 )
-from clip.published import CONFIG
 from dassl.console import printable
 from dassl.errors import UserError
 from dassl.reading import MB, read_bytes, read_json

@@ -45,11 +45,12 @@ def advice(dataset: str, sides: Sides, root: str) -> list[str]:
 
 def weights_line(record: Record) -> str:
     """Return which weights were used."""
+    name = record.names.get("backbone", UNKNOWN)
     revision = f"revision {record.revision}" if record.revision else "no revision, as it is a folder or not recorded"
     fingerprint = record.hashes.get("backbone") or UNKNOWN
     return (
-        f"weights: {record.names.get('backbone', UNKNOWN)}, {revision}, fingerprint {fingerprint}; the paper names no "
-        "revision: take the files anew from the model's page on the hub, and compare the fingerprints"
+        f"weights: {name}, {revision}, fingerprint {fingerprint}; the paper names no revision: `python -m clip check "
+        "BiomedCLIP` shows what is known of a healthy copy; take the files anew, and compare the fingerprints"
     )
 
 

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from clip.build import source_of
-from clip.families import known_names
+from clip.families import known_models
 from dassl.console import printable
 from dassl.errors import UserError, command
 from datasets.catalogue import find_class, find_facts
@@ -106,9 +106,11 @@ def check_datasets(keys: Sequence[str]) -> list[str]:
 def check_backbone(name: str) -> None:
     """Raise a UserError for a model that is known and is not BiomedCLIP; print one line on a copy from elsewhere."""
     source_of(name)  # an unknown name is refused
-    if name in (BACKBONE, default_backbone(PHANTOMS)) or name.partition("@")[0] == known_names()[BACKBONE]:
+    sources = {short: model.source for short, model in known_models().items()}
+    place = name.partition("@")[0]
+    if name in (BACKBONE, default_backbone(PHANTOMS)) or place == sources[BACKBONE]:
         return
-    if name in known_names() or name in known_names().values():
+    if name in sources or place in sources.values():
         raise UserError(
             f"Expected {BACKBONE}, or a copy of it (local-dir:, hf-hub:), because the row is of {BACKBONE}, but got "
             f"{name}: leave --backbone out."

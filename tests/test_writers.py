@@ -39,7 +39,7 @@ FRESH = {
     ("checkouts/hub_cache.py", "copytree"),
     ("checkouts/stand_in.py", "save"),
     ("checkouts/view.py", "symlink_to"),
-    ("clip/pmc_clip_family.py", "write_text"),
+    ("clip/families/pmc_clip/model.py", "write_text"),
     ("clip/sanitize.py", "write_text"),
     ("clip/sanitize.py", "write_bytes"),
     ("datasets/download/install.py", "copy"),

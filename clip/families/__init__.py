@@ -1,6 +1,6 @@
-"""Families of backbones, one module each; a module is found by being in this folder.
+"""Families of backbones, a module or a package each, which is found by being in this folder.
 
-A module has
+It has
 
     NAMES        short names of its models -> `clip.models.Model`
     DESCRIBED    names of the files that describe a model, in groups: of each group the first that is there is read

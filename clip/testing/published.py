@@ -18,7 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from clip.families.open_clip_models import NAMES
-from clip.published import CONFIG, CONFIGS, PUBLISHED
+from clip.families.open_clip_models.published import CONFIG, CONFIGS, PUBLISHED
 from clip.testing.biomedclip import CONFIG as BIOMEDCLIP
 from clip.testing.biomedclip import bert_config, write_tokenizer
 

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import interpolate, normalize
 
-from clip import places, published, testing
-from clip.families.open_clip_models import NAMES
-from clip.published import CONFIG, PUBLISHED
+from clip import places, testing
+from clip.families.open_clip_models import NAMES, published
+from clip.families.open_clip_models.published import CONFIG, PUBLISHED
 from clip.testing.published import DESCRIBED, build_model, bundled, halved, narrow
 
 TEXTS = ["a photo of a glioma tumor.", "normal brain", "an image showing the lungs, a bright mass: kidney"]

@@ -119,7 +119,7 @@ def test_a_zip_without_one_such_file(folder, names, sentence):
 
 def test_a_bomb_is_not_unpacked(folder, monkeypatch):
     fails(pack(folder, FILE, content=bytes(1 << 20), compression=zipfile.ZIP_DEFLATED), "more than 100 times its size")
-    monkeypatch.setattr("clip.zipped.LIMIT", 1 << 20)
+    monkeypatch.setattr("clip.families.medclip.zipped.LIMIT", 1 << 20)
     fails(
         pack(folder, FILE, content=bytes((1 << 20) + 1)), "has 1 MB, more than the 1 that are allowed: it is not read"
     )

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import normalize
 
 from clip import Tokens, build_backbone
-from clip.testing.two_towers import draw_weights, write_siglip_vocabulary
+from clip.testing.transformers_models import draw_weights, write_siglip_vocabulary
 from dassl.errors import UserError
 from tests.clip.test_siglip import PIECES, TEXTS, written
 from trainers.base.prompt_learner import PromptLearner

@@ -14,8 +14,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from transformers import BertConfig, BertModel, BertTokenizer
 
-from clip import build_backbone, pmc_clip_family, testing
+from clip import build_backbone, testing
 from clip.build import files_of, source_of
+from clip.families.pmc_clip import model as pmc_clip_family
 from clip.image_input import OPENAI
 from clip.inputs import input_of
 from dassl.errors import UserError

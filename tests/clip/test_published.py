@@ -14,7 +14,7 @@ from clip import build_backbone, testing
 from clip.build import files_of
 from clip.families import known_models
 from clip.families.open_clip_models import NAMES, image_input
-from clip.published import ARCHIVES, CONFIG, CONFIGS, PUBLISHED
+from clip.families.open_clip_models.published import ARCHIVES, CONFIG, CONFIGS, PUBLISHED
 from clip.sanitize import read_model_config
 from clip.testing.published import OLD_BERT, WRITERS, build_model, bundled, narrow, write_archive
 from dassl.errors import UserError

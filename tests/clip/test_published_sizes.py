@@ -7,7 +7,7 @@ import torch
 
 from clip import build_backbone, testing
 from clip.families.open_clip_models import NAMES
-from clip.open_clip_weights import read_weights
+from clip.families.open_clip_models.checkpoint import read_weights
 from clip.testing.published import build_model, bundled, write_archive
 from tests.clip.published_models import TEXTS, bare_machine, pictures
 

@@ -15,12 +15,12 @@ from transformers import AutoImageProcessor, SiglipModel
 from clip import Tokens, build_backbone
 from clip.build import files_of
 from clip.families import find_family
+from clip.families.transformers_models.sentencepiece import read_spiece
+from clip.families.transformers_models.siglip_tokenizer import read_siglip_tokenizer
 from clip.files import Folder
 from clip.inputs import input_of
 from clip.testing import write_model
-from clip.testing.two_towers import siglip_pieces, write_siglip_model, write_siglip_vocabulary
-from clip.two_towers.sentencepiece import read_spiece
-from clip.two_towers.siglip_tokenizer import read_siglip_tokenizer
+from clip.testing.transformers_models import siglip_pieces, write_siglip_model, write_siglip_vocabulary
 from dassl.errors import UserError
 from tests.clip.test_transformers_clip import change, images
 from trainers.base.prompt_learner import PromptLearner

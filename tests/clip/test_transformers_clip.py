@@ -19,7 +19,7 @@ from clip.families.transformers_clip import recognises
 from clip.files import Folder
 from clip.inputs import input_of
 from clip.testing import write_model
-from clip.testing.two_towers import write_clip_model
+from clip.testing.transformers_models import write_clip_model
 from dassl.errors import UserError
 from trainers.base.prompt_learner import PromptLearner
 

@@ -9,7 +9,9 @@ from PIL import Image
 
 from dassl.errors import UserError
 from report.collect import read_run
+from report.scores import Grid, Scores
 from reproduce import figure3, series
+from runs.spec import RunSpec
 from tests.reproduce.conftest import table
 from tests.run_folders import record
 
@@ -66,6 +68,23 @@ def test_what_is_missing_is_run_drawn_and_written_once(figure, jobs, drawn, tmp_
     assert figure3.main(line) == figure3.main([line[0], line[1], "--write-only", *line[2:]]) == 0
     assert jobs == [] and "0 runs done, 8 finished before, 0 failed." in capsys.readouterr().out
     assert table(page) == expected and before.partition("Written")[0] == page.read_text().partition("Written")[0]
+
+
+def test_each_panel_has_its_own_series():
+    points = Grid(("",), ("btmri",), (4,), (1,))
+    asked = figure3.series_of(["A", "B"], ["x", "y"], RunSpec())
+    values = {each.names: float(i) for i, each in enumerate(asked)}
+    found = [series.Found(each, Scores({("btmri", 4, 1): values[each.names]}, points), [], []) for each in asked]
+    bars, curves = figure3.views(found, ["x", "y"])
+
+    def curve(*names: str) -> dict[int, list[float]]:
+        return {4: [values[names]]}
+
+    assert bars.method == {name: curve("vMFCoOp", name, "x") for name in "AB"}
+    assert bars.baseline == {name: curve("BiomedCoOp", name, "x") for name in "AB"}
+    assert curves.method == {llm: curve("vMFCoOp", "A", llm) for llm in "xy"}
+    assert curves.baseline == {llm: curve("BiomedCoOp", "A", llm) for llm in "xy"}
+    assert len(set(values.values())) == len(asked) == 6  # B is not run with y
 
 
 def test_a_run_that_fails_is_a_line_and_a_gap(figure, jobs, drawn, tmp_path, capsys):

@@ -213,7 +213,7 @@ def test_a_text_tower_of_layers_without_number_is_not_begun(key, tmp_path):
 
 def test_what_the_libraries_are_given(hostile, monkeypatch):
     """Each guard for itself, although the others would still hold."""
-    from clip import open_clip_family
+    from clip.families.open_clip_models import model as open_clip_family
 
     calls, broken = [], []  # `build_backbone` turns what is raised there into a sentence of its own
 

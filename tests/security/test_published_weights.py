@@ -10,9 +10,9 @@ import pytest
 import torch
 
 from clip import build_backbone
+from clip.families.open_clip_models.checkpoint import read_weights
+from clip.families.open_clip_models.published import ARCHIVES, PUBLISHED
 from clip.files import HubRepo
-from clip.open_clip_weights import read_weights
-from clip.published import ARCHIVES, PUBLISHED
 from clip.testing import write_tokenizer
 from clip.testing.published import write_archive
 from dassl.errors import UserError

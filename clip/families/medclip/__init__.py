@@ -11,7 +11,7 @@ from clip.models import Model
 from dassl.errors import UserError
 
 if TYPE_CHECKING:
-    from clip.open_clip_towers import HFTextBackbone
+    from clip.families.open_clip_models.towers import HFTextBackbone
 
 FILE = "pytorch_model.bin"
 ZIPS = {"MedCLIP": "medclip-vit-pretrained.zip", "MedCLIP-RN50": "medclip-pretrained.zip"}
@@ -39,8 +39,8 @@ def recognises(place: Folder) -> bool:
     path = place.find_here(weights("", place)[0])
     if path is None or path.suffix not in (".bin", ".zip"):
         return False
+    from clip.families.medclip.zipped import is_published_zip
     from clip.weights import read_tensors
-    from clip.zipped import is_published_zip
 
     if path.suffix == ".zip" or is_published_zip(path):
         return True
@@ -63,11 +63,15 @@ def build(name: str, source: str) -> Backbone:
     Raises:
         UserError: a file is missing, damaged or of another model; names it and says what to do.
     """
-    from clip.clinical_words import clinical_tokenizer, find_vocabulary
-    from clip.medclip_towers import RESNET, build_towers, recipe_of  # it imports transformers, which takes seconds
-    from clip.open_clip_towers import HFTextBackbone
+    from clip.families.medclip.towers import (  # it imports transformers, which takes seconds
+        RESNET,
+        build_towers,
+        recipe_of,
+    )
+    from clip.families.medclip.words import clinical_tokenizer, find_vocabulary
+    from clip.families.medclip.zipped import is_published_zip, read_zipped
+    from clip.families.open_clip_models.towers import HFTextBackbone
     from clip.weights import read_tensors
-    from clip.zipped import is_published_zip, read_zipped
 
     place = locate(source)
     path, words = _weights_path(name, place), find_vocabulary(place)

@@ -9,11 +9,11 @@ import torch
 from torch import Tensor
 
 from clip.backbone import Backbone
+from clip.families.open_clip_models.model import build_towers, finish
+from clip.families.transformers_models.checkpoint import fill, find_weights, read_weights
+from clip.families.transformers_models.config import Config, read_towers
+from clip.families.transformers_models.images import clip_images
 from clip.files import TOKENIZER, Folder, HubRepo, locate
-from clip.open_clip_family import build_towers, finish
-from clip.two_towers.config import Config, read_towers
-from clip.two_towers.images import clip_images
-from clip.two_towers.weights import fill, find_weights, read_weights
 from clip.weights import one_line
 from dassl.errors import UserError
 

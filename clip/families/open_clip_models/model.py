@@ -12,11 +12,16 @@ from open_clip.model import CLIP, CustomTextCLIP
 from open_clip.tokenizer import HFTokenizer, SimpleTokenizer
 
 from clip.backbone import Backbone
+from clip.families.open_clip_models.checkpoint import load_weights
+from clip.families.open_clip_models.published import find_config, find_weights
+from clip.families.open_clip_models.towers import (
+    CausalTextBackbone,
+    FixedTextBackbone,
+    HFTextBackbone,
+    OpenCLIPBackbone,
+)
 from clip.files import Folder, locate
 from clip.image_input import described_input
-from clip.open_clip_towers import CausalTextBackbone, FixedTextBackbone, HFTextBackbone, OpenCLIPBackbone
-from clip.open_clip_weights import load_weights
-from clip.published import find_config, find_weights
 from clip.sanitize import read_model_config, write_text_files
 from clip.speed.skip_init import SkipInit
 from clip.weights import one_line
@@ -32,7 +37,7 @@ def build(name: str, source: str, wanted: Sequence[str] = ()) -> Backbone:
     Args:
         name: as the user asked for it.
         source: `hf-hub:org/model` or `local-dir:/path`.
-        wanted: published names of its weights, as in `clip.published.weight_names`.
+        wanted: published names of its weights, as in `clip.families.open_clip_models.published.weight_names`.
 
     Raises:
         UserError: a file is missing; names it, where it was looked for, and how to bring it.

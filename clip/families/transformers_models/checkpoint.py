@@ -5,8 +5,8 @@ from pathlib import Path
 
 from torch import Tensor, nn
 
+from clip.families.transformers_models.names import WEIGHTS
 from clip.files import Folder
-from clip.two_towers.names import WEIGHTS
 from clip.weights import one_line, read_tensors
 from dassl.errors import UserError
 

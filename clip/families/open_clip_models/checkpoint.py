@@ -8,8 +8,8 @@ from unittest.mock import patch
 
 from torch import Tensor
 
-from clip.archives import is_archive, read_archive
-from clip.published import CONFIG
+from clip.families.open_clip_models.archives import is_archive, read_archive
+from clip.families.open_clip_models.published import CONFIG
 from clip.weights import DAMAGED, one_line, read_plain
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable

@@ -12,7 +12,7 @@ import transformers
 from safetensors.torch import load_file
 
 from clip import build_backbone
-from clip.testing.two_towers import write_clip_model, write_siglip_model
+from clip.testing.transformers_models import write_clip_model, write_siglip_model
 from dassl.errors import UserError
 from tests.clip.test_transformers_clip import change
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from clip.families.transformers_models.names import SIGLIP_VOCABULARY
+from clip.families.transformers_models.sentencepiece import read_spiece
 from clip.files import Folder
 from clip.sanitize import VOCABULARY_LIMIT, read_tokenizer_config
-from clip.two_towers.names import SIGLIP_VOCABULARY
-from clip.two_towers.sentencepiece import read_spiece
 from clip.weights import one_line
 from dassl.errors import UserError
 from dassl.reading import read_json, read_text

@@ -8,8 +8,9 @@ PROCESSOR = ("preprocessor_config.json", "processor_config.json")
 SIGLIP_VOCABULARY = ("tokenizer.json", "spiece.model")
 
 
-def has_model_type(place: Folder, *kinds: str) -> bool:
-    """Return whether the files at a place have a config.json of one of these values of model_type."""
+def model_type(place: Folder) -> str | None:
+    """Return what the config.json at a place says of the kind of model; None if there is none, or it does not say."""
     path = place.find(["config.json"])
     config = read_json(path) if path else None
-    return isinstance(config, dict) and config.get("model_type") in kinds
+    found = config.get("model_type") if isinstance(config, dict) else None
+    return found if isinstance(found, str) else None

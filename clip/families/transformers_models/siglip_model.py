@@ -9,11 +9,11 @@ import torch
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
+from clip.families.transformers_models.checkpoint import fill, find_weights, read_weights
+from clip.families.transformers_models.config import Config, read_towers
+from clip.families.transformers_models.images import siglip_images
+from clip.families.transformers_models.siglip_tokenizer import SiglipTokenizer, read_siglip_tokenizer
 from clip.files import locate
-from clip.two_towers.config import Config, read_towers
-from clip.two_towers.images import siglip_images
-from clip.two_towers.siglip_tokenizer import SiglipTokenizer, read_siglip_tokenizer
-from clip.two_towers.weights import fill, find_weights, read_weights
 from clip.weights import one_line
 from dassl.errors import UserError
 

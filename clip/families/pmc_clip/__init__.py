@@ -8,7 +8,7 @@ from clip.models import Model
 REPO = "axiong/pmc_oa"
 FILES = (("image_encoder(resnet50).pth",), ("text_encoder.pth",), ("text_projection_layer.pth",))
 PUBLISHED = Model(f"hf-hub:datasets/{REPO}", 768, 77, 224, "MIT", weights=FILES)
-# The same files, built as in BiomedCoOp and as in the code they were trained with: see `clip.pmc_clip_family.RECIPES`.
+# The same files, built as in BiomedCoOp and as in the code that they were trained with: see RECIPES in model.py.
 NAMES = {"PMC-CLIP": PUBLISHED, "PMC-CLIP-training": PUBLISHED}
 DESCRIBED: tuple[tuple[str, ...], ...] = ()
 BESIDE = (TOKENIZER,)
@@ -26,9 +26,9 @@ def recognises(place: Folder) -> bool:
 
 def build(name: str, source: str) -> Backbone:
     """Build the backbone whose files lie at `source`; raises as `clip.build_backbone`."""
-    from clip import pmc_clip_family  # it imports open_clip and transformers, which takes seconds
+    from clip.families.pmc_clip import model  # it imports open_clip and transformers, which takes seconds
 
-    return pmc_clip_family.build(name, source)
+    return model.build(name, source)
 
 
 def image_input(name: str, source: str) -> ImageInput:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from clip.backbone import Backbone
+from clip.families.open_clip_models.published import CONFIG, PUBLISHED, find_config, weight_names
 from clip.files import TOKENIZER, Folder, HubRepo, locate
 from clip.image_input import ImageInput, described_input
 from clip.models import Model
-from clip.published import CONFIG, PUBLISHED, find_config, weight_names
 
 BIOMEDCLIP = "hf-hub:microsoft/BiomedCLIP-PubMedBERT_256-vit_base_patch16_224"
 PUBMEDCLIP, QUILTNET = "hf-hub:sarahESL/PubMedCLIP", "hf-hub:wisdomik/QuiltNet"
@@ -27,7 +27,7 @@ NAMES = {
     "BMC-CLIP": Model("hf-hub:BIOMEDICA/BMC_CLIP_CF", 768, 77, 224, "MIT", weights=(("BMC_CLIP_CF.pt",),)),
     "UniMed-CLIP": Model("hf-hub:UzairK/unimed-clip-vit-b16", 512, 256, 224, "CC BY-NC 4.0", weights=UNIMED),
     "DermLIP": Model("hf-hub:redlessone/DermLIP_ViT-B-16", 512, 77, 224, "CC BY-NC 4.0"),
-    "PhantomCLIP": Model(f"local-dir:{Path(__file__).parents[1] / 'phantomclip'}", 256, 77, 96, "MIT"),
+    "PhantomCLIP": Model(f"local-dir:{Path(__file__).parents[2] / 'phantomclip'}", 256, 77, 96, "MIT"),
 }
 DESCRIBED = ((CONFIG,),)
 BESIDE = (("config.json",), TOKENIZER)
@@ -59,9 +59,9 @@ def weights(name: str, place: Folder) -> tuple[tuple[str, ...], ...]:
 
 def build(name: str, source: str) -> Backbone:
     """Build the backbone whose files lie at `source`; raises as `clip.build_backbone`."""
-    from clip import open_clip_family  # it imports open_clip, timm and transformers, which takes seconds
+    from clip.families.open_clip_models import model  # it imports open_clip, timm and transformers, which takes seconds
 
-    return open_clip_family.build(name, source, wanted(name, locate(source)))
+    return model.build(name, source, wanted(name, locate(source)))
 
 
 def image_input(name: str, source: str) -> ImageInput:

@@ -1,7 +1,7 @@
 """Weights that were published without an open_clip_config.json, under names by which they are known.
 
 What describes a model is the open_clip_config.json beside its weights; only where there is none, the published name of
-the file of weights stands for one of the configurations in `model_configs`.
+the file of weights stands for one of the configurations in `configs`.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from clip.files import WEIGHTS, Folder, HubRepo
 from dassl.errors import UserError
 
 CONFIG = "open_clip_config.json"
-CONFIGS = Path(__file__).parent / "model_configs"
+CONFIGS = Path(__file__).parent / "configs"
 # What open_clip reads beside an open_clip_config.json, in its order.
 ACCEPTED = (
     *WEIGHTS,

@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from clip.families.transformers_models.config import Config
+from clip.families.transformers_models.names import PROCESSOR
 from clip.files import Folder, HubRepo
 from clip.image_input import OPENAI, ImageInput
 from clip.known_keys import IMAGE_PROCESSOR, NOT_OF_PIXELS
 from clip.sanitize import check_values, keep_known
-from clip.two_towers.config import Config
-from clip.two_towers.names import PROCESSOR
 from dassl.errors import UserError
 from dassl.reading import read_json
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from clip.published import ARCHIVES
+from clip.families.open_clip_models.published import ARCHIVES
 from dassl.errors import UserError
 
 SIZES = ("input_resolution", "context_length", "vocab_size")  # entries that are no weights

@@ -15,11 +15,11 @@ from open_clip.model import CustomTextCLIP
 from torch import Tensor
 
 from clip.backbone import Backbone, Tokens
+from clip.families.open_clip_models.model import building, check_tokenizer, hf_tokenizer
+from clip.families.open_clip_models.towers import HFTextBackbone
 from clip.families.pmc_clip import FILES
 from clip.files import Folder, HubRepo, locate
 from clip.image_input import OPENAI
-from clip.open_clip_family import building, check_tokenizer, hf_tokenizer
-from clip.open_clip_towers import HFTextBackbone
 from clip.part import Part
 from clip.sanitize import BUNDLED, write_text_files
 from clip.weights import read_plain, read_tensors

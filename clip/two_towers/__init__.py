@@ -1,1 +1,0 @@
-"""Models of two towers in the layout of transformers: one config.json, as of CLIPModel and SiglipModel."""
