@@ -287,7 +287,7 @@ def test_configurations_that_do_not_fit(copied, values, sentence):
 
 
 def test_its_family_is_told_by_the_files(folders, tmp_path, monkeypatch):
-    assert find_family("any", f"local-dir:{folders['json']}").__name__.endswith("families.siglip")
+    assert find_family("any", f"local-dir:{folders['json']}").__name__.endswith("families.transformers_models")
     names = {path.name for path in files_of(f"local-dir:{folders['spiece']}")}
     assert names == {"config.json", PROCESSOR, "model.safetensors", "tokenizer_config.json", "spiece.model"}
     monkeypatch.setenv("VMFCOOP_WEIGHTS", str(tmp_path))

@@ -15,7 +15,7 @@ from transformers import AutoImageProcessor, AutoTokenizer, CLIPModel
 from clip import build_backbone
 from clip.build import files_of
 from clip.families import find_family
-from clip.families.transformers_clip import recognises
+from clip.families.transformers_models import recognises
 from clip.files import Folder
 from clip.inputs import input_of
 from clip.testing import write_model
@@ -285,7 +285,7 @@ def test_half_precision_is_made_whole(copied):
 
 def test_its_family_is_told_by_the_files(folders, tmp_path, monkeypatch):
     assert recognises(Folder(folders["old"])) and not recognises(Folder(folders["old"].parent))
-    assert find_family("any", f"local-dir:{folders['new']}").__name__.endswith("transformers_clip")
+    assert find_family("any", f"local-dir:{folders['new']}").__name__.endswith("transformers_models")
     names = {path.name for path in files_of(f"local-dir:{folders['new']}")}
     assert names == {"config.json", PROCESSOR, "model.safetensors", "tokenizer_config.json", "vocab.json", "merges.txt"}
     monkeypatch.setenv("VMFCOOP_WEIGHTS", str(tmp_path))
