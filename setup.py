@@ -37,6 +37,7 @@ setup(
         "transformers>=5.3",  # before, a model's config.json could run code (CVE-2026-4372, CVE-2026-5241)
         "huggingface_hub>=1.3",  # what transformers 5.3 needs
         "safetensors>=0.4.3",  # what transformers 5.3 needs
+        "tokenizers>=0.22",  # what transformers 5.3 needs
         "filelock>=3.20.3",  # before, a link in the lock's place emptied a file (CVE-2025-68146, CVE-2026-22701)
         "platformdirs>=4.0",
         "requests>=2.32.4",  # before, a URL could get another host's password (CVE-2024-47081)

@@ -50,7 +50,7 @@ class Part:
             found = module.load_state_dict(self.tensors, strict=False, assign=True)
         except RuntimeError as error:
             raise UserError(
-                f"Expected the tensors {self.prefix}* of {self.path} to fit each other, but: {one_line(error)}: "
+                f"Expected the tensors {self.prefix}* of {self.path} to fit the model, but: {one_line(error)}: "
                 "download the file again."
             ) from error
         self.check(found.missing_keys, found.unexpected_keys)

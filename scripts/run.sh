@@ -18,7 +18,7 @@ _usage() {
     echo "usage: bash scripts/<method>/{few_shot,base2new}.sh DATASET SHOTS [BACKBONE], or bash scripts/{few_shot,base2new}.sh METHOD ..." >&2
     echo "  DATASET   one of: $(cd configs/datasets && echo *.yaml | sed 's/\.yaml//g')" >&2
     echo "  SHOTS     images per class, such as 16; several in quotes; or all ($ALL_SHOTS)" >&2
-    echo "  BACKBONE  BiomedCLIP (default where DATA is set), PhantomCLIP (default on phantoms), CLIP, hf-hub:..., local-dir:..." >&2
+    echo "  BACKBONE  BiomedCLIP (default where DATA is set), PhantomCLIP (default on phantoms), a name of \`python -m clip list\`, hf-hub:..., local-dir:..." >&2
     exit 2
 }
 

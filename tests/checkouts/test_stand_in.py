@@ -17,6 +17,7 @@ from checkouts.stand_in import stand_in
 from checkouts.view import lay_view
 from clip import testing
 from clip.build import source_of
+from clip.testing.published import halved
 from dassl.errors import UserError
 from tests.checkouts import downloading_checkout, small_checkout
 from tests.clip.small_clip import write_clip
@@ -63,6 +64,16 @@ def test_a_clip_stands_in_for_openais_and_for_pubmedclip(loading, tmp_path, caps
     said = capsys.readouterr().out
     assert f"{name} stands in for what the checkout's code downloads: OpenAI's CLIP (its code rounds" in said
     assert "clip/checkpoints/PubMedCLIP_ViT32.pth" in said
+
+
+def test_the_checkpoint_of_pubmedclip_stands_in_for_both_of_its_downloads(loading, tmp_path):
+    folder = tmp_path / "pubmed"
+    name, weights = write_openai(folder), load_file(folder / "open_clip_model.safetensors")
+    (folder / "open_clip_model.safetensors").unlink()
+    torch.save({"best_epoch": 3, "state_dict": halved(weights)}, folder / "PubMedCLIP_ViT32.pth")
+    expected = {key: tensor.float() for key, tensor in halved(weights).items()}
+    built, loaded = loading("Tiny_PubMedCLIP", name)
+    assert alike(built, expected) and alike(loaded, expected)
 
 
 def test_weights_are_halved_only_where_that_changes_none(tmp_path):

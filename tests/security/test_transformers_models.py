@@ -125,7 +125,7 @@ HOSTILE = {  # what is done to a folder; `e` is a path elsewhere
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory) -> dict[str, Path]:
-    root = tmp_path_factory.mktemp("two_towers")
+    root = tmp_path_factory.mktemp("models")
     return {kind: write(root / kind) for kind, write in WRITERS.items()}
 
 

@@ -109,9 +109,10 @@ def _causal_backbone(place: Folder, model_cfg: Config, path: Path) -> CausalText
 
 
 def _is_fixed(text_cfg: Config) -> bool:
-    """Return whether texts are read as SigLIP's: both ways, and out at the last place."""
+    """Return whether texts are read as SigLIP's: both ways, out at the last place, in words of their own."""
     both_ways = text_cfg.get("no_causal_mask") and not text_cfg.get("embed_cls")
-    return bool(both_ways) and text_cfg.get("pool_type") == "last"
+    own_words = text_cfg.get("hf_tokenizer_name")  # OpenAI's tokenizer puts a token before a text
+    return bool(both_ways and own_words) and text_cfg.get("pool_type") == "last"
 
 
 def _model_options(model_cfg: Config, **text: Any) -> dict[str, Any]:

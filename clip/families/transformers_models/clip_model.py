@@ -10,11 +10,12 @@ from torch import Tensor
 
 from clip.backbone import Backbone
 from clip.families.open_clip_models.model import build_towers, finish
-from clip.families.transformers_models.checkpoint import fill, find_weights, read_weights
 from clip.families.transformers_models.config import Config, read_towers
 from clip.families.transformers_models.images import clip_images
+from clip.families.transformers_models.names import find_weights
 from clip.files import TOKENIZER, Folder, HubRepo, locate
-from clip.weights import one_line
+from clip.part import Part
+from clip.weights import one_line, read_tensors
 from dassl.errors import UserError
 
 ARGMAX = 2  # the end-of-text id of older files, with which transformers takes the highest id of a text as its end
@@ -57,7 +58,8 @@ def build(name: str, source: str) -> Backbone:
         print("Texts are tokenized by the vocabulary of OpenAI's CLIP, as the model comes without a tokenizer")
     backbone = build_towers(place, model_cfg, path)
     weights = find_weights(place)
-    fill(backbone.model, to_open_clip_names(read_weights(weights)), weights)
+    part = Part(read_tensors(weights), "", weights)
+    Part(to_open_clip_names(part.tensors), "", weights).fill(backbone.model)
     backbone.image_input = clip_images(place, vision)
     return finish(backbone, name, place, model_cfg)
 

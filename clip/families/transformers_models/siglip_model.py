@@ -9,12 +9,13 @@ import torch
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
-from clip.families.transformers_models.checkpoint import fill, find_weights, read_weights
 from clip.families.transformers_models.config import Config, read_towers
 from clip.families.transformers_models.images import siglip_images
+from clip.families.transformers_models.names import find_weights
 from clip.families.transformers_models.siglip_tokenizer import SiglipTokenizer, read_siglip_tokenizer
 from clip.files import locate
-from clip.weights import one_line
+from clip.part import Part
+from clip.weights import one_line, read_tensors
 from dassl.errors import UserError
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def build(name: str, source: str) -> Backbone:
             f"has {words}: put the tokenizer of this model beside it."
         )
     weights = find_weights(place)
-    fill(model, read_weights(weights), weights)
+    Part(read_tensors(weights), "", weights).fill(model)
     backbone = SiglipBackbone(model, tokenizer)
     backbone.name, backbone.revision = name, place.revision
     backbone.image_input = siglip_images(place, vision)
