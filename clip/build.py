@@ -84,9 +84,12 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     source = source_of(name)
     from clip.speed.transposed_linear import use_transposed_linear
 
+    family = find_family(name, source)
     if name in known_models() and is_local(source) and source != known_models()[name].source:
-        print(f"{name} is read from {source.removeprefix('local-dir:')}")
-    backbone: Backbone = find_family(name, source).build(name, source).to(device)
+        kind = family.__name__.rpartition(".")[2]
+        told = "" if name in family.NAMES else f", which holds a model of another family than {name}'s: {kind}"
+        print(f"{name} is read from {source.removeprefix('local-dir:')}{told}")
+    backbone: Backbone = family.build(name, source).to(device)
     backbone.precision = precision
     if precision != "bf16":
         use_transposed_linear(backbone)

@@ -30,14 +30,16 @@ def facts(name: str, image: str | Path | None = None) -> list[tuple[str, str]]:
     picture, texts = backbone.encode_image(pixels[None]), backbone.encode_text(SENTENCES)
     _check(backbone, picture, texts)
     model = known_models().get(name)
+    dimension, length, side = (model.embed_dim, model.context_length, model.image_size) if model else (None,) * 3
     cosines = (picture @ texts.T)[0]
     lengths = " and ".join(str(count) for count in backbone.lengths(SENTENCES).tolist())
+    most = f"{backbone.context_length}{_beside(backbone.context_length, length)}"
     parameters = sum(p.numel() for p in backbone.parameters())
     return [
-        ("dimension D", str(backbone.embed_dim)),
+        ("dimension D", f"{backbone.embed_dim}{_beside(backbone.embed_dim, dimension)}"),
         ("token dimension", str(backbone.token_dim)),
-        ("tokens of a text", f"at most {backbone.context_length}; {lengths} of the two sentences"),
-        ("images", _images(backbone)),
+        ("tokens of a text", f"at most {most}; {lengths} of the two sentences"),
+        ("images", f"{_images(backbone)}{_beside(backbone.image_size, side)}"),
         ("parameters", f"{parameters:,}{_beside(parameters, model.parameters if model else None, 3e-4)}"),
         (
             "logit scale",
@@ -74,7 +76,7 @@ def _images(backbone: Backbone) -> str:
     return f"{images.size} pixels, {images.interpolation}, {', '.join(steps)}, mean {mean}, std {std}"
 
 
-def _beside(found: float, published: float | None, tolerance: float) -> str:
+def _beside(found: float, published: float | None, tolerance: float = 0.0) -> str:
     """Return words that compare a number with the published one; "" if none was published.
 
     Example:

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from clip.families import known_models
-from clip.files import hub_cache, is_local
+from clip.families import find_family, known_models
+from clip.files import hub_cache, is_local, locate
 from clip.places import ROOT, checkpoint_folders, places, weights_folder
 
 HEADERS = ("name", "D", "tokens", "pixels", "licence", "gated", "here", "published at")
@@ -27,9 +27,16 @@ def rows() -> list[list[str]]:
 
 
 def where(name: str) -> str:
-    """Return where the files of the model with this short name are on this machine; "no" if they are not here."""
-    found = next((place.path for place in places(name, known_models()[name]) if place.is_there), None)
-    return shown(found) if found else "no"
+    """Return where the files of the model with this short name are on this machine; "no" if they are not here.
+
+    A folder that is there is read whatever it holds; if weights of the model are not in it, this is said behind it.
+    """
+    found = next((place for place in places(name, known_models()[name]) if place.is_there), None)
+    if found is None:
+        return "no"
+    folder, family = locate(found.source), find_family(name, found.source)
+    has_weights = all(folder.find_here(names) for names in family.weights(name, folder))
+    return shown(found.path) + ("" if has_weights else " (no weights)")
 
 
 def looked_for() -> list[str]:

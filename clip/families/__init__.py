@@ -40,7 +40,7 @@ def families() -> dict[str, ModuleType]:
         for name in module.NAMES:
             if name in owners:
                 raise UserError(
-                    f"Expected another short name for each model, but clip/families/{owners[name]}.py and {family}.py "
+                    f"Expected another short name for each model, but {owners[name]} and {family} in clip/families "
                     f'both have "{name}": rename one.'
                 )
             owners[name] = family

@@ -9,6 +9,7 @@ import torch
 from clip import check, testing
 from clip.__main__ import main
 from clip.families import known_models
+from clip.listing import where
 
 
 @pytest.fixture(autouse=True)
@@ -37,10 +38,40 @@ def test_all_models_are_listed_with_what_is_here(machine, capsys):
     assert "4. ~/.cache/clip, for the archives of OpenAI's code" in lines
 
 
+def test_a_folder_without_weights_is_not_taken_for_a_model(machine, capsys):
+    for name in ("CLIP", "PMC-CLIP", "MedSigLIP"):
+        (machine / "weights" / name).mkdir(parents=True)
+    testing.write_model("PubMedCLIP", machine / "weights" / "PubMedCLIP", small=True)
+    assert [where(name) for name in ("CLIP", "PMC-CLIP", "MedSigLIP", "PubMedCLIP", "PLIP")] == [
+        "~/weights/CLIP (no weights)",
+        "~/weights/PMC-CLIP (no weights)",
+        "~/weights/MedSigLIP (no weights)",
+        "~/weights/PubMedCLIP",
+        "no",
+    ]
+    assert main(["check", "CLIP"]) == 1
+    expected = "Expected ViT-B-16.pt or open_clip_model.safetensors or open_clip_pytorch_model.bin in "
+    assert expected in capsys.readouterr().err
+    shutil.rmtree(machine / "weights/PubMedCLIP")
+    (machine / "weights/PubMedCLIP").mkdir()
+    assert main(["check", "PubMedCLIP"]) == 1 and "Expected PubMedCLIP_ViT32.pth in " in capsys.readouterr().err
+
+
+def test_files_of_another_model_under_a_name_are_told(machine, capsys):
+    testing.write_model("CLIP", machine / "weights" / "MedCLIP", small=True)
+    assert main(["check", "MedCLIP"]) == 0
+    out = capsys.readouterr().out
+    folder = machine / "weights" / "MedCLIP"
+    said = f"MedCLIP is read from {folder}, which holds a model of another family than MedCLIP's: open_clip_models"
+    assert out.splitlines()[0] == said
+    assert re.search(r"dimension D +24, but 512 was published\n", out)
+    assert re.search(r"at most 77, as published; 1", out) and ", but 224 was published\n" in out
+
+
 def test_a_model_is_loaded_and_described(capsys):
     assert main(["check", "PhantomCLIP"]) == 0
     found = dict(re.split(r" {2,}", line, maxsplit=1) for line in capsys.readouterr().out.splitlines())
-    assert found["dimension D"] == "256" and found["token dimension"] == "192"
+    assert found["dimension D"] == "256, as published" and found["token dimension"] == "192"
     assert found["images"].startswith("96 pixels, bicubic, smaller edge scaled") and len(found["fingerprint"]) == 16
     assert -1 < float(found["cosine of the two sentences"]) < 0.999
 

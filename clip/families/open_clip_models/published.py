@@ -68,7 +68,8 @@ def find_weights(place: Folder, wanted: Sequence[str] = ()) -> Path:
     names = weight_names(place, wanted)
     found = place.find(names)
     if found is None:
-        return place.need(*([name for name in names if name not in ACCEPTED] or WEIGHTS))
+        alone = [name for name in names if name not in ACCEPTED]
+        return place.need(*alone, *([] if alone and not ARCHIVES.keys() & {*alone} else [*WEIGHTS]))
     if found.name in PUBLISHED and not wanted:
         _check_single(place, [name for name in names if name in PUBLISHED])
     return found
