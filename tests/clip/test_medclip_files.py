@@ -125,6 +125,7 @@ def test_a_bomb_is_not_unpacked(folder, monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_rare_compression_is_not_unpacked(folder):
     fails(pack(folder, FILE, compression=zipfile.ZIP_LZMA), "is packed in a way that is not read here")
 

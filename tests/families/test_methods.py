@@ -1,7 +1,6 @@
 """Every method on a small model of every family."""
 
 import pytest
-import torch
 
 import train
 from tests.families.conftest import NAMES
@@ -13,6 +12,11 @@ from trainers.base import backbones
 # One model of each kind of towers and tokenizer; the others are of the same code.
 KINDS = ("BiomedCLIP", "MedCLIP", "MedCLIP-RN50", "MedSigLIP", "PLIP", "PMC-CLIP", "PubMedCLIP", "PubMedCLIP-RN50")
 PROMPTS = ("CoOp", "CoCoOp", "vMFCoOp")
+
+
+def at_once(names, quick):
+    """The names as parameters of a test, of which those that are not quick are slow."""
+    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 @pytest.fixture(autouse=True)
@@ -30,9 +34,7 @@ def run(flags, method: str, name: str, folder, *seeds: int) -> None:
     assert train.main(line) == 0
 
 
-@pytest.mark.parametrize(
-    "name", [name if name in KINDS else pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
-)
+@pytest.mark.parametrize("name", at_once(NAMES, ("MedCLIP", "PLIP", "PMC-CLIP", "PubMedCLIP-RN50")))
 def test_all_methods(name, named, flags, tmp_path, capsys):
     for method in METHODS:
         run(flags, method, named(name), tmp_path / method)
@@ -43,7 +45,7 @@ def test_all_methods(name, named, flags, tmp_path, capsys):
         assert learned(tmp_path / method)["ctx"].abs().sum() > 0
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", at_once(KINDS, ("MedSigLIP", "PMC-CLIP")))
 def test_three_seeds_together_learn_what_they_learn_alone(name, named, flags, tmp_path, capsys):
     for method in PROMPTS:
         run(flags, method, named(name), tmp_path / method, 1, 2, 3)
@@ -52,7 +54,7 @@ def test_three_seeds_together_learn_what_they_learn_alone(name, named, flags, tm
         check_alike(together, tmp_path / method / "alone")
 
 
-@pytest.mark.parametrize("name", KINDS)
+@pytest.mark.parametrize("name", at_once(KINDS, ("MedSigLIP", "MedCLIP-RN50")))
 def test_a_run_on_a_gpu_learns_what_it_learns_on_the_cpu(name, named, flags, tmp_path, capsys):
     run(flags, "vMFCoOp", named(name), tmp_path / "cpu")
     with pretended_gpu() as gpu:
@@ -60,5 +62,4 @@ def test_a_run_on_a_gpu_learns_what_it_learns_on_the_cpu(name, named, flags, tmp
         run(flags, "vMFCoOp", name, tmp_path / "gpu")
     assert gpu.kernels
     check_alike(tmp_path / "gpu", tmp_path / "cpu")
-    start = torch.equal(learned(tmp_path / "gpu")["ctx"], torch.zeros(4, 1))
-    assert not start
+    assert (learned(tmp_path / "gpu")["ctx"] != 0).any()
