@@ -158,7 +158,7 @@ def test_a_tensor_that_is_larger_than_its_file_is_not_unfolded(file):
     torch.save({"w": torch.zeros(1).expand(10**9)}, file)
     with pytest.raises(UserError, match=r"Expected all numbers of w \[1000000000\] in "):
         read_tensors(file)
-    torch.save({"w": torch.sparse_coo_tensor(size=(10**9,))}, file)
+    torch.save({"w": torch.sparse_coo_tensor(size=(10**9,), check_invariants=True)}, file)
     with pytest.raises(UserError, match=r"Expected all numbers of w \[1000000000\] in "):
         read_tensors(file)
 
