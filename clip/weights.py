@@ -15,6 +15,7 @@ import torch
 from safetensors import SafetensorError
 from torch import Tensor
 
+from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
 # Raised by readers of weights if the file is damaged or holds something else; OSError by PyTorch for a short file that
@@ -53,12 +54,27 @@ def read_tensors(path: Path, packed: BinaryIO | None = None, dropped: Collection
         dropped: names that are left out.
 
     Raises:
-        UserError: the file is damaged, or holds anything but a dictionary of tensors; names it.
+        UserError: the file is damaged, or holds anything but a dictionary of whole tensors; names it.
     """
     found = read_plain(path, packed)
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise unreadable(path, AttributeError())
-    return {str(name): tensor for name, tensor in found.items() if name not in dropped}
+    kept = {str(name): tensor for name, tensor in found.items() if name not in dropped}
+    check_held(kept, path)
+    return kept
+
+
+def check_held(tensors: Mapping[str, Tensor], path: Path) -> None:
+    """Raise a UserError if the file does not hold all numbers of a tensor.
+
+    A small file can tell of a huge tensor whose numbers are all at one place; a copy of it would fill the memory.
+    """
+    for name, tensor in tensors.items():
+        if tensor.layout != torch.strided or tensor.nbytes > tensor.untyped_storage().nbytes():
+            raise UserError(
+                f"Expected all numbers of {name[:80]} {list(tensor.shape)} in {path}, but the file has less of them: "
+                "download it again."
+            )
 
 
 def read_plain(path: Path, packed: BinaryIO | None = None, numbers: bool = True) -> Any:

@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 
+from clip.build import source_of
 from dassl.errors import command
 from dassl.names import shared_name
 from datasets.catalogue import find_class
@@ -145,6 +146,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     args, template, page = read_line(parser(), "figure3", words, TAKEN)
     backbones = list(dict.fromkeys(args.backbones or [default_backbone(args.root)]))
+    for name in backbones:
+        source_of(name)  # an unknown one is refused before hours of runs of the others
     llms = list(dict.fromkeys(args.llms or [defaults(RunSpec()).PROMPTS.LLM]))
     points, asked = series.span(args.datasets, args.shots, args.seeds), series_of(backbones, llms, template)
     check_llms(llms, points.datasets)

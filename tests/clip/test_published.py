@@ -91,6 +91,11 @@ def test_what_is_told_of_a_model_is_what_its_configuration_says(name):
     cfg = config["model_cfg"]
     told = (model.embed_dim, model.context_length, model.image_size)
     assert told == (cfg["embed_dim"], cfg["text_cfg"]["context_length"], cfg["vision_cfg"]["image_size"])
+    if model.parameters and "hf_model_name" not in cfg["text_cfg"]:
+        cfg = bundled("ViT-B-16-quickgelu")["model_cfg"] if name in ("QuiltNet-B16", "DermLIP") else cfg
+        with torch.device("meta"):
+            built = open_clip.model.CLIP(**cfg)
+        assert model.parameters == sum(p.numel() for p in built.parameters())
 
 
 # ---------------------------------------------------------------------------------------------------------- features

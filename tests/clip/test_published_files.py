@@ -17,6 +17,7 @@ from clip.build import files_of
 from clip.families.open_clip_models.checkpoint import read_weights
 from clip.families.open_clip_models.published import ACCEPTED, CONFIG
 from clip.testing.published import build_model, bundled, narrow, write_archive
+from clip.weights import read_tensors
 from dassl.errors import UserError
 from tests.clip.published_models import (
     BERT,
@@ -146,6 +147,20 @@ def test_damaged_files_are_named(file, name, content):
         write_archive(path, plain("CLIP-B32").state_dict())
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if content == "half" else content)
     fails(path, rf"Expected weights in {path}, but it is ")
+
+
+def test_a_tensor_that_is_larger_than_its_file_is_not_unfolded(file):
+    """As of a few bytes, which the model would copy into all memory there is."""
+    content = torch.load(file, weights_only=True)
+    content["state_dict"]["token_embedding.weight"] = torch.zeros(1, 1, dtype=torch.half).expand(10**9, 32)
+    torch.save(content, file)
+    fails(file, rf"Expected all numbers of token_embedding\.weight \[1000000000, 32\] in {file}, but the file has less")
+    torch.save({"w": torch.zeros(1).expand(10**9)}, file)
+    with pytest.raises(UserError, match=r"Expected all numbers of w \[1000000000\] in "):
+        read_tensors(file)
+    torch.save({"w": torch.sparse_coo_tensor(size=(10**9,), check_invariants=True)}, file)
+    with pytest.raises(UserError, match=r"Expected all numbers of w \[1000000000\] in "):
+        read_tensors(file)
 
 
 @pytest.mark.parametrize("content", [[1, 2], torch.zeros(3), {}, {"state_dict": [1]}, {"state_dict": {}}, {"w": 1.0}])

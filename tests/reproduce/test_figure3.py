@@ -194,3 +194,10 @@ def test_interrupted_by_hand_nothing_is_written(figure, jobs, monkeypatch, tmp_p
     monkeypatch.setattr(series, "run_grid", interrupt)
     assert figure3.main(figure(*BASE, "--llms", "wordy")) == 130
     assert not (tmp_path / "output").exists()
+
+
+def test_an_unknown_backbone_is_refused_before_others_run(monkeypatch, tmp_path, capsys):
+    monkeypatch.setattr(figure3, "make", lambda *args: pytest.fail("runs were started"))
+    words = ["--backbones", "PhantomCLIP", "PhantomClip", "--datasets", "btmri", "--output", str(tmp_path)]
+    assert figure3.main(words) == 1
+    assert 'but got "PhantomClip"' in capsys.readouterr().err

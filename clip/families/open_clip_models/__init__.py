@@ -13,20 +13,29 @@ PUBMEDCLIP, QUILTNET = "hf-hub:sarahESL/PubMedCLIP", "hf-hub:wisdomik/QuiltNet"
 UNIMED = (("unimed-clip-vit-b16.pt", "unimed_clip_vit_b16.pt"),)
 CC = "CC, code MIT"  # its page says "cc" and no more
 OPENAI = "Apache-2.0"  # of the hub's copy; OpenAI's code is MIT, and its archives came without a licence
+B16, B32, RN50 = 149_620_737, 151_277_313, 102_007_137  # numbers of parameters of OpenAI's kinds of model
 NAMES = {
     "BiomedCLIP": Model(BIOMEDCLIP, 512, 256, 224, "MIT", parameters=195_900_000, logit_scale=85.23),
-    "CLIP": Model("hf-hub:timm/vit_base_patch16_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-16.pt"),
-    "CLIP-B32": Model("hf-hub:timm/vit_base_patch32_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-32.pt"),
-    "CLIP-RN50": Model("hf-hub:timm/resnet50_clip.openai", 1024, 77, 224, OPENAI, archive="RN50.pt"),
-    "PubMedCLIP": Model(PUBMEDCLIP, 512, 77, 224, CC, weights=(("PubMedCLIP_ViT32.pth",),)),
-    "PubMedCLIP-RN50": Model(PUBMEDCLIP, 1024, 77, 224, CC, weights=(("PubMedCLIP_RN50.pth",),)),
-    "PubMedCLIP-RN50x4": Model(PUBMEDCLIP, 640, 77, 288, CC, weights=(("PubMedCLIP_RN50x4.pth",),)),
-    "QuiltNet-B32": Model(f"{QUILTNET}-B-32", 512, 77, 224, "MIT"),
-    "QuiltNet-B16": Model(f"{QUILTNET}-B-16", 512, 77, 224, "MIT"),
+    "CLIP": Model(
+        "hf-hub:timm/vit_base_patch16_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-16.pt", parameters=B16
+    ),
+    "CLIP-B32": Model(
+        "hf-hub:timm/vit_base_patch32_clip_224.openai", 512, 77, 224, OPENAI, archive="ViT-B-32.pt", parameters=B32
+    ),
+    "CLIP-RN50": Model("hf-hub:timm/resnet50_clip.openai", 1024, 77, 224, OPENAI, archive="RN50.pt", parameters=RN50),
+    "PubMedCLIP": Model(PUBMEDCLIP, 512, 77, 224, CC, weights=(("PubMedCLIP_ViT32.pth",),), parameters=B32),
+    "PubMedCLIP-RN50": Model(PUBMEDCLIP, 1024, 77, 224, CC, weights=(("PubMedCLIP_RN50.pth",),), parameters=RN50),
+    "PubMedCLIP-RN50x4": Model(
+        PUBMEDCLIP, 640, 77, 288, CC, weights=(("PubMedCLIP_RN50x4.pth",),), parameters=178_300_601
+    ),
+    "QuiltNet-B32": Model(f"{QUILTNET}-B-32", 512, 77, 224, "MIT", parameters=B32),
+    "QuiltNet-B16": Model(f"{QUILTNET}-B-16", 512, 77, 224, "MIT", parameters=B16),
     "QuiltNet-PMB": Model(f"{QUILTNET}-B-16-PMB", 512, 256, 224, "MIT"),
-    "BMC-CLIP": Model("hf-hub:BIOMEDICA/BMC_CLIP_CF", 768, 77, 224, "MIT", weights=(("BMC_CLIP_CF.pt",),)),
+    "BMC-CLIP": Model(
+        "hf-hub:BIOMEDICA/BMC_CLIP_CF", 768, 77, 224, "MIT", weights=(("BMC_CLIP_CF.pt",),), parameters=427_616_513
+    ),
     "UniMed-CLIP": Model("hf-hub:UzairK/unimed-clip-vit-b16", 512, 256, 224, "CC BY-NC 4.0", weights=UNIMED),
-    "DermLIP": Model("hf-hub:redlessone/DermLIP_ViT-B-16", 512, 77, 224, "CC BY-NC 4.0"),
+    "DermLIP": Model("hf-hub:redlessone/DermLIP_ViT-B-16", 512, 77, 224, "CC BY-NC 4.0", parameters=B16),
     "PhantomCLIP": Model(f"local-dir:{Path(__file__).parents[2] / 'phantomclip'}", 256, 77, 96, "MIT"),
 }
 DESCRIBED = ((CONFIG,),)

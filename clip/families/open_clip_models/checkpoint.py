@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clip.families.open_clip_models.archives import is_archive, read_archive
 from clip.families.open_clip_models.published import CONFIG
-from clip.weights import DAMAGED, one_line, read_plain
+from clip.weights import DAMAGED, check_held, one_line, read_plain
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
@@ -67,6 +67,7 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         found = found["state_dict"]
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise unreadable(path, AttributeError())
+    check_held(found, path)
     names = {name: name.removeprefix("module.") for name in found}
     if any(name.startswith("text_encoder.") for name in names.values()):
         names = {old: new.replace("text_encoder.", "text.", 1) for old, new in names.items()}

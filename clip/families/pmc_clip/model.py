@@ -22,7 +22,7 @@ from clip.files import Folder, HubRepo, locate
 from clip.image_input import OPENAI
 from clip.part import Part
 from clip.sanitize import BUNDLED, write_text_files
-from clip.weights import read_plain, read_tensors
+from clip.weights import check_held, read_plain, read_tensors
 from dassl.errors import UserError
 from dassl.reading import read_json
 
@@ -132,6 +132,7 @@ def _read_matrix(path: Path, shape: tuple[int, int]) -> Tensor:
             f"Expected a tensor of {shape} in {path}, as the two towers beside it ask for, but it holds {words}: copy "
             "all three files from the same place."
         )
+    check_held({"the projection": found}, path)
     return found.detach().float()  # it may be a parameter
 
 
