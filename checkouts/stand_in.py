@@ -55,7 +55,7 @@ class StandIn:
         words = [f"{self.repo} of the hub"] if self.hub else []
         words += ["OpenAI's CLIP (its code rounds weights to half precision)"] if self.openai else []
         words += [f"{CHECKPOINTS}/{name}" for name in self.checkpoints]
-        return f"{self.backbone} stands in for what the checkout's code downloads: {', '.join(words) or 'nothing'}"
+        return f"{self.backbone} stands in for what the checkout's code downloads: {', '.join(words)}"
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
@@ -119,6 +119,12 @@ def _prepare(files: StandIn, source: str) -> None:
         files.openai, files.checkpoints = files.room / "openai.pt", {PUBMEDCLIP: files.room / PUBMEDCLIP}
         torch.save(weights, files.openai)
         torch.save({"state_dict": weights}, files.checkpoints[PUBMEDCLIP])
+    else:
+        raise UserError(
+            "Expected a backbone that a checkout's code loads too (BiomedCLIP, PMC-CLIP, PubMedCLIP, CLIP, or one built "
+            f"as these), but got {files.backbone}: its trainers would run on weights of their own under that name; choose "
+            "another, or give --backbone a name of the checkout's own."
+        )
 
 
 def _has_hf_text(place: Folder) -> bool:

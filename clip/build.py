@@ -38,7 +38,7 @@ def is_ours(name: str) -> bool:
         >>> is_ours("BiomedCLIP"), is_ours("local-dir:/data/model"), is_ours("ViT-B/16")
         (True, True, False)
     """
-    return name in known_models() or name.startswith(SCHEMES)
+    return name in known_models() or any(name.removeprefix(scheme) not in (name, "") for scheme in SCHEMES)
 
 
 def files_of(name: str) -> list[Path]:

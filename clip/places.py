@@ -53,7 +53,7 @@ def places(name: str, model: Model) -> Iterator[Place]:
         model: what is known of it.
     """
     if folder := weights_folder(name):
-        yield _local(folder, folder.is_dir())
+        yield _local(folder, folder.exists())
     if is_local(model.source):
         path = Path(model.source.removeprefix("local-dir:"))
         yield _local(path, path.is_dir())

@@ -51,10 +51,17 @@ def write_config(folder: Path, config: dict[str, Any] = CONFIG) -> None:
     (folder / "open_clip_config.json").write_text(json.dumps(config))
 
 
+def pieces(singles: str) -> list[str]:
+    """Return characters, and pieces of two and three letters, so that texts have about as many tokens as usual."""
+    alphabet = "abcdefghijklmnopqrstuvwxyz"
+    several = [a + b + c for a in alphabet for b in alphabet for c in ("", *alphabet) if {a, b, c} & set("aeiouy")]
+    return [*singles, *several]
+
+
 def write_tokenizer(folder: Path) -> None:
-    """Write a WordPiece vocabulary of 30,522 entries, of which single characters and some words can occur in texts."""
-    letters = "abcdefghijklmnopqrstuvwxyz0123456789.,;:-()/%"
-    words = ["[PAD]", "[unused1]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", *letters, *(f"##{c}" for c in letters)]
+    """Write a WordPiece vocabulary of 30,522 entries: some words, and pieces of one to three letters."""
+    found = pieces("abcdefghijklmnopqrstuvwxyz0123456789.,;:-()/%")
+    words = ["[PAD]", "[unused1]", "[CLS]", "[SEP]", "[UNK]", "[MASK]", *found, *(f"##{piece}" for piece in found)]
     words += [w for w in dict.fromkeys(WORDS.split()) if w not in words]
     words += [f"##filler{i}" for i in range(30_522 - len(words))]
     folder.mkdir(parents=True, exist_ok=True)

@@ -4,9 +4,12 @@ import tempfile
 import zipfile
 from functools import partial
 from pathlib import Path
+from string import ascii_letters
 
 import torch
 from torch import Tensor, nn
+
+from clip.testing.biomedclip import pieces
 
 WORDS = 28_996  # of Bio_ClinicalBERT
 WIDTH, SMALL_WIDTH = 768, 128  # of BERT
@@ -17,12 +20,9 @@ VISIBLE = ("query", "key")  # parts of attention whose weights are large enough 
 
 def write_words(folder: Path) -> None:
     """Write a cased WordPiece vocabulary of 28,996 entries: some words, and pieces of one to three letters."""
-    alphabet = "abcdefghijklmnopqrstuvwxyz"
-    singles = f"{alphabet}{alphabet.upper()}0123456789.,;:-()/%"
-    several = [a + b + c for a in alphabet for b in alphabet for c in ("", *alphabet) if {a, b, c} & set("aeiouy")]
-    pieces = [*singles, *several]  # so that sentences have about as many tokens as with real words
+    found = pieces(f"{ascii_letters}0123456789.,;:-()/%")
     words = ["[PAD]", "[unused1]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "Glioma", "glioma", "photo", "Pneumonia"]
-    words += ["lung", "brain", "normal", "tumor", *pieces, *(f"##{piece}" for piece in pieces)]
+    words += ["lung", "brain", "normal", "tumor", *found, *(f"##{piece}" for piece in found)]
     words += [f"##filler{i}" for i in range(WORDS - len(words))]
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocab.txt").write_text("\n".join(words) + "\n")

@@ -164,11 +164,10 @@ def test_another_recipe_than_the_codes_own_does_not_stand_in(tmp_path, monkeypat
         pass
 
 
-def test_what_stands_in_for_nothing_is_told_and_the_code_is_left_alone(monkeypatch, capsys):
+def test_what_stands_in_for_nothing_is_refused_and_names_of_its_own_are_left_alone(monkeypatch, capsys):
     monkeypatch.setattr(module, "_has_hf_text", lambda place: False)
-    with stand_in("PhantomCLIP"):  # whose text tower is none of OpenAI's
-        assert socket.getaddrinfo("127.0.0.1", 80)
-    assert capsys.readouterr().out == "PhantomCLIP stands in for what the checkout's code downloads: nothing\n"
+    with pytest.raises(UserError, match="got PhantomCLIP: its trainers would run"), stand_in("PhantomCLIP"):
+        pass  # its text tower is none of OpenAI's
     with stand_in("ViT-B/16") as files, files.in_place():
         assert socket.getaddrinfo("127.0.0.1", 80)
     assert capsys.readouterr().out == ""

@@ -16,7 +16,7 @@ from transformers import BertConfig, BertModel, BertTokenizer
 
 from clip import build_backbone, testing
 from clip.build import files_of, source_of
-from clip.families.pmc_clip import model as pmc_clip_family
+from clip.families.pmc_clip import model as module
 from clip.image_input import OPENAI
 from clip.inputs import input_of
 from dassl.errors import UserError
@@ -151,7 +151,7 @@ def test_the_recipe_is_printed_and_part_of_the_fingerprint(folder, capsys, monke
     )
     assert f"{said}, padding is masked, tokens are those of {folder}/vocab.txt\n" in capsys.readouterr().out
     for change in ({"heads": 4}, {"pooled": False}, {"masked": False}, {"log_scale": 4.0}):
-        monkeypatch.setattr(pmc_clip_family, "BIOMEDCOOP", pmc_clip_family.RECIPES["PMC-CLIP"]._replace(**change))
+        monkeypatch.setattr(module, "BIOMEDCOOP", module.RECIPES["PMC-CLIP"]._replace(**change))
         found.add(build_backbone(f"local-dir:{folder}").fingerprint())
     assert len(found) == 5
 

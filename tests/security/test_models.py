@@ -213,7 +213,7 @@ def test_a_text_tower_of_layers_without_number_is_not_begun(key, tmp_path):
 
 def test_what_the_libraries_are_given(hostile, monkeypatch):
     """Each guard for itself, although the others would still hold."""
-    from clip.families.open_clip_models import model as open_clip_family
+    from clip.families.open_clip_models import model as module
 
     calls, broken = [], []  # `build_backbone` turns what is raised there into a sentence of its own
 
@@ -244,7 +244,7 @@ def test_what_the_libraries_are_given(hostile, monkeypatch):
         return call
 
     for name, check in (("HFTokenizer", tokenizer), ("CustomTextCLIP", model), ("CLIP", model)):
-        monkeypatch.setattr(open_clip_family, name, watched(getattr(open_clip_family, name), check))
+        monkeypatch.setattr(module, name, watched(getattr(module, name), check))
     build_backbone("PhantomCLIP")
     assert len(calls) == 2
     with contextlib.suppress(UserError):
