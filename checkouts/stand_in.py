@@ -121,9 +121,9 @@ def _prepare(files: StandIn, source: str) -> None:
         torch.save({"state_dict": weights}, files.checkpoints[PUBMEDCLIP])
     else:
         raise UserError(
-            "Expected a backbone that a checkout's code loads too (BiomedCLIP, PMC-CLIP, PubMedCLIP, CLIP, or one built "
-            f"as these), but got {files.backbone}: its trainers would run on weights of their own under that name; choose "
-            "another, or give --backbone a name of the checkout's own."
+            "Expected a backbone that a checkout's code loads too (BiomedCLIP, PMC-CLIP, PubMedCLIP, CLIP, or one "
+            f"built as these), but got {files.backbone}: its trainers would run on weights of their own under that "
+            "name; choose another, or give --backbone a name of the checkout's own."
         )
 
 
