@@ -50,9 +50,9 @@ def files_of(name: str) -> list[Path]:
         return []
     source = source_of(name)
     place, family = locate(source), find_family(name, source)
-    kinds = [*family.weights(name, place), *family.DESCRIBED]
+    kinds = [*(family.weights(name, place) if hasattr(family, "weights") else ()), *getattr(family, "DESCRIBED", ())]
     if not isinstance(place, HubRepo):
-        kinds += family.BESIDE
+        kinds += getattr(family, "BESIDE", ())
     return [path for kind in kinds if (path := place.find_here(kind))]
 
 

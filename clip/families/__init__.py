@@ -3,12 +3,15 @@
 It has
 
     NAMES        short names of its models -> `clip.models.Model`
-    DESCRIBED    names of the files that describe a model, in groups: of each group the first that is there is read
-    BESIDE       the same of files that lie beside the weights in a folder, and elsewhere on the hub
-    weights      weights(name, place) -> names of the files of weights, in groups as above
     build        build(name, source) -> `clip.backbone.Backbone`, from files at such a place
-    recognises   recognises(place) -> bool: whether the files at a place are of this family (optional)
-    image_input  image_input(name, source) -> `clip.image_input.ImageInput`, without reading weights (optional)
+
+and where it reads files
+
+    weights      weights(name, place) -> names of the files of weights, in groups, of each of which the first is read
+    DESCRIBED    the same of the files that describe a model
+    BESIDE       the same of files that lie beside the weights in a folder, and elsewhere on the hub
+    recognises   recognises(place) -> bool: whether the files at a place are of this family
+    image_input  image_input(name, source) -> `clip.image_input.ImageInput`, without reading weights
 
 and imports its model libraries in `build`, since all modules are imported to know the names.
 """

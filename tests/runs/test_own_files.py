@@ -30,8 +30,9 @@ class Bones(BiomedDataset):
     licence = "none"
 '''
 BACKBONE = '''
+from clip.models import Model
 
-NAMES = {"Tiny": f"local-dir:{__file__.rpartition('/')[0]}"}
+NAMES = {"Tiny": Model(f"local-dir:{__file__.rpartition('/')[0]}", 16, 77, 8, "MIT")}
 
 
 def build(name: str, source: str) -> Backbone:
@@ -83,7 +84,7 @@ def test_a_short_name_belongs_to_one_family(monkeypatch, tmp_path):
     monkeypatch.setattr(families, "__path__", [str(tmp_path)])
     families.families.cache_clear()
     try:
-        with pytest.raises(UserError, match=r'families/one\.py and two\.py both have "Mine"'):
+        with pytest.raises(UserError, match='one and two in clip/families both have "Mine"'):
             families.families()
     finally:
         families.families.cache_clear()
