@@ -7,13 +7,13 @@ from pathlib import Path
 import torch
 
 from clip.families.open_clip_models import NAMES
+from clip.families.pmc_clip import BERT
 from clip.files import WEIGHTS, Folder
 from clip.part import Part
 from clip.sanitize import write_files
 from clip.weights import check_tensors, read_tensors
 
 BIOMEDCLIP = NAMES["BiomedCLIP"].source.removeprefix("hf-hub:").partition("@")[0]
-BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 REVISION = "0" * 40
 
 

@@ -5,7 +5,7 @@ Numbers of NumPy's, which training leaves in the state of an optimizer, are read
 
 import warnings
 import zipfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from pickle import UnpicklingError
@@ -45,23 +45,26 @@ STAND_INS: list[Any] = [
 ]
 
 
-def read_tensors(path: Path, packed: BinaryIO | None = None, dropped: Collection[str] = ()) -> dict[str, Tensor]:
+def read_tensors(path: Path, packed: BinaryIO | None = None) -> dict[str, Tensor]:
     """Return the tensors of a file of `torch.save` or safetensors by name; the file is mapped into memory if possible.
 
     Args:
         path: the file.
         packed: its content, if `path` is an archive that holds the file.
-        dropped: names that are left out.
 
     Raises:
         UserError: the file is damaged, or holds anything but a dictionary of whole tensors; names it.
     """
-    found = read_plain(path, packed)
+    return as_tensors(read_plain(path, packed), path)
+
+
+def as_tensors(found: Any, path: Path) -> dict[str, Tensor]:
+    """Return what a file holds as tensors by name; raise a UserError unless it is a dictionary of whole tensors."""
     if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
         raise unreadable(path, AttributeError())
-    kept = {str(name): tensor for name, tensor in found.items() if name not in dropped}
-    check_held(kept, path)
-    return kept
+    tensors = {str(name): tensor for name, tensor in found.items()}
+    check_held(tensors, path)
+    return tensors
 
 
 def check_held(tensors: Mapping[str, Tensor], path: Path) -> None:

@@ -132,5 +132,5 @@ def test_weights_that_do_not_fit_are_refused(folder, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_of_the_script_finds_the_weights_folder(tmp_path):
-    seed = run_few_shot(tmp_path, "BiomedCLIP")
+    seed, _ = run_few_shot(tmp_path, "BiomedCLIP")
     assert (seed / "prompt_learner/model.pth.tar-1").stat().st_size < 16_000  # 12 KB of context, and names

@@ -1,10 +1,7 @@
 """MedCLIP on random weights in the published layout, against plain transformers, torchvision and PIL."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from clip.inputs import input_of
 from clip.testing import medclip
 from dassl.config import get_cfg_default
 from dassl.data.transforms import build_transform
+from tests.clip.few_shot_run import run_few_shot
 from trainers.base.backbones import set_input
 from trainers.base.prompt_learner import PromptLearner
 
@@ -253,24 +251,6 @@ def test_full_size(name, tmp_path, monkeypatch):
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["vmfcoop", "zeroshot"])
 def test_a_run_of_the_script_finds_the_weights_folder(method, tmp_path):
-    """`few_shot.sh btmri 1 MedCLIP`, shortened: phantom pixels, fewer layers."""
-    from datasets.phantoms.folder import Counts, prepare
-
-    prepare("BTMRI", tmp_path / "data", progress=False, counts=Counts(train=1, val=1, test_total=4))
-    testing.write_model("MedCLIP", tmp_path / "weights" / "MedCLIP", small=True)
-    env = os.environ | {
-        "NO_VENV": "1",
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-        "DATA": str(tmp_path / "data"),
-        "OUTPUT": str(tmp_path / "output"),
-        "SEEDS": "1",
-        "OPTS": "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2" if method == "vmfcoop" else "",
-        "VMFCOOP_WEIGHTS": str(tmp_path / "weights"),
-        "VMFCOOP_CACHE": str(tmp_path / "store"),
-    }
-    script = [shutil.which("bash"), f"scripts/{method}/few_shot.sh", "btmri", "1", "MedCLIP"]
-    run = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True)
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert "padded to a square in black" in run.stdout
-    (metrics,) = (tmp_path / "output").glob("btmri/**/seed1/metrics.json")
-    assert json.loads(metrics.read_text())["total"] == 4
+    options = "OPTIM.MAX_EPOCH 1 TRAINER.VMFCOOP.N_PROMPTS 2" if method == "vmfcoop" else ""
+    _, printed = run_few_shot(tmp_path, "MedCLIP", method, options)
+    assert "padded to a square in black" in printed

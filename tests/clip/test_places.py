@@ -9,6 +9,7 @@ from clip.files import Address, Folder, HubRepo, locate
 from clip.models import Model
 from clip.places import present_source
 from dassl.errors import UserError
+from tests.clip.published_models import bare_machine
 
 ONE = Model("hf-hub:org/model", 512, 77, 224, "MIT", weights=(("one.pth", "one.pt"),), archive="One.pt")
 THREE = Model("hf-hub:datasets/org/three", 768, 77, 224, "MIT", weights=(("a.pth",), ("b.pth",), ("c.pth",)))
@@ -16,16 +17,7 @@ THREE = Model("hf-hub:datasets/org/three", 768, 77, 224, "MIT", weights=(("a.pth
 
 @pytest.fixture(autouse=True)
 def machine(tmp_path, monkeypatch) -> Path:
-    """A machine with nothing on it."""
-    from huggingface_hub import constants
-
-    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
-    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", True)
-    monkeypatch.setattr(places, "ROOT", tmp_path / "ours")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("VMFCOOP_WEIGHTS", str(tmp_path / "weights"))
-    monkeypatch.setenv("BIOMEDCOOP_CHECKOUT", str(tmp_path / "biomedcoop"))
-    return tmp_path
+    return bare_machine(tmp_path, monkeypatch)
 
 
 def put(path: Path) -> Path:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch.nn.functional import normalize
 from transformers import AutoImageProcessor, SiglipModel
 
@@ -22,7 +22,7 @@ from clip.inputs import input_of
 from clip.testing import write_model
 from clip.testing.transformers_models import siglip_pieces, write_siglip_model, write_siglip_vocabulary
 from dassl.errors import UserError
-from tests.clip.test_transformers_clip import change, images
+from tests.clip.test_transformers_clip import change, fails, images, misfits
 from trainers.base.prompt_learner import PromptLearner
 
 TEXTS = ["a photo of a glioma tumor.", "Normal brain", "an image showing the lungs: a bright mass", ""]
@@ -207,12 +207,6 @@ def test_images_without_processor(copied, folders):
     assert input_of(f"local-dir:{copied}") == expected
 
 
-def fails(folder: Path, sentence: str) -> None:
-    with pytest.raises(UserError, match=sentence) as caught:
-        build_backbone(f"local-dir:{folder}")
-    assert "\n" not in str(caught.value)
-
-
 @pytest.mark.parametrize(
     ("lost", "added", "sentence"),
     [
@@ -222,13 +216,7 @@ def fails(folder: Path, sentence: str) -> None:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(copied, lost, added, sentence):
-    weights = load_file(copied / "model.safetensors")
-    if lost:
-        del weights[lost]
-    if added:
-        weights[added] = torch.zeros(3, 3)
-    save_file(weights, copied / "model.safetensors")
-    fails(copied, rf"Expected .*model\.safetensors.* but.* {sentence}")
+    misfits(copied, lost, added, sentence)
 
 
 def test_older_weights_have_positions_too(copied, folders):

@@ -227,6 +227,17 @@ def fails(folder: Path, sentence: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def misfits(folder: Path, lost: str | None, added: str | None, sentence: str) -> None:
+    """Take a tensor from the weights, or add a small one; the model is then refused."""
+    weights = load_file(folder / "model.safetensors")
+    if lost:
+        del weights[lost]
+    if added:
+        weights[added] = torch.zeros(3, 3)
+    save_file(weights, folder / "model.safetensors")
+    fails(folder, rf"Expected .*model\.safetensors.* but.* {sentence}")
+
+
 @pytest.mark.parametrize(
     ("lost", "added", "sentence"),
     [
@@ -237,13 +248,7 @@ def fails(folder: Path, sentence: str) -> None:
     ],
 )
 def test_weights_that_do_not_fit_are_refused(copied, lost, added, sentence):
-    weights = load_file(copied / "model.safetensors")
-    if lost:
-        del weights[lost]
-    if added:
-        weights[added] = torch.zeros(3, 3)
-    save_file(weights, copied / "model.safetensors")
-    fails(copied, rf"Expected .*model\.safetensors.* but.* {sentence}")
+    misfits(copied, lost, added, sentence)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from clip.families.open_clip_models.archives import is_archive, read_archive
 from clip.families.open_clip_models.published import CONFIG
-from clip.weights import DAMAGED, check_held, one_line, read_plain
+from clip.weights import DAMAGED, as_tensors, one_line, read_plain
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
@@ -65,13 +65,11 @@ def read_weights(path: Path) -> dict[str, Tensor]:
     found: Any = _archived(path) if is_archive(path) else read_plain(path)
     if isinstance(found, Mapping) and "state_dict" in found:
         found = found["state_dict"]
-    if not (isinstance(found, Mapping) and found and all(isinstance(value, Tensor) for value in found.values())):
-        raise unreadable(path, AttributeError())
-    check_held(found, path)
-    names = {name: name.removeprefix("module.") for name in found}
+    tensors = as_tensors(found, path)
+    names = {name: name.removeprefix("module.") for name in tensors}
     if any(name.startswith("text_encoder.") for name in names.values()):
         names = {old: new.replace("text_encoder.", "text.", 1) for old, new in names.items()}
-    return {new: found[old] for old, new in names.items()}
+    return {new: tensors[old] for old, new in names.items()}
 
 
 def _archived(path: Path) -> dict[str, Tensor]:

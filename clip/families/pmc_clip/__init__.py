@@ -6,6 +6,7 @@ from clip.image_input import OPENAI, ImageInput
 from clip.models import Model
 
 REPO = "axiong/pmc_oa"
+BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"  # whose words BiomedCoOp takes
 FILES = (("image_encoder(resnet50).pth",), ("text_encoder.pth",), ("text_projection_layer.pth",))
 PUBLISHED = Model(f"hf-hub:datasets/{REPO}", 768, 77, 224, "MIT", weights=FILES)
 # The same files, built as in BiomedCoOp and as in the code that they were trained with: see RECIPES in model.py.

@@ -17,7 +17,7 @@ from torch import Tensor
 from clip.backbone import Backbone, Tokens
 from clip.families.open_clip_models.model import building, check_tokenizer, hf_tokenizer
 from clip.families.open_clip_models.towers import HFTextBackbone
-from clip.families.pmc_clip import FILES
+from clip.families.pmc_clip import BERT, FILES
 from clip.files import Folder, HubRepo, locate
 from clip.image_input import OPENAI
 from clip.part import Part
@@ -29,7 +29,6 @@ from dassl.reading import read_json
 CONTEXT_LENGTH = 77
 TEXT_CFG = {"hf_model_pretrained": False, "hf_proj_type": "linear", "hf_pooler_type": "cls_pooler"}
 VOCABULARY = ("tokenizer.json", "vocab.txt")
-BERT = "microsoft/BiomedNLP-BiomedBERT-base-uncased-abstract"
 
 
 class Recipe(NamedTuple):
