@@ -171,7 +171,8 @@ def moment_at(trainer: Any, epoch: int, step: int) -> Moment:
         return found
     with torch.no_grad():
         delta, alpha = trainer.offsets.delta, trainer.offsets.alpha
-        kept, bare = (anchor_loss(prompts, trainer.anchors, each, alpha).item() for each in (delta, 0 * delta))
+        compared, targets = trainer.compared(prompts), trainer.targets
+        kept, bare = (anchor_loss(compared, targets, each, alpha).item() for each in (delta, 0 * delta))
         shift = (alpha * delta).norm(dim=-1).mean().item()
     return found._replace(alpha=alpha.item(), shift=shift, kept=kept, bare=bare)
 

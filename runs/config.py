@@ -16,6 +16,7 @@ from runs.layout import data_name, protocol_folder, seeds_folder
 from runs.methods import CONFIGS, PROTOCOLS, PUBLISHED, check_protocol, published_file
 from runs.spec import RunSpec, default_backbone
 from trainers import extend_cfg
+from trainers.base.digests import reads_sentences
 
 
 def config_files(spec: RunSpec) -> list[Path]:
@@ -174,13 +175,13 @@ def check_novel(spec: RunSpec, cfg: CfgNode) -> None:
 
 def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
     """Return the folder of one seed's run; that on the classes `subsample`, in base to novel."""
-    method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], {})  # COOP, of CoOp or of CoOp_BiomedCLIP
+    method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())  # COOP, of CoOp_BiomedCLIP too
     context = [method.get(key, none) for key, none in (("N_CTX", 4), ("CSC", False), ("CLASS_TOKEN_POSITION", "end"))]
     output = Path(spec.output)
     variant = [cfg.PROTOCOL] if cfg.PROTOCOL == PUBLISHED else []
     if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
         output = output / file_name(checkout)
-    elif method.get("N_PROMPTS") and not getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
+    elif reads_sentences(method) and not getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
         variant.append(file_name(cfg.PROMPTS.LLM))
     if spec.setting == "base2new":
         output = protocol_folder(output, "new" if subsample == "new" else "base")

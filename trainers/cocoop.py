@@ -4,9 +4,9 @@ Reference:
     Zhou, Yang, Loy, Liu: Conditional prompt learning for vision-language models. CVPR 2022.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
@@ -50,6 +50,7 @@ class CoCoOp(CoOp):
         own = prompts.view(len(features), -1, prompts.shape[-1])
         return self.backbone.logit_scale * (own @ features[..., None]).squeeze(-1)
 
-    def logits(self, features: Tensor) -> Tensor:
-        parts = tqdm(features.split(IMAGES_AT_ONCE), desc="Encoding prompts", delay=3, leave=False)
-        return torch.cat([self.cosine_logits(part, self.backbone.encode_tokens(*self.prompts(part))) for part in parts])
+    def encoded(self, features: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+        for part in tqdm(features.split(IMAGES_AT_ONCE), desc="Encoding prompts", delay=3, leave=False):
+            prompts = self.backbone.encode_tokens(*self.prompts(part))
+            yield part, prompts.view(len(part), -1, prompts.shape[-1])

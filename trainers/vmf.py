@@ -239,6 +239,16 @@ def fuse(field: VMF, prototypes: VMF) -> Tensor:
     return normalize(a + c, dim=-1)
 
 
+def centred(x: Tensor) -> Tensor:
+    """Return the directions [C, D] of the deviations of `x` [C, D] from the mean of its rows.
+
+    >>> centred(torch.tensor([[1.0, 1.0], [1.0, -1.0]]))
+    tensor([[ 0.,  1.],
+            [ 0., -1.]])
+    """
+    return normalize(x - x.mean(dim=0), dim=-1)
+
+
 def mean_cosine(u: Tensor) -> float:
     """Return the mean cosine between different rows of `u` [C, D], unit norm; 1 means that all rows are equal.
 

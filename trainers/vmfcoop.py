@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from trainers import vmf
+from trainers.base.choices import check_choices
 from trainers.base.feature_trainer import Step
 from trainers.base.labels import labels_of
 from trainers.base.prompt_trainer import PromptTrainer
@@ -65,6 +66,7 @@ class vMFCoOp(PromptTrainer):
         node.TAU_MAX = 10.0  # tau of eq. 8 at the last step
         node.ALPHA_0 = 0.1  # alpha of eq. 5 at the first step
         node.KAPPA = "paper"  # estimate of kappa: "paper" (eqs. 2, 3), "mle" or "debiased"
+        node.ANCHORS = "fused"  # in eqs. 5 to 8: those of eq. 4, or "centred", how these differ from their mean
         node.VOCAB_SPACE = "encoded"  # vocabulary: "encoded", each token as a text, or "projected", its embedding alone
         return node
 
@@ -74,10 +76,19 @@ class vMFCoOp(PromptTrainer):
         field = vmf.fit(self.vocabulary(), s.KAPPA)
         prototypes = vmf.fit(llm_features(self, s.N_PROMPTS).cpu(), s.KAPPA)  # on the CPU: equal on all devices
         self.anchors = vmf.fuse(field, prototypes).float().to(self.device)
+        self.targets = self.compared(self.anchors)
         self.log_fields(field, prototypes, classnames)
         if s.LAMBDA_ANC:
             self.offsets = AnchorOffsets(len(classnames), self.backbone.embed_dim, s.ALPHA_0)
             self.learn("anchor_offsets", self.offsets, WEIGHT_DECAY=0.0)  # decay would pull alpha towards 1
+
+    def check_cfg(self, cfg: CfgNode) -> None:
+        super().check_cfg(cfg)
+        check_choices(cfg, {"ANCHORS": ("fused", "centred")})
+
+    def compared(self, x: Tensor) -> Tensor:
+        """Return what eqs. 5 to 8 compare of anchors or prompts [C, D]: themselves, or what tells the classes apart."""
+        return vmf.centred(x) if self.settings.ANCHORS == "centred" else x
 
     def vocabulary(self) -> Tensor:
         """Return the unit vectors [V, D] of the vocabulary, from which the CLIP semantic anchor field is estimated."""
@@ -102,7 +113,8 @@ class vMFCoOp(PromptTrainer):
         return ((features @ self.anchors.T).argmax(dim=1).cpu() == labels).double().mean().item() * 100
 
     def extra_metrics(self, features: Tensor, labels: Tensor) -> dict[str, float]:
-        return {"anchor_accuracy": self.anchor_accuracy(features, labels)}  # nothing is chosen by it
+        found = super().extra_metrics(features, labels)
+        return found | {"anchor_accuracy": self.anchor_accuracy(features, labels)}  # nothing is chosen by it
 
     def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:
         s = self.settings
@@ -111,9 +123,10 @@ class vMFCoOp(PromptTrainer):
             terms = {"sce": symmetric_cross_entropy(logits, labels, s.SCE_EPS)}
         else:
             terms = {"ce": cross_entropy(logits, labels)}
+        compared = self.compared(prompts)
         if s.LAMBDA_ANC:
-            terms["anc"] = s.LAMBDA_ANC * anchor_loss(prompts, self.anchors, self.offsets.delta, self.offsets.alpha)
+            terms["anc"] = s.LAMBDA_ANC * anchor_loss(compared, self.targets, self.offsets.delta, self.offsets.alpha)
         if s.LAMBDA_SC:
             tau = annealed_temperature(self.iteration, self.total_iterations, s.TAU_0, s.TAU_MAX)
-            terms["sc"] = s.LAMBDA_SC * spherical_contrastive_loss(prompts, self.anchors, tau)
+            terms["sc"] = s.LAMBDA_SC * spherical_contrastive_loss(compared, self.targets, tau)
         return logits, terms

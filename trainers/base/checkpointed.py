@@ -56,8 +56,9 @@ class CheckpointedTrainer(StoredFeatures):
                 "hashes": self.hashes,
             }
             if unfinished:
-                state["optimizer"] = self._optims[name].state_dict()
-                state["scheduler"] = self._scheds[name].state_dict()
+                for part, of in (("optimizer", self._optims), ("scheduler", self._scheds)):
+                    if of[name] is not None:
+                        state[part] = of[name].state_dict()
             checkpoints.save(state, Path(directory) / name, quiet=unfinished)
         for name in self.get_model_names():  # after all are written, so that one epoch is always complete
             checkpoints.keep_only(Path(directory) / name, epoch + 1)
@@ -108,16 +109,29 @@ class CheckpointedTrainer(StoredFeatures):
             self.loaded, self.learned = True, checkpoints.digest(checkpoints.newest(folder, epoch))
             self.loaded_hashes = state.get("hashes", {})
             self._check_backbone(state, folder)
-            expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}
-            found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}
-            other = self.class_bound and state["classnames"] != self.dm.dataset.classnames
-            if other or expected != found:
-                raise UserError(
-                    f"Expected tensors {expected}, but {folder} holds {found}, learned for the classes "
-                    f"{state['classnames']}: test with the same settings (CSC True cannot meet other classes)."
-                )
-            self._models[name].load_state_dict(state["state_dict"])
+            self.fill(name, state, folder)
             print(f"Loaded {name} of epoch {state['epoch']} from {directory}")
+
+    def fill(self, name: str, state: dict[str, Any], folder: Path) -> None:
+        """Load the tensors of a module, which an earlier run has learned.
+
+        Args:
+            name: of the module.
+            state: its checkpoint.
+            folder: where that lies.
+
+        Raises:
+            UserError: the tensors are of other shapes or, with one context per class, of other classes.
+        """
+        expected = {k: tuple(v.shape) for k, v in self._models[name].state_dict().items()}
+        found = {k: tuple(v.shape) for k, v in state["state_dict"].items()}
+        other = self.class_bound and state["classnames"] != self.dm.dataset.classnames
+        if other or expected != found:
+            raise UserError(
+                f"Expected tensors {expected}, but {folder} holds {found}, learned for the classes "
+                f"{state['classnames']}: test with the same settings (CSC True cannot meet other classes)."
+            )
+        self._models[name].load_state_dict(state["state_dict"])
 
     def _check_backbone(self, state: dict, folder: Path) -> None:
         """Raise a UserError if a checkpoint was learned with another backbone than this run's."""

@@ -43,6 +43,11 @@ NAMES = {
 }
 
 
+POSTERIOR = "posterior"  # value of INFERENCE
+OF_THE_POSTERIOR = ("RHO", "N_0", "IMAGES", "REFINE", "CONCENTRATION")  # settings that no other inference reads
+AS_PUBLISHED = {"INFERENCE": "prompts", "ANCHORS": "fused"}  # what a setting that was added later was before
+
+
 def digest(value: object) -> str:
     """Return 16 hex digits that identify a value of JSON types.
 
@@ -69,10 +74,24 @@ def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
     """
     of_checkout = "CHECKOUT" in cfg
     left_out = {key for key in NOT_HASHED if not (of_checkout and key.startswith("INPUT."))} | set(without)
-    left_out |= set() if "N_PROMPTS" in method_settings(cfg) else {"PROMPTS.LLM"}
+    method = method_settings(cfg)
+    left_out |= set() if reads_sentences(method) else {"PROMPTS.LLM"}
     kept = {k: v for k, v in _flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
-    kept["TRAINER"] = [cfg.TRAINER.NAME, _flat(method_settings(cfg))]  # without the settings of other methods
+    kept["TRAINER"] = [cfg.TRAINER.NAME, _counting(method)]  # without the settings of other methods
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def reads_sentences(method: CfgNode) -> bool:
+    """Return whether a method with these settings reads an LLM's sentences, in its training or in its inference."""
+    return bool(method.get("N_PROMPTS")) or (method.get("INFERENCE") == POSTERIOR and method.RHO > 0)
+
+
+def _counting(method: CfgNode) -> list[tuple[str, object]]:
+    """Return the pairs of key and value of a method's settings that change numbers, as `_flat` sorts them."""
+    idle = {key for key, value in AS_PUBLISHED.items() if method.get(key) == value}
+    if "INFERENCE" in idle:
+        idle.update(OF_THE_POSTERIOR)
+    return [(key, value) for key, value in _flat(method) if key not in idle]
 
 
 def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
