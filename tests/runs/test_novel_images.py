@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("tiny")
 
 BASE, NOVEL = CLASSES[:2], CLASSES[2:]
 PROTOCOL = ("--setting", "base2new", "--subsample")
-ZERO_SHOT = ("zeroshot", "ensemble", "selective_ensemble")
+WITHOUT_EPOCHS = ("zeroshot", "ensemble", "selective_ensemble", "vmfprototypes")
 TESTED = "Evaluate on the *test* set"
 
 
@@ -30,7 +30,7 @@ def happened():
 
 @pytest.mark.parametrize("method", with_setting("base2new"))
 def test_no_method_opens_one_before_the_test(method, flags, data_root, tmp_path, happened):
-    trainer, epochs = trainer_name(method), 0 if method in ZERO_SHOT else 2
+    trainer, epochs = trainer_name(method), 0 if method in WITHOUT_EPOCHS else 2
     opts = ("OPTIM.MAX_EPOCH", epochs, "FEATURES.ROOT", tmp_path / "store")  # a store that knows no image yet
     assert train.main(flags(trainer, *opts, more=(*PROTOCOL, "base"))) == 0
     assert images(happened, data_root, BASE) and images(happened, data_root, NOVEL) == []

@@ -13,6 +13,7 @@ RUNS = [
     ("prompt_learner", "CoCoOp"),
     ("prompt_learner", "KgCoOp"),
     ("prompt_learner", "ProGrad"),
+    ("prompt_learner", "vMFPosterior"),
     ("adapters", "CLIPAdapter"),
     ("adapters", "CLIPAdapter", *PUBLISHED),
     ("cache", "TipAdapterF"),

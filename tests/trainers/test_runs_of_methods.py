@@ -24,6 +24,8 @@ METHODS = {
     "CoCoOp": Kind(3, "prompt_learner"),
     "KgCoOp": Kind(3, "prompt_learner"),
     "ProGrad": Kind(3, "prompt_learner"),
+    "vMFPosterior": Kind(3, "prompt_learner"),
+    "vMFPrototypes": Kind(0, "evidence"),
     "CLIPAdapter": Kind(3, "adapters"),
     "TipAdapter": Kind(0),
     "TipAdapterF": Kind(3, "cache"),
