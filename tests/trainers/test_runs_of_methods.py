@@ -82,8 +82,8 @@ def test_training_looks_at_no_test_image(build, tiny, monkeypatch, method):
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - CLOSED_SET))
 def test_tensors_learned_on_base_classes_are_tested_on_novel_ones(flags, tmp_path, method):
     protocol = ("--setting", "base2new", "--subsample")
-    assert train.main(flags(method, more=(*protocol, "base"))) == 0
-    assert train.main(flags(method, more=(*protocol, "new", "--eval-only"))) == 0
+    assert train.main(flags(method, *options(method), more=(*protocol, "base"))) == 0
+    assert train.main(flags(method, *options(method), more=(*protocol, "new", "--eval-only"))) == 0
     base = record(run_folder(tmp_path / "base2new" / "train_base", method))
     new = record(run_folder(tmp_path / "base2new" / "test_new", method))
     assert list(base["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
