@@ -2,6 +2,7 @@
 
     python -m reproduce posterior                       # the confirmation half of the phantoms, five seeds
     python -m reproduce posterior --datasets btmri --shots 1 4 --seeds 1 2 --to build/posterior.md
+    python -m reproduce posterior --root data --to build/posterior.md     # your data sets, BiomedCLIP
     python -m reproduce posterior --write-only          # the tables of what has been run
 
 Methods are trained and tested where they have not been (as python -m grid does). Rows with the posterior test the
@@ -23,7 +24,7 @@ from reproduce.posterior_runs import METHODS, POSTERIORS, VARIANTS, Study
 from reproduce.posterior_tables import text_of
 from reproduce.series import span
 from runs.options import positive, split_options
-from runs.spec import pairs
+from runs.spec import PHANTOMS, pairs
 
 ROOT = Path(__file__).parents[1]
 CONFIRMATION = ("kneexray", "kvasir", "lmri", "lungcolon", "octmnist", "pmri", "retina")
@@ -36,7 +37,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--datasets", nargs="+", default=list(CONFIRMATION), help="default: the confirmation half")
     p.add_argument("--shots", nargs="+", type=positive, default=[1, 4, 16], help="few-shot (default: 1 4 16)")
+    p.add_argument("--novel-shots", type=positive, default=16, help="base to novel (default: 16)")
     p.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="default: 1 2 3 4 5")
+    p.add_argument("--root", default=PHANTOMS, help='folder of the data sets, or "phantoms" (default)')
     p.add_argument("--output", default="build/posterior", help="folder of all runs (default: build/posterior)")
     p.add_argument("--to", default=str(ROOT / "docs" / "POSTERIOR.md"), help="default: docs/POSTERIOR.md")
     p.add_argument("--write-only", action="store_true", help="run nothing")
@@ -49,16 +52,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     flags, options = split_options(words)
     args = parser().parse_args(flags)
-    study = Study(span(args.datasets, args.shots, args.seeds), Path(args.output), pairs(options))
+    study = Study(
+        span(args.datasets, args.shots, args.seeds), Path(args.output), args.root, args.novel_shots, pairs(options)
+    )
     try:
         fine = args.write_only or study.run([*METHODS, *POSTERIORS, *VARIANTS])
     except KeyboardInterrupt:
         print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
         return 130
     everything = [*METHODS, *POSTERIORS, *VARIANTS]
-    text, whole = text_of(
-        study, everything, shlex.join(["python", "-m", "reproduce", "posterior", *without_places(words)])
-    )
+    line = shlex.join(["python", "-m", "reproduce", "posterior", *without_places(words)])
+    text, whole = text_of(study, everything, line)
     path = Path(args.to)
     kept = read_text(path).partition(MARK)[0] if path.exists() else ""
     with atomic_write(path) as file:

@@ -11,10 +11,9 @@ from report.scores import Grid as Points
 from runs.config import configure
 from runs.methods import SEEDLESS, trainer_name, with_setting
 from runs.run import perform
-from runs.spec import PHANTOMS, RunSpec
+from runs.spec import PHANTOMS, RunSpec, default_backbone
 
 VIEWS = ("FEATURES.VIEWS", 16)  # a training image has 16 random crops, used in turn: else their encoding takes longest
-NOVEL_SHOTS = 16
 SUBJECT = "vMFPosterior"
 
 
@@ -37,7 +36,7 @@ class Row:
     folder: str = ""
 
 
-def tested(name: str, of: str, folder: str, **settings: Any) -> Row:
+def posterior_of(name: str, of: str, folder: str, **settings: Any) -> Row:
     """Return a row that tests the prompts of a method by the posterior, with these settings of it."""
     trainer = "vmfposterior" if of == "vmfcoop" else of
     prefix = f"TRAINER.{trainer_name(trainer).upper()}"
@@ -63,17 +62,17 @@ METHODS = [
     Row("vMFPrototypes (no prompt)", "vmfprototypes"),
 ]
 POSTERIORS = [
-    tested(SUBJECT, "vmfcoop", ""),
-    tested("BiomedCoOp's prompts, posterior", "biomedcoop", "posterior"),
-    tested("CoOp's prompts, posterior", "coop", "posterior"),
+    posterior_of(SUBJECT, "vmfcoop", ""),
+    posterior_of("BiomedCoOp's prompts, posterior", "biomedcoop", "posterior"),
+    posterior_of("CoOp's prompts, posterior", "coop", "posterior"),
 ]
 VARIANTS = [
-    tested("without sentences (RHO 0)", "vmfcoop", "rho_0", RHO=0.0),
-    tested("more sentences (RHO 0.75)", "vmfcoop", "rho_0.75", RHO=0.75),
-    tested("without the classes' images (IMAGES False)", "vmfcoop", "no_images", IMAGES=False),
-    tested("not refined (REFINE 0)", "vmfcoop", "no_refine", REFINE=0.0),
-    tested("weight chosen on validation images (N_0 0)", "vmfcoop", "n_0", N_0=0.0),
-    tested("averaged over the posterior (CONCENTRATION True)", "vmfcoop", "concentration", CONCENTRATION=True),
+    posterior_of("without sentences (RHO 0)", "vmfcoop", "rho_0", RHO=0.0),
+    posterior_of("more sentences (RHO 0.75)", "vmfcoop", "rho_0.75", RHO=0.75),
+    posterior_of("without the classes' images (IMAGES False)", "vmfcoop", "no_images", IMAGES=False),
+    posterior_of("not refined (REFINE 0)", "vmfcoop", "no_refine", REFINE=0.0),
+    posterior_of("weight chosen on validation images (N_0 0)", "vmfcoop", "n_0", N_0=0.0),
+    posterior_of("averaged over the posterior (CONCENTRATION True)", "vmfcoop", "concentration", CONCENTRATION=True),
 ]
 
 
@@ -83,22 +82,23 @@ class Study:
 
     points: Points
     output: Path
+    root: str = PHANTOMS
+    novel_shots: int = 16
     options: tuple[tuple[str, Any], ...] = ()
 
     def template(self, row: Row, setting: str = "few_shot") -> RunSpec:
         """Return what all runs of a row have in common."""
         options = (VIEWS, *self.options, *row.options)
         output = str(self.output / row.folder)
-        return RunSpec(
-            row.trainer, root=PHANTOMS, backbone="PhantomCLIP", output=output, setting=setting, options=options
-        )
+        common = RunSpec(root=self.root, backbone=default_backbone(self.root), output=output, setting=setting)
+        return replace(common, trainer=row.trainer, options=options)
 
     def run(self, rows: Sequence[Row]) -> bool:
         """Run what is missing, and return whether all went well."""
         fine, novel = True, with_setting("base2new")
         seeds = [seed for seed in self.points.seeds if seed is not None]
         own = [row for row in rows if not row.of]
-        for setting, shots in (("few_shot", self.points.shots), ("base2new", (NOVEL_SHOTS,))):
+        for setting, shots in (("few_shot", self.points.shots), ("base2new", (self.novel_shots,))):
             methods = [row.trainer for row in own if setting == "few_shot" or row.trainer in novel]
             template = replace(self.template(own[0], setting), trainer="")
             once = [method for method in methods if trainer_name(method) in SEEDLESS]
@@ -122,7 +122,7 @@ class Study:
             for seed in self.points.seeds:
                 assert seed is not None
                 places = [("few_shot", "", k) for k in self.points.shots]
-                places += [("base2new", part, NOVEL_SHOTS) for part in ("base", "new")]
+                places += [("base2new", part, self.novel_shots) for part in ("base", "new")]
                 for setting, part, k in places:
                     learned = replace(self.template(source, setting), dataset=dataset, shots=k)
                     learned = replace(learned, subsample=part and "base")

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 from statistics import fmean, pstdev
 
 from dassl.console import printable
+from report.collect import FoundRun
 from report.render import GAP, p_value, render
 from report.scores import place_of_run, values_by
 from report.stats import harmonic_mean, paired_difference
-from reproduce.posterior_runs import NOVEL_SHOTS, SUBJECT, VIEWS, Row, Study
+from reproduce.posterior_runs import SUBJECT, VIEWS, Row, Study
 from reproduce.provenance import commit, today
-from reproduce.series import Series, find
+from reproduce.series import Series, find, images_of
 from runs.methods import SEEDLESS, trainer_name, with_setting
 
 COLUMNS = ("base", "novel", "HM")
@@ -25,6 +26,7 @@ class Measured:
     accuracy: dict[str, Values]
     ece: dict[str, Values]
     problems: list[str]
+    runs: list[FoundRun]
 
 
 def measured(study: Study, row: Row) -> Measured:
@@ -33,12 +35,16 @@ def measured(study: Study, row: Row) -> Measured:
     accuracy: dict[str, Values] = {}
     ece: dict[str, Values] = {}
     problems: list[str] = []
+    runs: list[FoundRun] = []
     asked = [(str(k), study.template(row), k) for k in study.points.shots]
     for name, part in (("base", "base"), ("novel", "new")) if novel else ():
-        asked.append((name, replace(study.template(row, "base2new"), subsample=part, eval_only=True), NOVEL_SHOTS))
+        asked.append(
+            (name, replace(study.template(row, "base2new"), subsample=part, eval_only=True), study.novel_shots)
+        )
     for name, template, k in asked:
         found = find(Series((row.name,), template), replace(study.points, shots=(k,)))
         problems += found.problems
+        runs += found.runs
         for metric, kept in (("accuracy", accuracy), ("ece", ece)):
             values = values_by(found.runs, metric, place_of_run)
             if single:  # one run stands for all seeds
@@ -47,7 +53,7 @@ def measured(study: Study, row: Row) -> Measured:
     if novel:
         both = accuracy["base"].keys() & accuracy["novel"].keys()
         accuracy["HM"] = {key: harmonic_mean(accuracy["base"][key], accuracy["novel"][key]) for key in both}
-    return Measured(row, accuracy, ece, problems)
+    return Measured(row, accuracy, ece, problems, runs)
 
 
 def whole(study: Study, values: Values) -> bool:
@@ -80,6 +86,7 @@ def difference(study: Study, ours: Values | None, theirs: Values | None) -> str:
 
 def tables(study: Study, rows: Sequence[Measured]) -> list[str]:
     """Return the tables in Markdown: accuracies, differences to the subject, calibration."""
+    mark = " (phantom)" * any(run.phantom for m in rows for run in m.runs)
     columns = [*map(str, study.points.shots), *COLUMNS]
     heads = [f"K = {k}" for k in study.points.shots] + list(COLUMNS)
     accuracies = [[m.row.name, *(cell(study, m.accuracy.get(column)) for column in columns)] for m in rows]
@@ -91,11 +98,11 @@ def tables(study: Study, rows: Sequence[Measured]) -> list[str]:
     calibration = [[m.row.name, *(cell(study, m.ece.get(column)) for column in columns[:-1])] for m in rows]
     return [
         "### Accuracy (%)",
-        render(["method (phantom)", *heads], accuracies, "markdown"),
+        render([f"method{mark}", *heads], accuracies, "markdown"),
         f"### {SUBJECT} minus each, in points",
-        render([f"{SUBJECT} minus (phantom)", *heads], differences, "markdown"),
+        render([f"{SUBJECT} minus{mark}", *heads], differences, "markdown"),
         "### Expected calibration error (%)",
-        render(["method (phantom)", *heads[:-1]], calibration, "markdown"),
+        render([f"method{mark}", *heads[:-1]], calibration, "markdown"),
     ]
 
 
@@ -104,14 +111,16 @@ def text_of(study: Study, everything: Sequence[Row], line: str) -> tuple[str, bo
     rows = [measured(study, row) for row in everything]
     for problem in dict.fromkeys(problem for each in rows for problem in each.problems):
         print(f"not counted: {printable(problem)}")
+    kind = images_of(run for each in rows for run in each.runs)
+    seeds = ", ".join(map(str, study.points.seeds))
     blocks = [
-        f"## Measured on {len(study.points.datasets)} phantoms, {len(study.points.seeds)} seeds",
-        f"`{line}`, {today()}, commit {commit()}. **Phantom results**: {', '.join(study.points.datasets)}; "
-        f"PhantomCLIP; seeds {', '.join(map(str, study.points.seeds))}; {VIEWS[0]} {VIEWS[1]}; else the settings of "
-        "configs/. ± is the std over the seeds of a data set, averaged; base, novel and HM (of each data set and seed) "
-        f"at K = {NOVEL_SHOTS}. p is Wilcoxon's, two-sided, over the pairs of data set and seed, which are not "
-        "independent within a data set, and not corrected for the number of comparisons; the fraction counts the data "
-        "sets where the mean is ahead. A gap: cannot be tested on novel classes, or has not been run.",
+        f"## Measured on {len(study.points.datasets)} data sets, {len(study.points.seeds)} seeds",
+        f"`{line}`, {today()}, commit {commit()}. **{kind}**: {', '.join(study.points.datasets)}; seeds {seeds}; "
+        f"{VIEWS[0]} {VIEWS[1]}; else the settings of configs/. ± is the std over the seeds of a data set, averaged; "
+        f"base, novel and HM (of each data set and seed) at K = {study.novel_shots}. p is Wilcoxon's, two-sided, over "
+        "the pairs of data set and seed, which are not independent within a data set, and not corrected for the number "
+        "of comparisons; the fraction counts the data sets where the mean is ahead. A gap: cannot be tested on novel "
+        "classes, or has not been run.",
         *tables(study, rows),
     ]
     asked = [values for each in rows for values in each.accuracy.values()]

@@ -8,6 +8,7 @@ Nothing is trained: features come from the store, and each row is a change of on
 """
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -151,7 +152,8 @@ def moved_rule(draw: Draw, by: float) -> Tensor:
 
 def read_draw(backbone: Backbone, store: FeatureStore, dataset: str, root: str, shots: int, seed: int) -> Draw:
     """Return a draw of a data set as features."""
-    data = load_dataset(dataset, root=root, shots=shots, seed=seed)
+    with contextlib.redirect_stdout(sys.stderr):  # its notes are no part of the table
+        data = load_dataset(dataset, root=root, shots=shots, seed=seed)
     support, val, test = (
         (store.images(data.paths(part)), torch.tensor(data.labels(part))) for part in ("train", "val", "test")
     )
