@@ -89,14 +89,13 @@ def test_without_its_weights_it_takes_the_steps_of_coop(learned_ctx):
 
 def test_a_great_weight_brings_the_prompts_to_the_sentences(build, learned_ctx):
     def distance(*opts) -> float:
-        context = learned_ctx("PromptSRCText", "OPTIM.MAX_EPOCH", 60, "OPTIM.LR", 0.002, *opts, *LAST)
+        context = learned_ctx("PromptSRCText", "OPTIM.MAX_EPOCH", 30, "OPTIM.LR", 0.002, *opts, *LAST)
         trainer = build("PromptSRCText")
         trainer.prompt_learner.ctx.data = context
         return (trainer.prompt_features() - trainer.ensemble).abs().mean().item()
 
     near, far = distance(NODE + "TEXT_LOSS_WEIGHT", 500.0), distance(*OFF)
-    print("DIST", near, far)
-    assert near < 0.7 * far
+    assert near < 0.5 * far
 
 
 @pytest.mark.parametrize("std", [0.0, -1.0])
