@@ -33,7 +33,7 @@ def gaussian_weights(epochs: int, mean: float, std: float) -> Tensor:
         std: standard deviation, in epochs.
 
     >>> gaussian_weights(4, mean=3, std=1)
-    tensor([0.0579, 0.2589, 0.4269, 0.2589], dtype=torch.float64)
+    tensor([0.0576, 0.2583, 0.4258, 0.2583], dtype=torch.float64)
     """
     distances = (torch.arange(1, epochs + 1, dtype=torch.float64) - mean) / std
     return torch.softmax(-distances.square() / 2, dim=0)
