@@ -60,13 +60,15 @@ class SilencedContext(nn.Module):
 class SCD(PromptTrainer):
     """Add to the cross-entropy that silenced prompts tell nothing, and that prompts are orthogonal to them.
 
-    The silenced context is needed in training only; a test reads the checkpoint of the other one.
+    The silenced context is needed in training only; a test reads the checkpoint of the other one. The authors tune both
+    weights per data set, from 1 to 20. Here all have those of 1 and 10 that had the highest mean accuracy on the
+    phantoms of BTMRI, COVID and DermaMNIST at K = 4.
     """
 
     @staticmethod
     def defaults() -> CfgNode:
         node = PromptTrainer.defaults()
-        node.LAMBDA_NEM = 1.0  # weight of the divergence of the silenced prompts' probabilities from equal ones
+        node.LAMBDA_NEM = 10.0  # weight of the divergence of the silenced prompts' probabilities from equal ones
         node.LAMBDA_ORT = 1.0  # weight of the squared cosine of prompts and silenced prompts
         return node
 
