@@ -13,15 +13,17 @@ import torch
 ROUNDING = 1e-5  # of learned tensors of order 0.1 after a few steps; 2e-8 to 7e-6 was seen
 
 
-READERS = (
+READERS = (  # of sentences
     "vMFCoOp",
     "vMFPosterior",
     "vMFPrototypes",
     "BiomedCoOp",
+    "KgCoOpLLM",
+    "PromptSRCText",
     "SSText",
     "ZeroshotEnsemble",
     "ZeroshotSelectiveEnsemble",
-)  # of sentences
+)
 
 
 def run_folder(

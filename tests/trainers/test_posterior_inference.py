@@ -8,19 +8,26 @@ import torch
 from torch.nn.functional import normalize
 
 import train
+from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from runs.config import configure
 from runs.spec import RunSpec
 from tests.conftest import CLASSES
 from tests.run_folders import record, run_folder
-from trainers import posterior
+from trainers import posterior, register_all
 from trainers.base.digests import config_digest
 from trainers.base.labels import labels_of
+from trainers.base.prompt_trainer import PromptTrainer
 from trainers.base.text_features import ensemble, llm_features
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
-PROMPTED = ("BiomedCoOp", "CoCoOp", "CoOp", "KgCoOp", "ProGrad", "vMFCoOp")
+register_all()
+PROMPTED = [
+    name
+    for name in TRAINER_REGISTRY.registered_names()
+    if issubclass(TRAINER_REGISTRY.get(name), PromptTrainer) and name != "vMFPosterior"
+]
 POSTERIOR = ("INFERENCE", "posterior")
 
 

@@ -23,7 +23,10 @@ class Kind(NamedTuple):
 METHODS = {
     "CoCoOp": Kind(3, "prompt_learner"),
     "KgCoOp": Kind(3, "prompt_learner"),
+    "KgCoOpLLM": Kind(3, "prompt_learner"),
     "ProGrad": Kind(3, "prompt_learner"),
+    "PromptSRCText": Kind(3, "prompt_learner"),
+    "SCD": Kind(3, "prompt_learner"),
     "vMFPosterior": Kind(3, "prompt_learner"),
     "vMFPrototypes": Kind(0, "evidence"),
     "CLIPAdapter": Kind(3, "adapters"),
