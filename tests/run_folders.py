@@ -13,7 +13,10 @@ import torch
 ROUNDING = 1e-5  # of learned tensors of order 0.1 after a few steps; 2e-8 to 7e-6 was seen
 
 
-READERS = ("vMFCoOp", "BiomedCoOp", "SSText", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble")  # of sentences
+READERS = (  # of sentences
+    *("vMFCoOp", "BiomedCoOp", "SSText", "SSTextU", "GDAText"),
+    *("ZeroshotEnsemble", "ZeroshotSelectiveEnsemble", "ZeroshotDN"),
+)
 
 
 def run_folder(

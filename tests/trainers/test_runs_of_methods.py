@@ -10,6 +10,7 @@ from clip import FeatureStore
 from dassl.engine import TRAINER_REGISTRY
 from tests.run_folders import alike, learned, record, run_folder
 from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.unlabelled import unlabelled_images
 
 
 class Kind(NamedTuple):
@@ -28,10 +29,13 @@ METHODS = {
     "TipAdapter": Kind(0),
     "TipAdapterF": Kind(3, "cache"),
     "SSText": Kind(0),
+    "SSTextU": Kind(0),
+    "ZeroshotDN": Kind(0),
+    "GDAText": Kind(0, "gaussians", {"weight", "bias", "alpha"}),
     "LinearProbe": Kind(0, "linear_probe", {"weight", "bias"}),
     "LPpp": Kind(0, "blended_probe", {"w", "alpha"}),
 }
-CLOSED_SET = {"TipAdapter", "TipAdapterF", "SSText", "LinearProbe", "LPpp"}
+CLOSED_SET = {"TipAdapter", "TipAdapterF", "SSText", "SSTextU", "GDAText", "LinearProbe", "LPpp"}
 
 
 def options(method: str) -> tuple:
@@ -73,8 +77,10 @@ def test_training_looks_at_no_test_image(build, tiny, monkeypatch, method):
     trainer = build(method, *options(method), "TEST.NO_TEST", True)
     trainer.train()
     data = trainer.dm.dataset
-    support, val, test = ({item.impath for item in items} for items in (trainer.train_items, data.val, data.test))
-    assert support <= seen <= support | val and not seen & test
+    parts = (trainer.train_items, unlabelled_images(trainer.cfg, data), data.val, data.test)
+    support, others, val, test = ({item.impath for item in items} for items in parts)
+    assert support | others <= seen <= support | others | val and not seen & test
+    assert bool(others) == (method == "SSTextU")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - CLOSED_SET))
@@ -95,7 +101,7 @@ def test_a_closed_set_method_refuses_novel_classes(flags, capsys, method):
     assert f'got "new": {method} knows no classes but those of its labelled images' in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("method", ["LinearProbe", "LPpp"])
+@pytest.mark.parametrize("method", ["LinearProbe", "LPpp", "GDAText"])
 def test_a_fitted_method_is_tested_without_another_fit(flags, tmp_path, monkeypatch, method):
     opts = options(method)
     assert train.main(flags(method, *opts)) == 0
