@@ -73,11 +73,11 @@ class SSTextU(SSText):
         items = unlabelled_images(self.cfg, self.dm.dataset)
         each = len(items) // self.num_classes
         print(f"Unlabelled images: {each} of each class, others of the training split than the shots; no test image")
-        if not items:
+        if not items or not self.settings.ROUNDS:
             return moved
         features, scale = self.plain_features(items), self.backbone.logit_scale
         shares = one_hot(labels_of(self.train_items, self.device), self.num_classes).float().mean(dim=0)
-        weights = text if self.settings.ROUNDS else moved
+        weights = text
         for _ in range(self.settings.ROUNDS):
             logits = scale * features @ normalize(weights, dim=-1).T
             assigned = sinkhorn(logits, shares, self.settings.SINKHORN)

@@ -100,6 +100,6 @@ def test_unlabelled_images_are_told_and_part_of_what_a_run_is_known_by(build, ca
 
 
 def test_all_images_as_shots_leave_none(flags, tmp_path, capsys):
-    assert train.main(flags("SSTextU", "OPTIM.MAX_EPOCH", 0, "DATASET.NUM_SHOTS", 6)) == 0
+    assert train.main(flags("SSTextU", "OPTIM.MAX_EPOCH", 0, shots=6)) == 0
     assert "Unlabelled images: 0 of each class" in capsys.readouterr().out
-    assert record(run_folder(tmp_path, "SSTextU"))["total"] == 20
+    assert record(run_folder(tmp_path, "SSTextU", shots=6))["total"] == 20
