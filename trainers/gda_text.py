@@ -16,7 +16,7 @@ References:
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import one_hot
+from torch.nn.functional import linear, one_hot
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
@@ -60,16 +60,6 @@ def best_alpha(alphas: list[float], text: Tensor, images: Tensor, labels: Tensor
     return Choice(best, f"alpha {best:g}, {scores[best][0]} right")
 
 
-class Gaussians(nn.Linear):
-    """The logits f . w_c + b_c [B, C] of a discriminant analysis, and their weight alpha beside the text's."""
-
-    alpha: Tensor
-
-    def __init__(self, dim: int, count: int):
-        super().__init__(dim, count)
-        self.register_buffer("alpha", torch.tensor(0.0))
-
-
 @TRAINER_REGISTRY.register()
 class GDAText(ClosedSet, ChosenOnValidation, FittedTrainer, ZeroshotText):
     """Add alpha times the logits of the analysis of the support images to the zero-shot logits; nothing is trained.
@@ -90,19 +80,20 @@ class GDAText(ClosedSet, ChosenOnValidation, FittedTrainer, ZeroshotText):
 
     def build_method(self, classnames: list[str]) -> None:
         super().build_method(classnames)
-        self.gaussians = Gaussians(self.backbone.embed_dim, len(classnames)).to(self.device)
+        self.gaussians = nn.Linear(self.backbone.embed_dim, len(classnames)).to(self.device)  # alpha w and alpha b
         self.register_model("gaussians", self.gaussians)
 
     def logits(self, features: Tensor) -> Tensor:
-        return super().logits(features) + self.gaussians.alpha * self.gaussians(features)
+        return super().logits(features) + self.gaussians(features)
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
-        weight, bias = discriminant(features.double(), labels, self.num_classes)
-        self.gaussians.weight.copy_(weight)
-        self.gaussians.bias.copy_(bias)
+        weight, bias = (found.float() for found in discriminant(features.double(), labels, self.num_classes))
         print(f"Covariance: of {len(labels)} features around the means of {self.num_classes} classes")
-        self.gaussians.alpha.fill_(self.choose(self.best_alpha, configured=self.settings.ALPHA))
+        zero_shot, alphas = super().logits, self.settings.ALPHAS
 
-    def best_alpha(self, features: Tensor, labels: Tensor) -> Choice[float]:
-        """Choose the alpha of ALPHAS that is best for validation features [N, D] and labels [N]."""
-        return best_alpha(self.settings.ALPHAS, super().logits(features), self.gaussians(features), labels)
+        def chooser(images: Tensor, answers: Tensor) -> Choice[float]:
+            return best_alpha(alphas, zero_shot(images), linear(images, weight, bias), answers)
+
+        alpha = self.choose(chooser, configured=self.settings.ALPHA)
+        self.gaussians.weight.copy_(alpha * weight)
+        self.gaussians.bias.copy_(alpha * bias)

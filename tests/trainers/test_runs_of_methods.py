@@ -31,7 +31,7 @@ METHODS = {
     "SSText": Kind(0),
     "SSTextU": Kind(0),
     "ZeroshotDN": Kind(0),
-    "GDAText": Kind(0, "gaussians", {"weight", "bias", "alpha"}),
+    "GDAText": Kind(0, "gaussians", {"weight", "bias"}),
     "LinearProbe": Kind(0, "linear_probe", {"weight", "bias"}),
     "LPpp": Kind(0, "blended_probe", {"w", "alpha"}),
 }
@@ -84,10 +84,11 @@ def test_training_looks_at_no_test_image(build, tiny, monkeypatch, method):
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - CLOSED_SET))
-def test_tensors_learned_on_base_classes_are_tested_on_novel_ones(flags, tmp_path, method):
+def test_what_is_learned_on_base_classes_is_tested_on_novel_ones(flags, tmp_path, method):
     protocol = ("--setting", "base2new", "--subsample")
-    assert train.main(flags(method, more=(*protocol, "base"))) == 0
-    assert train.main(flags(method, more=(*protocol, "new", "--eval-only"))) == 0
+    opts = options(method)
+    assert train.main(flags(method, *opts, more=(*protocol, "base"))) == 0
+    assert train.main(flags(method, *opts, more=(*protocol, "new", "--eval-only"))) == 0
     base = record(run_folder(tmp_path / "base2new" / "train_base", method))
     new = record(run_folder(tmp_path / "base2new" / "test_new", method))
     assert list(base["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
