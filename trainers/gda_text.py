@@ -56,7 +56,7 @@ def discriminant(features: Tensor, labels: Tensor, count: int) -> tuple[Tensor, 
 def best_alpha(alphas: list[float], text: Tensor, images: Tensor, labels: Tensor) -> Choice[float]:
     """Choose the weight of the logits `images` [N, C] beside the logits `text` [N, C] that is best for labels [N]."""
     scores = {alpha: score(text + alpha * images, labels) for alpha in alphas}
-    best = max(scores, key=lambda alpha: scores[alpha])
+    best = max(scores, key=scores.__getitem__)
     return Choice(best, f"alpha {best:g}, {scores[best][0]} right")
 
 
@@ -89,7 +89,8 @@ class GDAText(ClosedSet, ChosenOnValidation, FittedTrainer, ZeroshotText):
 
     def fit(self, features: Tensor, labels: Tensor) -> None:
         weight, bias = (found.float() for found in discriminant(features.double(), labels, self.num_classes))
-        print(f"Covariance: of {len(labels)} features around the means of {self.num_classes} classes")
+        around = f"of {len(labels)} features around the means of {self.num_classes} classes"
+        print("Covariance:", around if len(labels) > self.num_classes else "a sphere, as each class has one feature")
         zero_shot, alphas = super().logits, self.settings.ALPHAS
 
         def chooser(images: Tensor, answers: Tensor) -> Choice[float]:

@@ -104,6 +104,15 @@ def test_with_alpha_0_a_run_is_the_text_alone(build, text, zero_shot):
     assert torch.allclose(trainer.logits(images), build(zero_shot).logits(images), atol=1e-4)
 
 
+def test_one_shot_is_said_to_have_a_sphere(build, capsys):
+    trainer = build("GDAText", "OPTIM.MAX_EPOCH", 0, shots=1)
+    trainer.train()
+    assert "Covariance: a sphere, as each class has one feature\n" in capsys.readouterr().out
+    support = trainer.plain_features(trainer.train_items)
+    weight = trainer.gaussians.weight
+    assert torch.allclose(weight / weight.norm(dim=1, keepdim=True), support, atol=1e-4)  # the nearest image
+
+
 @pytest.mark.parametrize("views", ["none", "many"])
 def test_logits_of_a_run(build, capsys, views):
     trainer = build("GDAText", "OPTIM.MAX_EPOCH", 0, NODE + "VIEWS", views, NODE + "N_VIEWS", 3)
