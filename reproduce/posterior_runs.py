@@ -49,7 +49,7 @@ METHODS = [
     Row("zero-shot, LLM ensemble", "ensemble"),
     Row("ensemble, distribution normalised", "zeroshot_dn"),
     Row("SS-Text", "ss_text"),
-    Row("SS-Text-U (sees the test images)", "ss_text_u"),
+    Row("SS-Text-U (24 more images per class, unlabelled)", "ss_text_u"),
     Row("linear probe", "linear_probe"),
     Row("LP++", "lppp"),
     Row("GDA + text", "gda"),

@@ -14,15 +14,8 @@ ROUNDING = 1e-5  # of learned tensors of order 0.1 after a few steps; 2e-8 to 7e
 
 
 READERS = (  # of sentences
-    "vMFCoOp",
-    "vMFPosterior",
-    "vMFPrototypes",
-    "BiomedCoOp",
-    "KgCoOpLLM",
-    "PromptSRCText",
-    "SSText",
-    "ZeroshotEnsemble",
-    "ZeroshotSelectiveEnsemble",
+    *("vMFCoOp", "vMFPosterior", "vMFPrototypes", "BiomedCoOp", "KgCoOpLLM", "PromptSRCText"),
+    *("SSText", "SSTextU", "GDAText", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble", "ZeroshotDN"),
 )
 
 
