@@ -20,11 +20,12 @@ NAMES = {
     "build_backbone": "clip",
     "load_dataset": "datasets",
     "losses": "trainers.losses",
+    "posterior": "trainers.posterior",
     "read_record": "runs.record",
     "run": "runs.run",
     "vmf": "trainers.vmf",
 }
-MODULES = ("losses", "vmf")  # the names that stand for the module itself
+MODULES = ("losses", "posterior", "vmf")  # the names that stand for the module itself
 PACKAGES = ("checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "toolbox", "trainers", "tuning")
 
 __all__ = sorted(NAMES)
