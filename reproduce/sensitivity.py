@@ -89,7 +89,7 @@ def posterior_rule(
         w = posterior.refine(features.double() - seen.centre, labels, w, kappa, strength)
     if spread:
         concentrations = posterior.concentration(W, kappa)
-        return posterior.predictive_logits(x, w, concentrations, kappa, max(2, len(text)))
+        return posterior.predictive_logits(x, posterior.mode(w), concentrations, kappa, max(2, len(text)))
     return posterior.mode_logits(x, w, kappa)
 
 

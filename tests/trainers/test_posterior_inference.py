@@ -147,7 +147,7 @@ def test_the_checkpoint_carries_sums_by_class_and_a_novel_test_uses_them(build, 
     assert torch.allclose(novel.logits(features.float()), expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("wrong", ["shape", "nan", "count", "name"])
+@pytest.mark.parametrize("wrong", ["shape", "nan", "count", "name", "classes"])
 def test_evidence_that_does_not_fit_is_refused(build, wrong):
     trainer = build("vMFPosterior", "TEST.NO_TEST", True)
     trainer.train()
@@ -160,6 +160,8 @@ def test_evidence_that_does_not_fit_is_refused(build, wrong):
         held["sums"][0, 0] = float("nan")
     elif wrong == "count":
         held["counts"][0] = -1
+    elif wrong == "classes":
+        state["classnames"][0] = ["no", "name"]
     else:
         del held["n_0"]
     torch.save(state, path)
@@ -206,7 +208,7 @@ def test_the_concentration_changes_probabilities(build):
     trainer.train()
     features = trainer.plain_features(trainer.dm.dataset.test)
     W = trainer.resultant(trainer.prompt_features())
-    w, kappa = posterior.mode(W) + trainer.evidence.shift, trainer.kappa(None)
+    w, kappa = normalize(posterior.mode(W) + trainer.evidence.shift, dim=1), trainer.kappa(None)
     x = features.double() - trainer.seen_images.centre
     expected = posterior.predictive_logits(x, w, kappa * W.norm(dim=1), kappa, d=4)
     assert torch.allclose(trainer.logits(features), expected, atol=1e-6)

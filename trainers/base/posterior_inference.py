@@ -146,8 +146,8 @@ class PosteriorInference(ChosenOnValidation):
         if not self.posterior or self.get_model_names()[0] == EVIDENCE:
             return
         folder = Path(directory) / EVIDENCE
-        if found := epoch or checkpoints.last_common_epoch([folder]):
-            self.fill(EVIDENCE, checkpoints.load(folder, found), folder)
+        if found := checkpoints.last_common_epoch([folder]):
+            self.fill(EVIDENCE, checkpoints.load(folder, epoch or found), folder)
             return
         if self.on_novel_classes and not self.settings.N_0:
             raise UserError(
@@ -168,8 +168,11 @@ class PosteriorInference(ChosenOnValidation):
         fresh = SupportEvidence(len(names), self.backbone.embed_dim, 0)
         with checkpoints.checked_fit(folder):
             fresh.load_state_dict(state["state_dict"])
-        if not all(value.isfinite().all() for value in fresh.buffers()) or fresh.counts.min() < 0:
-            raise UserError(f"Expected sums and numbers of images in {folder}, but got others: train again.")
+        sound = all(value.isfinite().all() for value in fresh.buffers()) and fresh.counts.ge(0).all() and fresh.n_0 >= 0
+        if not (sound and names and all(isinstance(each, str) for each in names)):
+            raise UserError(
+                f"Expected class names, sums and numbers of images in {folder}, but got others: train again."
+            )
         self.hold(fresh, names)
 
     # ---------------------------------------------------------------------------------------------------- inference
@@ -180,7 +183,7 @@ class PosteriorInference(ChosenOnValidation):
         return Evidence(self.evidence.sums.double(), self.evidence.counts.double())
 
     def class_prompts(self) -> Tensor | None:
-        """Return the features [C, D] of the learned prompts; None for a method that learns none."""
+        """Return the features [C, D] of the learned prompts, of no image in particular; None for a method without."""
         return None
 
     def kappa(self, prompts: Tensor | None) -> float:
@@ -208,7 +211,8 @@ class PosteriorInference(ChosenOnValidation):
         if not self.settings.CONCENTRATION:
             return posterior.mode_logits(x, w, kappa)
         # The directions lie in the span of C vectors: on its sphere they scatter.
-        return posterior.predictive_logits(x, w, posterior.concentration(W, kappa), kappa, max(2, W.shape[-2]))
+        sure, dimension = posterior.concentration(W, kappa), max(2, W.shape[-2])
+        return posterior.predictive_logits(x, posterior.mode(w), sure, kappa, dimension)
 
     # -------------------------------------------------------------------------------------------------- what is told
 
