@@ -53,7 +53,6 @@ METHODS = [
     Row("linear probe", "linear_probe"),
     Row("LP++", "lppp"),
     Row("GDA + text", "gda"),
-    Row("CoOp", "coop"),
     Row("KgCoOp, LLM anchors", "kgcoop_llm"),
     Row("PromptSRC, text side", "promptsrc_text"),
     Row("SCD", "scd"),
@@ -64,7 +63,7 @@ METHODS = [
 POSTERIORS = [
     posterior_of(SUBJECT, "vmfcoop", ""),
     posterior_of("BiomedCoOp's prompts, posterior", "biomedcoop", "posterior"),
-    posterior_of("CoOp's prompts, posterior", "coop", "posterior"),
+    posterior_of("PromptSRC's text side, posterior", "promptsrc_text", "posterior"),
 ]
 VARIANTS = [
     posterior_of("without sentences (RHO 0)", "vmfcoop", "rho_0", RHO=0.0),

@@ -93,7 +93,7 @@ def installed(tmp_path) -> Path:
 
 
 def test_the_geometry_loads_no_model_library(installed, tmp_path):
-    code = "import sys; from vmfcoop import vmf, losses, posterior; print(*{name.partition('.')[0] for name in sys.modules})"
+    code = "import sys; from vmfcoop import vmf, losses, posterior; print(*{n.partition('.')[0] for n in sys.modules})"
     done = python(code, tmp_path, installed)
     assert done.returncode == 0, done.stderr
     loaded = set(done.stdout.split())

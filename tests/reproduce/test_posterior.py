@@ -10,8 +10,8 @@ from reproduce.posterior_runs import METHODS, POSTERIORS, Row, posterior_of
 from tests.run_folders import record, run_folder
 
 ROWS = {row.name: row for row in (*METHODS, *POSTERIORS)}
-SOME = [ROWS[name] for name in ("zero-shot, LLM ensemble", "SS-Text", "CoOp", "vMFCoOp")]
-TESTED = [ROWS["vMFPosterior"], ROWS["CoOp's prompts, posterior"]]
+SOME = [ROWS[name] for name in ("zero-shot, LLM ensemble", "SS-Text", "PromptSRC, text side", "vMFCoOp")]
+TESTED = [ROWS["vMFPosterior"], ROWS["PromptSRC's text side, posterior"]]
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch
     page.write_text("kept\n\n" + posterior.MARK + "\nold")
     assert posterior.main(line(data_root, tmp_path)) == 0
     assert page.read_text().startswith("kept\n\n" + posterior.MARK) and "old" not in page.read_text()
-    assert {job.trainer for job in jobs} == {"ZeroshotEnsemble", "SSText", "CoOp", "vMFCoOp"}  # nothing else is trained
+    assert {job.trainer for job in jobs} == {"ZeroshotEnsemble", "SSText", "PromptSRCText", "vMFCoOp"}  # nothing else is trained
 
     def accuracies(trainer, part="", **place):
         where = tmp_path / part if part else tmp_path
@@ -80,7 +80,7 @@ def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch
     p = wilcoxon([d for d in differences if d]).pvalue if any(differences) else 1.0
     expected = f"{fmean(differences):+.1f} (p {p:.2g}, {int(fmean(ours) > fmean(theirs))}/1)"
     assert found["vMFPosterior minus each, in points"]["SS-Text"][0] == expected
-    assert "not refined" in accuracy and "CoOp's prompts, posterior" in found["Expected calibration error (%)"]
+    assert "not refined" in accuracy and "PromptSRC's text side, posterior" in found["Expected calibration error (%)"]
     learned = [
         record(run_folder(tmp_path, trainer, shots=1))["hashes"]["learned"] for trainer in ("vMFCoOp", "vMFPosterior")
     ]
