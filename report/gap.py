@@ -17,7 +17,7 @@ from dassl.reading import MB, read_text
 from report.collect import FoundRun
 from report.groups import Group
 from report.render import Figure, file_names
-from runs.record import GAP_PARTS, LARGEST, POINTS, POINTS_HEAD, number
+from runs.record import GAP_NAMES, GAP_PARTS, GAP_SHARES, POINTS, POINTS_HEAD, number
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,8 +29,9 @@ TRIED = 3  # runs of a data set whose file cannot be read
 FIRST = ("vMFCoOp", "vMFPosterior")  # methods that are shown if they are there, in this order
 PROTOCOLS = ("all", "new", "base")  # of the classes, in the order of preference
 WORDS = {"all": "few-shot", "new": "novel classes", "base": "base classes"}
-LEGEND = 12  # class names beside stars; with more, they are left to the tables
-TOO_LARGE = 99.5  # times what images do, as it is written
+LEGEND, COLUMNS = 15, 3  # class names below the panels, and columns of them; more classes stay without names
+NAME = 1.9  # inches that a class name may take
+LARGEST_SHOWN = 1000  # times what images make
 Place = tuple[float, float]
 
 
@@ -70,7 +71,7 @@ def gap_pictures(group: Group, folder: Path, within: Path) -> tuple[list[Figure]
             path = folder / f"gap_{name}.png"
             title = title_of(run)
             plot_gap(points, run.record.gap, path, title, within)
-            figures.append(Figure(path.with_suffix(".svg"), f"{title}. {CAPTION}"))
+            figures.append(Figure(path.with_suffix(".svg"), f"{title}. {_shares(run.record.gap)}{CAPTION}"))
             break
     return figures, problems
 
@@ -89,6 +90,15 @@ def title_of(run: FoundRun) -> str:
     seed = f", seed {run.seed}" if run.seed is not None and run.seed >= 0 else ""
     mark = " (phantom)" if run.phantom else ""
     return f"Images and texts, {run.dataset}, {run.row}, {WORDS[run.subsample]}, K = {run.shots}{seed}{mark}"
+
+
+def _shares(gap: dict[str, Any]) -> str:
+    if not all(key in gap for key in (*GAP_NAMES, *GAP_SHARES)):
+        return ""
+    return (
+        f"In this test {gap['predicted_share']:.1f}% of the images were predicted as {gap['predicted']}; the largest "
+        f"class, {gap['largest']}, has {gap['largest_share']:.1f}%. "
+    )
 
 
 def _preference(run: FoundRun) -> tuple[Any, ...]:
@@ -154,8 +164,11 @@ def plot_gap(points: Points, gap: dict[str, Any], path: Path, title: str, within
     """
     from report.plots import GREY, canvas, save
 
-    figure, (left, right) = canvas(height=4.3, columns=2)
-    for side, (axes, suffix, words) in enumerate(((left, "", "as they are"), (right, "_centred", "centred"))):
+    rows = math.ceil(len(points.classes) / COLUMNS) if len(points.classes) <= LEGEND else 0
+    figure, (left, right) = canvas(height=4.3 + 0.25 * rows, columns=2)
+    for side, (axes, suffix, words) in enumerate(
+        ((left, "", "before centring"), (right, "_centred", "after centring"))
+    ):
         _draw(axes, points, side)
         axes.set_title(f"{words}: {_against(gap, suffix)}", size="medium", loc="left")
         axes.set_xticks([])
@@ -165,8 +178,8 @@ def plot_gap(points: Points, gap: dict[str, Any], path: Path, title: str, within
         line(0, color=GREY, linewidth=0.8, alpha=0.5, zorder=0)
     left.set_aspect("equal", adjustable="datalim")
     _name_clouds(left, points)
-    if len(points.classes) <= LEGEND:
-        _name_stars(figure, right, points)
+    if rows:
+        _name_classes(figure, points)
     save(figure, path, title, svg=True, within=within)
 
 
@@ -189,18 +202,21 @@ def _name_clouds(axes: "Axes", points: Points) -> None:
         axes.annotate(words, (x, top), xytext=(0, 12), textcoords="offset points", ha="center", weight="bold")
 
 
-def _name_stars(figure: "MplFigure", axes: "Axes", points: Points) -> None:
-    """Write the names of the classes beside their stars, with a white rim that keeps them readable among the dots."""
-    from matplotlib.patheffects import withStroke
+def _name_classes(figure: "MplFigure", points: Points) -> None:
+    """Write the names of the classes below both panels, each beside its star and its dot."""
+    from matplotlib.legend_handler import HandlerTuple
+    from matplotlib.lines import Line2D
 
-    from report.plots import shortened
+    from report.plots import shortened, style
 
-    for star in points.classes.values():
-        x, y = star.places[1]
-        name = shortened(figure, star.name, 1.3)
-        side = "left" if x <= 0 else "right"
-        label = axes.annotate(name, (x, y), xytext=(0, 11), textcoords="offset points", ha=side, zorder=5)
-        label.set_path_effects([withStroke(linewidth=3, foreground="white")])
+    handles = []
+    for row, (_, star) in enumerate(sorted(points.classes.items())):
+        colour, marker = style(row)
+        dot, name = Line2D([], [], color=colour, marker=marker, ls="", alpha=0.6), shortened(figure, star.name, NAME)
+        handles.append(((Line2D([], [], color=colour, marker="*", ms=13, mec="black", mew=0.7, ls=""), dot), name))
+    pairs, names = zip(*handles, strict=True)
+    handler = {tuple: HandlerTuple(ndivide=None)}
+    figure.legend(pairs, names, handler_map=handler, loc="outside lower left", ncols=COLUMNS, frameon=False)
 
 
 def _against(gap: dict[str, Any], suffix: str) -> str:
@@ -210,6 +226,6 @@ def _against(gap: dict[str, Any], suffix: str) -> str:
     ('constant 3.1 × images', 'constant alone')
     """
     common, images = gap[f"common{suffix}"], gap[f"images{suffix}"]
-    if images <= common / LARGEST:
+    if images <= 0 or common > LARGEST_SHOWN * images:
         return "constant alone"
-    return f"constant {min(common / images, TOO_LARGE):.1f} × images"
+    return f"constant {common / images:.1f} × images"
