@@ -1,6 +1,7 @@
 """The base class of all data sets: reads the split, draws K shots per class, keeps base or novel classes."""
 
 import posixpath
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -40,6 +41,7 @@ class BiomedDataset(DatasetBase):
         split_hash: 16 hexadecimal digits of a hash of the whole split.
         groups: patient, or other group, by path; empty if unknown.
         prompt_bank: file of an LLM's sentences that lies beside the images, or None.
+        not_drawn: the entries of training images that are not in `train_x`; see `unlabelled`.
         train_x, val, test, classnames, num_classes: as in `DatasetBase`. With novel classes (SUBSAMPLE_CLASSES "new")
             the classes are those of `test`; `train_x` and `val` are the base classes' images, which are all that a
             method may look at, and their labels count the base classes.
@@ -82,8 +84,11 @@ class BiomedDataset(DatasetBase):
         leaks.tell(leaks.groups_on_both_sides(split, self.groups), self.settings.LEAKS)
         shots, seed = cfg.DATASET.NUM_SHOTS, cfg.SEED
         listed, split = split, splits.drop_repeats(split, self.source_file)
+        whole = split["train"]
         if shots >= 1:
             split |= self.few_shot(listed if self.settings.DRAWS == draws.BIOMEDCOOP else split, shots, seed)
+        rest = {"train": draws.without(whole, split["train"])}
+        self.not_drawn = self.subsample(rest, self.settings.SUBSAMPLE_CLASSES)["train"]
         split = self.subsample(split, self.settings.SUBSAMPLE_CLASSES)
         train, val, test = (self.to_data(split[part]) for part in PARTS)
         super().__init__(train_x=train, val=val, test=test)
@@ -188,6 +193,17 @@ class BiomedDataset(DatasetBase):
         drawn = draws.keep(drawn, split, split_hash, path, self.folder, self.source_file, seed)
         draws.print_few_groups(drawn["train"], self.classes, self.groups, shots)
         return drawn
+
+    def unlabelled(self, count: int, seed: int) -> list[Datum]:
+        """Return `count` training images of each class that are not in `train_x`, drawn by seed.
+
+        There are fewer of each if a class has fewer left, and none where `train_x` has all images. They are for methods
+        that learn from images without labels, and have theirs nevertheless.
+        """
+        names = list(dict.fromkeys(item.classname for item in self.train_x))
+        left = Counter(item.classname for item in self.not_drawn)
+        count = min(count, *(left[name] for name in names))
+        return self.to_data(draws.draw(self.not_drawn, names, count, self.dataset_dir, "unlabelled", seed, self.groups))
 
     def subsample(self, split: Split, which: str) -> Split:
         """Return the entries of "all", "base" or "new" classes, labelled from 0; see `splits.subsample`."""

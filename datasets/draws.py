@@ -1,5 +1,6 @@
 """Draw K images per class, by our rule or by BiomedCoOp's, and keep the draw as JSON beside the split."""
 
+import posixpath
 import random
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -56,6 +57,16 @@ def draw(
         random.Random(f"{dataset} {part} {name} {seed}").shuffle(mine)
         drawn += (spread(mine, groups) if groups else mine)[:count]
     return drawn
+
+
+def without(items: Sequence[Item], drawn: Sequence[Item]) -> list[Item]:
+    """Return the items whose images are not among those that were drawn.
+
+    >>> without([Item("a/1.png", 0, "a"), Item("a/2.png", 0, "a")], [Item("a/./2.png", 0, "a")])
+    [Item(path='a/1.png', label=0, classname='a')]
+    """
+    taken = {posixpath.normpath(item.path) for item in drawn}
+    return [item for item in items if posixpath.normpath(item.path) not in taken]
 
 
 def draw_as_biomedcoop(split: Split, shots: int, seed: int) -> Split:

@@ -11,8 +11,10 @@ NAMES = {
     "ablation": "the six rows of Table 2 on a data set",
     "diagnose": "look into a run of vMFCoOp",
     "figure3": "Figure 3: backbones and LLMs",
+    "posterior": "what the posterior is worth, beside what it has to face; docs/POSTERIOR.md",
     "prompts": "the figure of numbers of sentences",
     "results": "Tables 1 to 3 on the phantoms, and docs/RESULTS.md",
+    "sensitivity": "what the posterior depends on: text, weight, gap, refinement",
     "verify": "compare zero-shot BiomedCLIP with the paper's Table 3",
 }
 
@@ -23,7 +25,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if name in NAMES:
         return importlib.import_module(f"reproduce.{name}").main(words)
     stream = sys.stdout if name in ("-h", "--help") else sys.stderr
-    print(f"{__doc__}\n" + "\n".join(f"    {each:10}{what}" for each, what in NAMES.items()), file=stream)
+    print(f"{__doc__}\n" + "\n".join(f"    {each:12}{what}" for each, what in NAMES.items()), file=stream)
     return 0 if stream is sys.stdout else 2
 
 

@@ -13,14 +13,18 @@ import torch
 ROUNDING = 1e-5  # of learned tensors of order 0.1 after a few steps; 2e-8 to 7e-6 was seen
 
 
-READERS = ("vMFCoOp", "BiomedCoOp", "SSText", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble")  # of sentences
+READERS = (  # of sentences
+    *("vMFCoOp", "vMFPosterior", "vMFPrototypes", "BiomedCoOp", "KgCoOpLLM", "PromptSRCText"),
+    *("SSText", "SSTextU", "GDAText", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble", "ZeroshotDN"),
+)
 
 
 def run_folder(
-    output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1, published=False
+    output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1, published=False, reads=False
 ) -> Path:
     own = dataset.startswith(("folder-", "table-"))  # with sentences of its own, if any
-    context = "nctx4_cscFalse_ctpend" + "_published" * published + ("_claude" if trainer in READERS and not own else "")
+    reads = (reads or trainer in READERS) and not own
+    context = "nctx4_cscFalse_ctpend" + "_published" * published + "_claude" * reads
     return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / context / f"seed{seed}"
 
 

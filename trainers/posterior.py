@@ -46,6 +46,7 @@ from torch.nn.functional import normalize, one_hot
 
 from trainers import vmf
 
+EQUAL = 1e-6  # a smaller distance between unit vectors is rounding
 LEAST_SPREAD = 0.05  # of the squared distance of the class means: what of it is never taken for scatter
 
 
@@ -90,14 +91,16 @@ class Evidence(NamedTuple):
         """s [], the root mean square distance of the class means from m_V, less what scatter adds to it.
 
         With n_c images, a class mean scatters by sigma^2 / n_c about the truth: s^2 = mean_c |mean_c - m_V|^2 -
-        (1 - 1/C) sigma^2 mean_c (1 / n_c), and at least 5 % of the first term. One class or none has no spread: 1.
+        (1 - 1/C) sigma^2 mean_c (1 / n_c), and at least 5 % of the first term. Where the means are equal, or there is
+        no second one, any value gives the same modes: 1.
         """
         counts = self.counts[self.counts > 0]
         if len(counts) < 2:
             return self.sums.new_ones(())
         seen = (self.means - self.centre).square().sum(dim=1).mean()
         noise = (1 - 1 / len(counts)) * self.scatter * (1 / counts).mean()
-        return torch.maximum(seen - noise, LEAST_SPREAD * seen).sqrt()
+        spread = torch.maximum(seen - noise, LEAST_SPREAD * seen).sqrt()
+        return torch.where(spread < EQUAL, 1.0, spread)
 
     @property
     def deviations(self) -> Tensor:
@@ -142,7 +145,7 @@ def relative(x: Tensor) -> Tensor:
     """
     x = x.double()
     distance = size(x)[..., None, None]
-    equal = distance < 1e-9
+    equal = distance < EQUAL
     return torch.where(equal, 0.0, (x - x.mean(dim=-2, keepdim=True)) / distance.masked_fill(equal, 1.0))
 
 

@@ -10,14 +10,12 @@ from torch.nn.functional import normalize, one_hot
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
-from dassl.errors import UserError
 from trainers.base.closed_set import ClosedSet
 from trainers.base.labels import labels_of
-from trainers.base.text_features import ensemble, llm_features
-from trainers.zeroshot import ZeroshotCLIP
+from trainers.zeroshot import ZeroshotText
 
 
-def solve_weights(text: Tensor, features: Tensor, labels: Tensor, scale: float, weight: float) -> Tensor:
+def solve_weights(text: Tensor, features: Tensor, labels: Tensor, scale: float, weight: float | Tensor) -> Tensor:
     """Return the w [C, D] that minimise -(scale / N) sum_i f_i . w_{y_i} + (weight / 2) sum_c |w_c - t_c|^2.
 
     The first term is the part of the cross-entropy that pulls images to their class; the part that pushes them from the
@@ -28,7 +26,7 @@ def solve_weights(text: Tensor, features: Tensor, labels: Tensor, scale: float, 
         features: support features f [N, D].
         labels: their classes y [N].
         scale: 1 / temperature of the backbone.
-        weight: lambda, the weight of the distance to the text prototypes.
+        weight: lambda, the weight of the distance to the text prototypes, one for all or [C, 1].
 
     >>> import torch
     >>> features, labels = torch.tensor([[0.6, 0.8], [0.0, 1.0]]), torch.tensor([0, 1])
@@ -41,7 +39,7 @@ def solve_weights(text: Tensor, features: Tensor, labels: Tensor, scale: float, 
 
 
 @TRAINER_REGISTRY.register()
-class SSText(ClosedSet, ZeroshotCLIP):
+class SSText(ClosedSet, ZeroshotText):
     """Classify as zero-shot, with prototypes that the support images have moved; no validation images are needed.
 
     As published, the text prototypes are means over several descriptions of a class, lambda is 1 / N, and images are
@@ -52,24 +50,20 @@ class SSText(ClosedSet, ZeroshotCLIP):
 
     @staticmethod
     def defaults() -> CfgNode:
-        node = ZeroshotCLIP.defaults()
-        node.TEXT = "ensemble"  # text prototypes: "ensemble" of the LLM's prompts, or "template", the prompt TEMPLATE
-        node.N_PROMPTS = 50  # LLM prompts per class
-        node.LAMBDA = 0.0  # weight of the text; 0 stands for 1 / N
+        node = ZeroshotText.defaults()
+        node.LAMBDA = 0.0  # weight of the text; 0 stands for the published one, 1 / N
         return node
 
-    def text_prototypes(self, classnames: list[str]) -> Tensor:
-        """Return the text prototypes [C, D], unit norm."""
-        s = self.settings
-        if s.TEXT not in ("ensemble", "template"):
-            raise UserError(f'Expected TEXT to be "ensemble" or "template", but got "{s.TEXT}": choose one of them.')
-        if s.TEXT == "ensemble":
-            return ensemble(llm_features(self, s.N_PROMPTS))
-        return super().class_directions(classnames)
-
     def class_directions(self, classnames: list[str]) -> Tensor:
+        return normalize(self.weights(super().class_directions(classnames)), dim=-1)
+
+    def weights(self, text: Tensor) -> Tensor:
+        """Return the prototypes w [C, D], not of unit norm, that the support images make of `text` [C, D]."""
         features = self.plain_features(self.train_items)
         labels = labels_of(self.train_items, self.device)
-        weight = self.settings.LAMBDA or 1 / len(labels)
-        text = self.text_prototypes(classnames)
-        return normalize(solve_weights(text, features, labels, self.backbone.logit_scale, weight), dim=-1)
+        weight = self.settings.LAMBDA or self.published_weight(labels)
+        return solve_weights(text, features, labels, self.backbone.logit_scale, weight)
+
+    def published_weight(self, labels: Tensor) -> float | Tensor:
+        """Return the published lambda for support images with labels [N]."""
+        return 1 / len(labels)

@@ -10,6 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from dassl.errors import UserError
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.text_features import TEMPLATE, ensemble, llm_features, selective_ensemble, template_features
 
@@ -29,6 +30,26 @@ class Zeroshot(FeatureTrainer):
 
     def logits(self, features: Tensor) -> Tensor:
         return self.backbone.logit_scale * features @ self.directions.T
+
+
+class ZeroshotText(Zeroshot):
+    """Classify by the text that TEXT names: the start of methods that add images to it."""
+
+    @staticmethod
+    def defaults() -> CfgNode:
+        node = FeatureTrainer.defaults()
+        node.TEXT = "ensemble"  # text prototypes: "ensemble" of the LLM's prompts, or "template", the prompt TEMPLATE
+        node.N_PROMPTS = 50  # LLM prompts per class
+        node.TEMPLATE = TEMPLATE  # prompt with {} in place of the class name
+        return node
+
+    def class_directions(self, classnames: list[str]) -> Tensor:
+        s = self.settings
+        if s.TEXT not in ("ensemble", "template"):
+            raise UserError(f'Expected TEXT to be "ensemble" or "template", but got "{s.TEXT}": choose one of them.')
+        if s.TEXT == "ensemble":
+            return ensemble(llm_features(self, s.N_PROMPTS))
+        return template_features(self, classnames, s.TEMPLATE)
 
 
 @TRAINER_REGISTRY.register()

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.usefixtures("tiny")
 
 BASE, NOVEL = CLASSES[:2], CLASSES[2:]
 PROTOCOL = ("--setting", "base2new", "--subsample")
-ZERO_SHOT = ("zeroshot", "ensemble", "selective_ensemble")
+WITHOUT_EPOCHS = ("zeroshot", "ensemble", "selective_ensemble", "zeroshot_dn", "vmfprototypes")
 TESTED = "Evaluate on the *test* set"
 
 
@@ -30,7 +30,7 @@ def happened():
 
 @pytest.mark.parametrize("method", with_setting("base2new"))
 def test_no_method_opens_one_before_the_test(method, flags, data_root, tmp_path, happened):
-    trainer, epochs = trainer_name(method), 0 if method in ZERO_SHOT else 2
+    trainer, epochs = trainer_name(method), 0 if method in WITHOUT_EPOCHS else 2
     opts = ("OPTIM.MAX_EPOCH", epochs, "FEATURES.ROOT", tmp_path / "store")  # a store that knows no image yet
     assert train.main(flags(trainer, *opts, more=(*PROTOCOL, "base"))) == 0
     assert images(happened, data_root, BASE) and images(happened, data_root, NOVEL) == []
@@ -52,6 +52,14 @@ def test_the_selective_ensemble_is_pruned_with_the_base_classes_images(build):
     expected = selective_ensemble(base.plain_features(base.train_items), bank, trainer.settings.TAU)
     assert torch.allclose(trainer.directions, expected, atol=1e-6)
     assert not torch.allclose(expected, ensemble(bank), atol=1e-6), "nothing is pruned"
+
+
+def test_distribution_normalisation_takes_the_mean_of_the_base_classes_images(build):
+    trainer = build("ZeroshotDN", more=(*PROTOCOL, "new", "--eval-only"))
+    base = build("ZeroshotDN", more=(*PROTOCOL, "base"))
+    assert trainer.dm.dataset.classnames == NOVEL and torch.equal(trainer.mean, base.mean)
+    assert torch.allclose(base.mean, base.plain_features(base.train_items).mean(dim=0))
+    assert torch.equal(trainer.directions, build("ZeroshotEnsemble", more=(*PROTOCOL, "new", "--eval-only")).directions)
 
 
 def test_the_record_has_the_base_classes_support_set(flags, tmp_path):

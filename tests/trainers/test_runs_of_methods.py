@@ -10,6 +10,7 @@ from clip import FeatureStore
 from dassl.engine import TRAINER_REGISTRY
 from tests.run_folders import alike, learned, record, run_folder
 from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.unlabelled import unlabelled_images
 
 
 class Kind(NamedTuple):
@@ -23,15 +24,23 @@ class Kind(NamedTuple):
 METHODS = {
     "CoCoOp": Kind(3, "prompt_learner"),
     "KgCoOp": Kind(3, "prompt_learner"),
+    "KgCoOpLLM": Kind(3, "prompt_learner"),
     "ProGrad": Kind(3, "prompt_learner"),
+    "PromptSRCText": Kind(3, "prompt_learner"),
+    "SCD": Kind(3, "prompt_learner"),
+    "vMFPosterior": Kind(3, "prompt_learner"),
+    "vMFPrototypes": Kind(0, "evidence"),
     "CLIPAdapter": Kind(3, "adapters"),
     "TipAdapter": Kind(0),
     "TipAdapterF": Kind(3, "cache"),
     "SSText": Kind(0),
+    "SSTextU": Kind(0),
+    "ZeroshotDN": Kind(0),
+    "GDAText": Kind(0, "gaussians", {"weight", "bias"}),
     "LinearProbe": Kind(0, "linear_probe", {"weight", "bias"}),
     "LPpp": Kind(0, "blended_probe", {"w", "alpha"}),
 }
-CLOSED_SET = {"TipAdapter", "TipAdapterF", "SSText", "LinearProbe", "LPpp"}
+CLOSED_SET = {"TipAdapter", "TipAdapterF", "SSText", "SSTextU", "GDAText", "LinearProbe", "LPpp"}
 
 
 def options(method: str) -> tuple:
@@ -73,15 +82,18 @@ def test_training_looks_at_no_test_image(build, tiny, monkeypatch, method):
     trainer = build(method, *options(method), "TEST.NO_TEST", True)
     trainer.train()
     data = trainer.dm.dataset
-    support, val, test = ({item.impath for item in items} for items in (trainer.train_items, data.val, data.test))
-    assert support <= seen <= support | val and not seen & test
+    parts = (trainer.train_items, unlabelled_images(trainer.cfg, data), data.val, data.test)
+    support, others, val, test = ({item.impath for item in items} for items in parts)
+    assert support | others <= seen <= support | others | val and not seen & test
+    assert bool(others) == (method == "SSTextU")
 
 
 @pytest.mark.parametrize("method", sorted(METHODS.keys() - CLOSED_SET))
-def test_tensors_learned_on_base_classes_are_tested_on_novel_ones(flags, tmp_path, method):
+def test_what_is_learned_on_base_classes_is_tested_on_novel_ones(flags, tmp_path, method):
     protocol = ("--setting", "base2new", "--subsample")
-    assert train.main(flags(method, more=(*protocol, "base"))) == 0
-    assert train.main(flags(method, more=(*protocol, "new", "--eval-only"))) == 0
+    opts = options(method)
+    assert train.main(flags(method, *opts, more=(*protocol, "base"))) == 0
+    assert train.main(flags(method, *opts, more=(*protocol, "new", "--eval-only"))) == 0
     base = record(run_folder(tmp_path / "base2new" / "train_base", method))
     new = record(run_folder(tmp_path / "base2new" / "test_new", method))
     assert list(base["metrics"]["per_class"]) == ["glioma tumor", "meningioma tumor"]
@@ -95,7 +107,7 @@ def test_a_closed_set_method_refuses_novel_classes(flags, capsys, method):
     assert f'got "new": {method} knows no classes but those of its labelled images' in err and err.count("\n") == 1
 
 
-@pytest.mark.parametrize("method", ["LinearProbe", "LPpp"])
+@pytest.mark.parametrize("method", ["LinearProbe", "LPpp", "GDAText"])
 def test_a_fitted_method_is_tested_without_another_fit(flags, tmp_path, monkeypatch, method):
     opts = options(method)
     assert train.main(flags(method, *opts)) == 0

@@ -31,6 +31,13 @@ def terms_of(trainer) -> tuple[torch.Tensor, dict[str, float]]:
 
 def test_settings_start_at_the_papers_values():
     assert dict(vMFCoOp.defaults()) == {
+        "INFERENCE": "prompts",  # as published; the five below are the posterior's
+        "RHO": 0.5,
+        "N_0": 8.0,
+        "IMAGES": True,
+        "REFINE": 1.0,
+        "CONCENTRATION": False,
+        "ANCHORS": "fused",
         "PREC": "fp32",
         "N_CTX": 4,
         "CTX_INIT": "a photo of a",

@@ -17,6 +17,7 @@ from dassl.images import FILE_BYTES, reading_of
 from datasets import leaks
 from datasets.prompts import load_prompts
 from datasets.settings import DEFAULTS, settings_of
+from trainers.base.unlabelled import unlabelled_images
 
 # Settings that `config_digest` leaves out.
 NOT_HASHED = (
@@ -109,11 +110,14 @@ def images_digest(items: Sequence[Datum], memo: Digests) -> str:
 
 
 def training_digests(cfg: CfgNode, dataset) -> dict[str, str | None]:
-    """Return digests of the split, of the training and validation images, and of the files of the backbone."""
+    """Return digests of the split, of the training and validation images, and of the files of the backbone.
+
+    Training images that a method sees without their labels are among these.
+    """
     memo, files = Digests(cfg.FEATURES.ROOT or None), files_of(cfg.MODEL.BACKBONE.NAME)
     return {
         "split": getattr(dataset, "split_hash", None),
-        "support": images_digest([*dataset.train_x, *(dataset.val or [])], memo),
+        "support": images_digest([*dataset.train_x, *(dataset.val or []), *unlabelled_images(cfg, dataset)], memo),
         "backbone_files": digest([content.hex() for content in memo.of_all(files)]) if files else None,
     }
 
@@ -130,7 +134,7 @@ def check_copies(cfg: CfgNode, dataset) -> None:
     Raises:
         UserError: there are copies, and DATASET.LEAKS is "error".
     """
-    parts = {"train": dataset.train_x, "val": dataset.val or []}
+    parts = {"train": [*dataset.train_x, *unlabelled_images(cfg, dataset)], "val": dataset.val or []}
     if cfg.TEST.SPLIT != "val":  # settings are chosen on validation images, and no test image may be read
         parts["test"] = dataset.test
     root = cfg.FEATURES.ROOT or None

@@ -50,6 +50,7 @@ class FeatureTrainer(GapTold):
         random_state: state of the random generators of this run while several runs take turns, else None.
         built_state: state of the random generators after the construction.
         sentences: number of LLM prompts per class, and their digest.
+        read: their features [C, n, D], by that number.
         provenance: who wrote them; None for a method that reads none.
         seconds: duration of the parts of a run, by name.
         on_test: called with the results of each test.
@@ -61,6 +62,7 @@ class FeatureTrainer(GapTold):
     random_state: dict[str, Any] | None = None
     built_state: dict[str, Any]
     sentences: tuple[int, str | None] = (0, None)
+    read: dict[int, Tensor]
     provenance: Provenance | None = None
     seconds: dict[str, float]
     on_test: Callable[[Results], None] | None = None
@@ -121,7 +123,7 @@ class FeatureTrainer(GapTold):
         return method_settings(self.cfg)
 
     def build_model(self) -> None:
-        cfg = self.cfg
+        cfg, self.read = self.cfg, {}
         classnames = self.dm.dataset.classnames
         if "phantom" in vars(self.dm.dataset) and self.dm.dataset.phantom:
             print(PHANTOM_NOTICE)

@@ -1,6 +1,5 @@
 """The part of a method that classifies by the posterior of `trainers.posterior`: images, prompts and LLM sentences."""
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -79,7 +78,7 @@ class PosteriorInference(ChosenOnValidation):
         super().check_cfg(cfg)
         s, name = method_settings(cfg), f"TRAINER.{cfg.TRAINER.NAME.upper()}"
         for key in ("N_0", "REFINE"):
-            if not (s[key] >= 0 and math.isfinite(s[key])):
+            if s[key] < 0:
                 raise UserError(f"Expected {name}.{key} of 0 or more, but got {s[key]:g}: give a number of images.")
 
     # ------------------------------------------------------------------------------------------------ what is learned
@@ -199,6 +198,7 @@ class PosteriorInference(ChosenOnValidation):
     def kappa(self, prompts: Tensor | None) -> float:
         """Return the concentration of the likelihood: the logit scale times how far apart the texts of classes lie."""
         text = prompts if self.llm_means is None else self.llm_means
+        assert text is not None  # a method without prompts reads sentences
         return float(self.backbone.logit_scale) * float(posterior.size(text).mean())
 
     def resultant(self, prompts: Tensor | None) -> Tensor:

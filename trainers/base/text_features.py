@@ -41,6 +41,8 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     Raises:
         UserError: there are fewer prompts, or a prompt is too long for the text tower.
     """
+    if n_prompts in trainer.read:  # by another part of the method
+        return trainer.read[n_prompts]
     dataset, llm = trainer.dm.dataset, trainer.cfg.PROMPTS.LLM
     prompts = load_prompts(dataset.key, llm, dataset.classnames, n_prompts, bank=dataset.prompt_bank)
     trainer.sentences = n_prompts, digest(prompts)
@@ -51,7 +53,8 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     sentences = [text for texts in prompts for text in texts]
     check_lengths(trainer.backbone, sentences, trainer.cfg.PROMPTS.TOO_LONG)
     features = trainer.store.texts(sentences)
-    return features.view(len(prompts), n_prompts, -1).to(trainer.device)
+    trainer.read[n_prompts] = features.view(len(prompts), n_prompts, -1).to(trainer.device)
+    return trainer.read[n_prompts]
 
 
 def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> None:

@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# bash scripts/kgcoop_llm/base2new.sh DATASET SHOTS [BACKBONE]; see scripts/run.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../run.sh"
+base2new KgCoOpLLM "$@"

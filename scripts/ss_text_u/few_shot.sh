@@ -1,0 +1,4 @@
+#!/usr/bin/env bash
+# bash scripts/ss_text_u/few_shot.sh DATASET SHOTS [BACKBONE]; see scripts/run.sh
+source "$(dirname "${BASH_SOURCE[0]}")/../run.sh"
+few_shot SSTextU "$@"

@@ -1,0 +1,108 @@
+"""What the posterior is worth: which runs are made, which prompts are tested again, and what the tables say of them."""
+
+from statistics import fmean, pstdev
+
+import pytest
+from scipy.stats import wilcoxon
+
+from reproduce import posterior
+from reproduce.posterior_runs import METHODS, POSTERIORS, Row, posterior_of
+from tests.run_folders import record, run_folder
+
+ROWS = {row.name: row for row in (*METHODS, *POSTERIORS)}
+SOME = [ROWS[name] for name in ("zero-shot, LLM ensemble", "SS-Text", "CoOp", "vMFCoOp")]
+TESTED = [ROWS["vMFPosterior"], ROWS["CoOp's prompts, posterior"]]
+
+
+@pytest.fixture
+def rows(monkeypatch):
+    monkeypatch.setattr(posterior, "METHODS", SOME)
+    monkeypatch.setattr(posterior, "POSTERIORS", TESTED)
+    monkeypatch.setattr(posterior, "VARIANTS", [posterior_of("not refined", "vmfcoop", "no_refine", REFINE=0.0)])
+
+
+def line(data_root, tmp_path, *flags):
+    words = ["--datasets", "btmri", "--root", data_root, "--shots", 1, "--seeds", 1, 2, 3, 4, 5, "--output", tmp_path]
+    words += [
+        "--to",
+        tmp_path / "page.md",
+        "--novel-shots",
+        2,
+        *flags,
+        "OPTIM.MAX_EPOCH",
+        1,
+        "DATALOADER.NUM_WORKERS",
+        0,
+    ]
+    return [str(word) for word in words]
+
+
+def parts(page):
+    """The tables of a page by their headings, each row by its name."""
+    found = {}
+    for block in page.read_text().split("### ")[1:]:
+        name, _, text = block.partition("\n")
+        cells = [
+            [cell.strip() for cell in row.strip("|").split("|")] for row in text.split("\n") if row.startswith("|")
+        ]
+        found[name] = {cells_of[0]: cells_of[1:] for cells_of in cells[2:]}
+    return found
+
+
+@pytest.mark.usefixtures("rows")
+def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch, capsys):
+    monkeypatch.setattr("reproduce.posterior_runs.default_backbone", lambda root: "PhantomCLIP")
+    page = tmp_path / "page.md"
+    page.write_text("kept\n\n" + posterior.MARK + "\nold")
+    assert posterior.main(line(data_root, tmp_path)) == 0
+    assert page.read_text().startswith("kept\n\n" + posterior.MARK) and "old" not in page.read_text()
+    assert {job.trainer for job in jobs} == {"ZeroshotEnsemble", "SSText", "CoOp", "vMFCoOp"}  # nothing else is trained
+
+    def accuracies(trainer, part="", **place):
+        where = tmp_path / part if part else tmp_path
+        shots = 2 if part else 1
+        return [
+            record(run_folder(where, trainer, shots=shots, seed=seed, **place))["metrics"]["accuracy"]
+            for seed in range(1, 6)
+        ]
+
+    found = parts(page)
+    accuracy = found["Accuracy (%)"]
+    for name, trainer in (("SS-Text", "SSText"), ("vMFCoOp", "vMFCoOp"), ("vMFPosterior", "vMFPosterior")):
+        values = accuracies(trainer)
+        assert accuracy[name][0] == f"{fmean(values):.1f} ± {pstdev(values):.1f}"
+    assert accuracy["SS-Text"][1:] == ["-", "-", "-"]  # closed set
+    base, new = (accuracies("vMFPosterior", f"base2new/{part}") for part in ("train_base", "test_new"))
+    hm = [2 * b * n / (b + n) if b and n else 0.0 for b, n in zip(base, new, strict=True)]
+    assert accuracy["vMFPosterior"][1:] == [f"{fmean(values):.1f} ± {pstdev(values):.1f}" for values in (base, new, hm)]
+    ours, theirs = accuracies("vMFPosterior"), accuracies("SSText")
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    p = wilcoxon([d for d in differences if d]).pvalue if any(differences) else 1.0
+    expected = f"{fmean(differences):+.1f} (p {p:.2g}, {int(fmean(ours) > fmean(theirs))}/1)"
+    assert found["vMFPosterior minus each, in points"]["SS-Text"][0] == expected
+    assert "not refined" in accuracy and "CoOp's prompts, posterior" in found["Expected calibration error (%)"]
+    learned = [
+        record(run_folder(tmp_path, trainer, shots=1))["hashes"]["learned"] for trainer in ("vMFCoOp", "vMFPosterior")
+    ]
+    assert learned[0] == learned[1]
+    jobs.clear()
+    capsys.readouterr()
+    assert posterior.main(line(data_root, tmp_path)) == 0
+    assert not jobs and "Evaluate on" not in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("rows")
+def test_what_is_missing_is_a_gap_and_the_status(data_root, tmp_path, jobs, capsys):
+    assert posterior.main(line(data_root, tmp_path, "--write-only")) == 1
+    assert not jobs and "runs are missing" in capsys.readouterr().out
+    assert set(map(tuple, parts(tmp_path / "page.md")["Accuracy (%)"].values())) == {("-",) * 4}
+
+
+def test_every_row_is_one_thing():
+    names = [row.name for row in (*METHODS, *POSTERIORS, *posterior.VARIANTS)]
+    assert len(set(names)) == len(names)
+    places = {(row.folder, row.trainer) for row in (*METHODS, *POSTERIORS, *posterior.VARIANTS)}
+    assert len(places) == len(names), "two rows would lie in one folder"
+    assert posterior_of("x", "coop", "y", RHO=0.0) == Row(
+        "x", "coop", (("TRAINER.COOP.INFERENCE", "posterior"), ("TRAINER.COOP.RHO", 0.0)), "coop", "y"
+    )
