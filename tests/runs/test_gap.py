@@ -7,18 +7,16 @@ import pytest
 import torch
 
 import train
-from runs.methods import METHODS, trainer_name
 from runs.record import GAP_PARTS, POINTS, POINTS_HEAD, read_record
 from tests.conftest import CLASSES
+from tests.gpu.sides import METHODS, options
 from tests.watching import images, watching
 from trainers import posterior
 from trainers.base.labels import labels_of
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
-WITHOUT = {"CLIPAdapter", "TipAdapter", "TipAdapterF", "LinearProbe", "LPpp"}
-NO_EPOCHS = {"ZeroshotCLIP", "ZeroshotEnsemble", "ZeroshotSelectiveEnsemble", "SSText", "vMFPrototypes", "LinearProbe"}
-NO_EPOCHS |= {"LPpp", "TipAdapter"}
+WITHOUT = {"CLIPAdapter", "TipAdapter", "TipAdapterF", "LinearProbe", "LPpp", "GDAText"}
 NOVEL = ("--setting", "base2new", "--subsample", "new", "--eval-only")
 
 
@@ -27,9 +25,9 @@ def folder_of(output: Path) -> Path:
     return path.parent
 
 
-@pytest.mark.parametrize("trainer", [trainer_name(method) for method in METHODS])
+@pytest.mark.parametrize("trainer", METHODS)
 def test_each_method_tells_what_it_has(trainer, flags, tmp_path):
-    assert train.main(flags(trainer, "OPTIM.MAX_EPOCH", 0 if trainer in NO_EPOCHS else 1)) == 0
+    assert train.main(flags(trainer, *options(trainer))) == 0
     folder = folder_of(tmp_path)
     told = read_record(folder / "metrics.json").gap
     lines = [line for line in (folder / "log.txt").read_text().splitlines() if line.startswith("Gap: ")]
