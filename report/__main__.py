@@ -99,6 +99,8 @@ def print_section(section: Section, style: str) -> None:
         print(f"missing: {gap.what}: {gap.command}")
     for problem in section.unfinished:
         print(f"unfinished: {problem}")
+    for problem in section.unseen:
+        print(f"no picture: {problem}")
     print()
 
 

@@ -12,6 +12,7 @@ from dassl.names import OWN_FOLDER
 from report import base2new, paper
 from report.ablation_table import METHOD, NAMES, Ablation, ablation_table, terms_of
 from report.few_shot_table import average_table, dataset_table, differences_table, seen_note
+from report.gap import gap_pictures
 from report.groups import Group
 from report.render import Figure, Gap, Section, Table, file_names, p_value
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_name, score_methods
@@ -55,7 +56,8 @@ def assemble(group: Group, request: Request, folder: Path) -> Section:
         parts += shown
         gaps += missing
     unfinished = [run.problem for run in group.runs if not run.finished]
-    return Section(group.title, group.phantom, parts, gaps, unfinished)
+    pictures, unseen = gap_pictures(group, folder, request.within)
+    return Section(group.title, group.phantom, [*parts, *pictures], gaps, unfinished, unseen)
 
 
 def few_shot(group: Group, request: Request, folder: Path) -> Part:

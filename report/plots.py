@@ -168,8 +168,8 @@ def _levels(ranking: Ranking) -> list[int]:
     return levels
 
 
-def canvas(height: float, rows: int = 1) -> tuple["Figure", Any]:
-    """Return an empty picture of a height in inches, and its axes, an array of them for several rows below each other.
+def canvas(height: float, rows: int = 1, columns: int = 1) -> tuple["Figure", Any]:
+    """Return an empty picture of a height in inches, and its axes, an array of them for several rows or columns.
 
     `save` adds room for the title.
     """
@@ -180,7 +180,7 @@ def canvas(height: float, rows: int = 1) -> tuple["Figure", Any]:
     layout = ConstrainedLayoutEngine(w_pad=MARGIN, h_pad=MARGIN)
     figure = Figure(figsize=(WIDTH, height), dpi=DPI, layout=layout)
     FigureCanvasAgg(figure)  # no pyplot: no display, no global state
-    return figure, figure.subplots(rows)
+    return figure, figure.subplots(rows, columns)
 
 
 def style(row: int) -> tuple[str, str]:

@@ -62,13 +62,17 @@ class Gap(NamedTuple):
 
 
 class Section(NamedTuple):
-    """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs."""
+    """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs.
+
+    `unseen` are sentences on pictures that could not be drawn.
+    """
 
     title: str
     phantom: bool
     parts: Sequence[Table | Figure]
     gaps: Sequence[Gap]
     unfinished: Sequence[str]
+    unseen: Sequence[str] = ()
 
     @property
     def tables(self) -> list[Table]:
@@ -195,7 +199,8 @@ def shared(section: Section, output: str | Path) -> Section:
     Paths are relative to `output`, and commands have `<folder>` and `<output>`.
     """
     gaps = [gap._replace(command=gap.shared) for gap in section.gaps]
-    return section._replace(gaps=gaps, unfinished=[relative(problem, output) for problem in section.unfinished])
+    unfinished, unseen = ([relative(each, output) for each in said] for said in (section.unfinished, section.unseen))
+    return section._replace(gaps=gaps, unfinished=unfinished, unseen=unseen)
 
 
 def relative(text: str, output: str | Path) -> str:

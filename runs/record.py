@@ -15,6 +15,8 @@ from dassl.writing import write_json
 from runs.methods import PROTOCOLS
 
 LIMIT = 16 * MB
+POINTS = "gap.csv"  # beside it: the points of the picture of the gap
+POINTS_HEAD = ("what", "class", "name", "x", "y", "x centred", "y centred")
 LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
 MOST_SENTENCES = 10**6  # of a class
 VIEWS = ("none", "one", "many")
@@ -28,6 +30,9 @@ DIGESTS = {
     "learned": "learned tensors",
 }  # those of `Record.hashes` by which runs are compared, in the words of an error
 PROMPTS = {"llm": LONGEST, "model": LONGEST, "date": LONGEST, "instruction": 2000}  # and the most characters of each
+GAP_NAMES = ("predicted", "largest")  # of classes, in `Record.gap`
+GAP_SHARES = ("predicted_share", "largest_share")
+GAP_PARTS = ("common", "images", "common_centred", "images_centred")
 KINDS = {dict: "names and values", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 REMEDY = "delete it and run its script again"
 
@@ -53,6 +58,8 @@ class Record(NamedTuple):
             say.
         revision: commit of the backbone's hub repository; None for a folder.
         tested: number of test images; None if the file does not say.
+        gap: between images and texts, as in `trainers.gap`: names of classes and numbers; {} in records of earlier
+            versions, and without `GAP_PARTS` for a method that has no directions.
     """
 
     names: dict[str, Any]
@@ -69,6 +76,7 @@ class Record(NamedTuple):
     views: str | None = None
     revision: str | None = None
     tested: int | None = None
+    gap: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -107,6 +115,7 @@ def read_record(path: Path) -> Record:
         views=_one_of(document, "views", VIEWS, where),
         revision=None if (found := document.get("backbone_revision")) is None else check_name(found, "commit", where),
         tested=None if (found := document.get("total")) is None else whole(found, "total", where),
+        gap=_gap(document, where),
     )
 
 
@@ -154,6 +163,15 @@ def _prompts(document: dict, where: str) -> dict[str, str]:
         for key, longest in PROMPTS.items()
         if told.get(key) is not None
     }
+
+
+def _gap(document: dict, where: str) -> dict[str, Any]:
+    """Return what is known of the gap, without undefined and infinite numbers."""
+    found = document.get("gap")
+    told = {} if found is None else _mapping(found, "gap", where)
+    names = {key: check_name(told[key], "class", where) for key in GAP_NAMES if key in told}
+    numbers = {key: told[key] for key in (*GAP_SHARES, *GAP_PARTS) if not _undefined(told.get(key))}
+    return names | {key: number(value, f"{key} of gap", where) for key, value in numbers.items()}
 
 
 def _metrics(found: Any, where: str) -> dict[str, float]:

@@ -1,26 +1,30 @@
-"""The files that a test leaves in a run's folder: `predictions.csv`, then `metrics.json`."""
+"""The files that a test leaves in a run's folder: `predictions.csv`, `gap.csv`, then `metrics.json`."""
 
 import platform
 from importlib import metadata
 from pathlib import Path
 
+import torch
 from yacs.config import CfgNode
 
 from dassl.sheet import csv_lines
 from dassl.writing import atomic_write
 from runs.config import data_key
-from runs.record import write_record
+from runs.record import POINTS, POINTS_HEAD, write_record
 from runs.spec import RunSpec
 from trainers.base.digests import method_settings
 from trainers.base.results import Results, relative_path
+from trainers.gap import Points
 
 PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "vmfcoop")
 
 
 def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> None:
-    """Write both files into the folder of one seed's run; metrics.json comes last, and marks it as finished."""
+    """Write the files into the folder of one seed's run; metrics.json comes last, and marks it as finished."""
     folder = Path(cfg.OUTPUT_DIR)
     _write_predictions(folder / "predictions.csv", trainer.dm.dataset, results)
+    if results.gap and results.gap.points:
+        _write_points(folder / POINTS, results.gap.points, results.classnames)
     record = {
         "key": data_key(spec, cfg),
         "dataset": cfg.DATASET.NAME,
@@ -31,6 +35,7 @@ def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> Non
         "seed": cfg.SEED,
         "subsample": cfg.DATASET.SUBSAMPLE_CLASSES,
         "metrics": results.figures,
+        "gap": results.gap and results.gap.figures,
         "total": len(results.labels),
         "correct": int((results.logits.argmax(dim=1) == results.labels).sum()),
         "method": plain(method_settings(cfg)),
@@ -71,3 +76,14 @@ def _write_predictions(path: Path, dataset, results: Results) -> None:
     ]
     with atomic_write(path, newline="") as file:
         file.writelines(csv_lines([["path", "label", "predicted", *names], *rows], end="\r\n"))
+
+
+def _write_points(path: Path, points: Points, names: list[str]) -> None:
+    """Write a row per image, without its name, then one per class direction, with the class's name."""
+    sides = (points.before, points.after)
+    images, directions = (torch.cat([side[i] for side in sides], dim=1).tolist() for i in (0, 1))
+    rows = [["image", str(label), "", *place] for label, place in zip(points.labels.tolist(), images, strict=True)]
+    rows += [["class", str(i), names[i], *place] for i, place in enumerate(directions)]
+    with atomic_write(path, newline="") as file:
+        cells = ([*row[:3], *(f"{round(x, 4) + 0.0:.4f}" for x in row[3:])] for row in rows)
+        file.writelines(csv_lines([POINTS_HEAD, *cells], end="\r\n"))

@@ -25,6 +25,9 @@ class Zeroshot(FeatureTrainer):
     def build_method(self, classnames: list[str]) -> None:
         self.directions = self.class_directions(classnames)
 
+    def text_directions(self) -> Tensor | None:
+        return self.directions if type(self).logits is Zeroshot.logits else None  # adapters decide otherwise
+
     def logits(self, features: Tensor) -> Tensor:
         return self.backbone.logit_scale * features @ self.directions.T
 

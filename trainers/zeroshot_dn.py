@@ -60,6 +60,9 @@ class ZeroshotDN(ZeroshotText):
         self.mean = self.plain_features(self.train_items).mean(dim=0)
         print(f"Mean of images: of {len(self.train_items)} support images, without their labels")
 
+    def text_directions(self) -> Tensor:
+        return self.directions
+
     def logits(self, features: Tensor) -> Tensor:
         scores = normalised_scores(features, self.directions, self.mean, self.settings.LAMBDA)
         return self.backbone.logit_scale * scores

@@ -8,6 +8,7 @@ import torch
 
 from dassl.engine import TRAINER_REGISTRY
 from runs.config import configure
+from runs.record import GAP_PARTS
 from runs.spec import RunSpec
 from tests.run_folders import record
 from trainers import register_all
@@ -62,4 +63,8 @@ def check_alike(folder: Path, other: Path, tolerance: float = 1e-5) -> None:
     figures, others = (record(each)["metrics"] for each in (folder, other))
     for name in ("accuracy", "macro_f1", "balanced_accuracy", "auroc", "ece"):
         assert figures[name] == pytest.approx(others[name], abs=100 * tolerance), name
+    gap, others_gap = (record(each)["gap"] for each in (folder, other))
+    assert gap.keys() == others_gap.keys()
+    for name in GAP_PARTS:
+        assert gap.get(name) == pytest.approx(others_gap.get(name), abs=100 * tolerance), name
     assert figures["per_class"] == pytest.approx(others["per_class"], abs=100 * tolerance)

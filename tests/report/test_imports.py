@@ -39,7 +39,7 @@ def test_imports_load_nothing_heavy():
     assert [name for name in HEAVY if name in loaded] == []
 
 
-def test_the_report_has_at_most_fifteen_files():
+def test_the_report_has_at_most_sixteen_files():
     lines = {file.name: len(file.read_text(encoding="utf-8").splitlines()) for file in (ROOT / "report").glob("*.py")}
-    assert len(lines) <= 15
+    assert len(lines) <= 16
     assert {name: n for name, n in lines.items() if n > 300} == {}

@@ -29,15 +29,15 @@ from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
 from datasets.prompts.provenance import Provenance
 from trainers.base import checkpoints
-from trainers.base.checkpointed import CheckpointedTrainer
 from trainers.base.digests import check_copies, config_digest, images_digest, method_settings, training_digests
+from trainers.base.gap_told import GapTold
 from trainers.base.labels import labels_of
 from trainers.base.results import Results, device_facts, evaluate
 from trainers.base.schedule import ITERATION, in_steps
 from trainers.base.step import Step, backpropagate, compute_losses
 
 
-class FeatureTrainer(CheckpointedTrainer):
+class FeatureTrainer(GapTold):
     """The base of all methods. A method overrides `build_method`, `logits` and, if it learns in epochs, `loss`.
 
     A method is a registered class in a file of trainers/. In its own body the class may set `short`, its name on
@@ -270,7 +270,8 @@ class FeatureTrainer(CheckpointedTrainer):
         self.evaluator.process(logits, labels)
         accuracy = self.evaluator.evaluate()["accuracy"]
         self.seconds["test"] = time.time() - began
-        results = evaluate(self.dm.dataset, items, logits, labels, self.extra_metrics(features, labels))
+        extra, gap = self.extra_metrics(features, labels), self.gap(features, labels, logits)
+        results = evaluate(self.dm.dataset, items, logits, labels, extra, gap)
         if self.on_test:
             self.on_test(results)
         return accuracy

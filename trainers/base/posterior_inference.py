@@ -186,6 +186,18 @@ class PosteriorInference(ChosenOnValidation):
         """Return the features [C, D] of the learned prompts, of no image in particular; None for a method without."""
         return None
 
+    def text_directions(self) -> Tensor | None:
+        prompts = self.class_prompts()
+        return self.llm_means if prompts is None else prompts
+
+    def centred_directions(self) -> Tensor | None:
+        return self.directions(self.resultant(self.class_prompts())) if self.posterior else None
+
+    def support_centre(self) -> Tensor | None:
+        if not self.posterior:
+            return super().support_centre()
+        return self.seen_images.centre if self.evidence.counts.any() else None
+
     def kappa(self, prompts: Tensor | None) -> float:
         """Return the concentration of the likelihood: the logit scale times how far apart the texts of classes lie."""
         text = prompts if self.llm_means is None else self.llm_means
@@ -199,6 +211,10 @@ class PosteriorInference(ChosenOnValidation):
         prior = self.evidence.n_0.double() * seen.spread * text
         return prior + self.of_classes(seen.deviations) if s.IMAGES else prior
 
+    def directions(self, W: Tensor) -> Tensor:
+        """Return the directions [C, D] or [B, C, D] of the resultants W: the modes, and what refinement adds."""
+        return posterior.mode(W) + self.of_classes(self.evidence.shift.double())
+
     def of_classes(self, rows: Tensor) -> Tensor:
         """Return rows of learned classes for the classes of this run; zeros for a class that was not learned."""
         return posterior.by_name(rows, self.support_classes, self.dm.dataset.classnames)
@@ -206,8 +222,7 @@ class PosteriorInference(ChosenOnValidation):
     def posterior_logits(self, features: Tensor, prompts: Tensor | None) -> Tensor:
         """Return the logits [B, C] of image features [B, D], with prompts [C, D] or [B, C, D]."""
         W, kappa = self.resultant(prompts), self.kappa(prompts)
-        w = posterior.mode(W) + self.of_classes(self.evidence.shift.double())
-        x = features.double() - self.seen_images.centre
+        w, x = self.directions(W), features.double() - self.seen_images.centre
         if not self.settings.CONCENTRATION:
             return posterior.mode_logits(x, w, kappa)
         # The directions lie in the span of C vectors: on its sphere they scatter.

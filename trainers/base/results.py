@@ -10,6 +10,7 @@ from torch import Tensor
 
 from dassl.evaluation import group_accuracy, metrics
 from dassl.utils import device_name
+from trainers.gap import Gap
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class Results:
         logits: [N, C], on the CPU.
         labels: [N], on the CPU.
         figures: metrics by name, in percent; those of each class as a mapping under "per_class".
+        gap: between images and texts; None where it is not told.
     """
 
     items: Sequence
@@ -29,9 +31,12 @@ class Results:
     logits: Tensor
     labels: Tensor
     figures: dict[str, Any]
+    gap: Gap | None = None
 
 
-def evaluate(dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: dict[str, float]) -> Results:
+def evaluate(
+    dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: dict[str, float], gap: Gap | None = None
+) -> Results:
     """Compute all metrics of a test, and print those that Dassl's evaluator does not print.
 
     Args:
@@ -40,6 +45,7 @@ def evaluate(dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: di
         logits: [N, C].
         labels: [N].
         extra: further metrics of the method, in percent.
+        gap: between images and texts.
     """
     figures = metrics(logits, labels, dataset.classnames) | extra
     if groups := dataset.groups_of(items) if hasattr(dataset, "groups_of") else None:
@@ -49,7 +55,9 @@ def evaluate(dataset, items: Sequence, logits: Tensor, labels: Tensor, extra: di
     for name in ("balanced_accuracy", "auroc", "ece", "group_accuracy", *extra):
         if figures.get(name) is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")
-    return Results(items, list(dataset.classnames), logits, labels, figures)
+    for line in gap.lines() if gap else ():
+        print(line)
+    return Results(items, list(dataset.classnames), logits, labels, figures, gap)
 
 
 def device_facts(device: torch.device, precision: str | None) -> dict[str, str | None]:
