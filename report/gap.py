@@ -27,8 +27,7 @@ LIMIT = MB  # of a file of points; ours take some 12 kB
 MOST_ROWS = 5000
 TRIED = 3  # runs of a data set whose file cannot be read
 FIRST = ("vMFCoOp", "vMFPosterior")  # methods that are shown if they are there, in this order
-PROTOCOLS = ("all", "new", "base")  # of the classes, in the order of preference
-WORDS = {"all": "few-shot", "new": "novel classes", "base": "base classes"}
+WORDS = {"all": "few-shot", "new": "novel classes"}  # a picture of each; base classes look as the first
 LEGEND, COLUMNS = 15, 3  # class names below the panels, and columns of them; more classes stay without names
 NAME = 1.9  # inches that a class name may take
 LARGEST_SHOWN = 1000  # times what images make
@@ -50,19 +49,19 @@ class Points(NamedTuple):
 
 
 def gap_pictures(group: Group, folder: Path, within: Path) -> tuple[list[Figure], list[str]]:
-    """Draw a picture per data set into `folder`; return them, and sentences on files that cannot be read.
+    """Draw pictures of each data set into `folder`; return them, and sentences on files that cannot be read.
 
-    Shown is the run of vMFCoOp, or else of vMFPosterior, or of the first other method that has directions; few-shot,
-    or else novel classes; with the most shots; the first seed.
+    There is one of a few-shot run and one of a test on novel classes. Shown is the run of vMFCoOp, or else of
+    vMFPosterior, or of the first other method that has directions; with the most shots; the first seed.
     """
-    runs = [run for part in (group.few_shot(), group.base2new("new"), group.base2new("base")) for run in part]
-    found: dict[str, list[FoundRun]] = {}
+    runs = [run for part in (group.few_shot(), group.base2new("new")) for run in part]
+    found: dict[tuple[str, str], list[FoundRun]] = {}
     for run in sorted({run.path: run for run in runs}.values(), key=_preference):
         if run.finished and all(part in run.record.gap for part in GAP_PARTS):
-            found.setdefault(run.dataset, []).append(run)
+            found.setdefault((run.dataset, run.subsample), []).append(run)
     figures, problems = [], []
-    for dataset, name in zip(found, file_names(found), strict=True):
-        for run in found[dataset][:TRIED]:
+    for place, name in zip(found, file_names("-".join(place) for place in found), strict=True):
+        for run in found[place][:TRIED]:
             try:
                 points = read_points(run.path / POINTS)
             except UserError as error:
@@ -105,7 +104,7 @@ def _preference(run: FoundRun) -> tuple[Any, ...]:
     """Return a key that sorts the run to be shown first."""
     method = FIRST.index(run.trainer) if run.trainer in FIRST else len(FIRST)
     shots, seed = run.shots or 0, math.inf if run.seed is None else run.seed
-    return run.dataset, method, run.row, PROTOCOLS.index(run.subsample), -shots, seed, str(run.path)
+    return run.dataset, list(WORDS).index(run.subsample), method, run.row, -shots, seed, str(run.path)
 
 
 def read_points(path: Path) -> Points:
