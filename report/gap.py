@@ -172,7 +172,7 @@ def plot_gap(points: Points, gap: dict[str, Any], path: Path, title: str, within
         axes.set_title(f"{words}: {_against(gap, suffix)}", size="medium", loc="left")
         axes.set_xticks([])
         axes.set_yticks([])
-        axes.margins(0.12, 0.18)  # room for the words above a cloud
+        axes.margins(0.12, 0.24)  # room for the words above a cloud
     for line in (right.axhline, right.axvline):  # where m_V lies; between two classes the border is upright
         line(0, color=GREY, linewidth=0.8, alpha=0.5, zorder=0)
     left.set_aspect("equal", adjustable="datalim")
