@@ -63,11 +63,9 @@ METHODS = [
 POSTERIORS = [
     posterior_of(SUBJECT, "vmfcoop", ""),
     posterior_of("BiomedCoOp's prompts, posterior", "biomedcoop", "posterior"),
-    posterior_of("PromptSRC's text side, posterior", "promptsrc_text", "posterior"),
 ]
 VARIANTS = [
     posterior_of("without sentences (RHO 0)", "vmfcoop", "rho_0", RHO=0.0),
-    posterior_of("more sentences (RHO 0.75)", "vmfcoop", "rho_0.75", RHO=0.75),
     posterior_of("without the classes' images (IMAGES False)", "vmfcoop", "no_images", IMAGES=False),
     posterior_of("not refined (REFINE 0)", "vmfcoop", "no_refine", REFINE=0.0),
     posterior_of("weight chosen on validation images (N_0 0)", "vmfcoop", "n_0", N_0=0.0),

@@ -11,7 +11,7 @@ from tests.run_folders import record, run_folder
 
 ROWS = {row.name: row for row in (*METHODS, *POSTERIORS)}
 SOME = [ROWS[name] for name in ("zero-shot, LLM ensemble", "SS-Text", "PromptSRC, text side", "vMFCoOp")]
-TESTED = [ROWS["vMFPosterior"], ROWS["PromptSRC's text side, posterior"]]
+TESTED = [ROWS["vMFPosterior"], posterior_of("PromptSRC's text side, posterior", "promptsrc_text", "posterior")]
 
 
 @pytest.fixture
