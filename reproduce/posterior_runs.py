@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grid.plan import Grid
+from grid.plan import Grid, suited
 from grid.run import run_grid
 from report.scores import Grid as Points
 from runs.config import configure
@@ -27,6 +27,7 @@ class Row:
         options: settings that are not the method's defaults.
         of: short name of the method whose learned prompts it tests; "" for a method that is run itself.
         folder: of its runs, below --output.
+        novel: it is run in base to novel, if its method can be.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Row:
     options: tuple[tuple[str, Any], ...] = ()
     of: str = ""
     folder: str = ""
+    novel: bool = True
 
 
 def posterior_of(name: str, of: str, folder: str, **settings: Any) -> Row:
@@ -41,7 +43,9 @@ def posterior_of(name: str, of: str, folder: str, **settings: Any) -> Row:
     trainer = "vmfposterior" if of == "vmfcoop" else of
     prefix = f"TRAINER.{trainer_name(trainer).upper()}"
     asked = settings if of == "vmfcoop" else {"INFERENCE": "posterior", **settings}
-    return Row(name, trainer, tuple((f"{prefix}.{key}", value) for key, value in asked.items()), of, folder)
+    options = tuple((f"{prefix}.{key}", value) for key, value in asked.items())
+    chosen = settings.get("N_0") == 0.0  # on the base classes, by a run that learns: these tests have no other's n_0
+    return Row(name, trainer, options, of, folder, novel=not chosen)
 
 
 METHODS = [
@@ -88,7 +92,12 @@ class Study:
         options = (VIEWS, *self.options, *row.options)
         output = str(self.output / row.folder)
         common = RunSpec(root=self.root, backbone=default_backbone(self.root), output=output, setting=setting)
-        return replace(common, trainer=row.trainer, options=options)
+        return replace(common, trainer=trainer_name(row.trainer), options=options)
+
+    def made(self, row: Row, setting: str = "few_shot") -> RunSpec:
+        """Return the same as the grid makes it: a method without epochs is not given their number."""
+        first = replace(self.template(row, setting), dataset=self.points.datasets[0])
+        return replace(suited(first), dataset="")
 
     def run(self, rows: Sequence[Row]) -> bool:
         """Run what is missing, and return whether all went well."""
@@ -119,9 +128,9 @@ class Study:
             for seed in self.points.seeds:
                 assert seed is not None
                 places = [("few_shot", "", k) for k in self.points.shots]
-                places += [("base2new", part, self.novel_shots) for part in ("base", "new")]
+                places += [("base2new", part, self.novel_shots) for part in ("base", "new") if row.novel]
                 for setting, part, k in places:
-                    learned = replace(self.template(source, setting), dataset=dataset, shots=k)
+                    learned = replace(self.made(source, setting), dataset=dataset, shots=k)
                     learned = replace(learned, subsample=part and "base")
-                    own = replace(self.template(row, setting), dataset=dataset, shots=k, seeds=(seed,), subsample=part)
+                    own = replace(self.made(row, setting), dataset=dataset, shots=k, seeds=(seed,), subsample=part)
                     yield replace(own, eval_only=True, model_dir=configure(learned, seed).OUTPUT_DIR)

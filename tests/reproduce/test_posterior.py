@@ -18,7 +18,9 @@ TESTED = [ROWS["vMFPosterior"], posterior_of("PromptSRC's text side, posterior",
 def rows(monkeypatch):
     monkeypatch.setattr(posterior, "METHODS", SOME)
     monkeypatch.setattr(posterior, "POSTERIORS", TESTED)
-    monkeypatch.setattr(posterior, "VARIANTS", [posterior_of("not refined", "vmfcoop", "no_refine", REFINE=0.0)])
+    variants = {"not refined": {"REFINE": 0.0}, "chosen": {"N_0": 0.0}}
+    rows = [posterior_of(name, "vmfcoop", name, **settings) for name, settings in variants.items()]
+    monkeypatch.setattr(posterior, "VARIANTS", rows)
 
 
 def line(data_root, tmp_path, *flags):
@@ -53,9 +55,9 @@ def parts(page):
 def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch, capsys):
     monkeypatch.setattr("reproduce.posterior_runs.default_backbone", lambda root: "PhantomCLIP")
     page = tmp_path / "page.md"
-    page.write_text("kept\n\n" + posterior.MARK + "\nold")
+    page.write_text("kept\n\n" + posterior.MARK + "\nof another day")
     assert posterior.main(line(data_root, tmp_path)) == 0
-    assert page.read_text().startswith("kept\n\n" + posterior.MARK) and "old" not in page.read_text()
+    assert page.read_text().startswith("kept\n\n" + posterior.MARK) and "of another day" not in page.read_text()
     assert {job.trainer for job in jobs} == {"ZeroshotEnsemble", "SSText", "PromptSRCText", "vMFCoOp"}
 
     def accuracies(trainer, part="", **place):
@@ -80,6 +82,7 @@ def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch
     p = wilcoxon([d for d in differences if d]).pvalue if any(differences) else 1.0
     expected = f"{fmean(differences):+.1f} (p {p:.2g}, {int(fmean(ours) > fmean(theirs))}/1)"
     assert found["vMFPosterior minus each, in points"]["SS-Text"][0] == expected
+    assert accuracy["chosen"][1:] == ["-", "-", "-"] and "-" not in accuracy["chosen"][0]
     assert "not refined" in accuracy and "PromptSRC's text side, posterior" in found["Expected calibration error (%)"]
     learned = [
         record(run_folder(tmp_path, trainer, shots=1))["hashes"]["learned"] for trainer in ("vMFCoOp", "vMFPosterior")
