@@ -169,3 +169,16 @@ def test_each_term_can_be_switched_off(build, opts, terms, modules):
     assert list(found) == terms and trainer.get_model_names() == modules
     if "ce" in found:
         assert found["ce"] == pytest.approx(cross_entropy(logits, features_of(trainer)[1]).item(), rel=1e-6)
+
+
+def test_centred_anchors_are_compared_by_what_tells_the_classes_apart(build):
+    trainer = build("vMFCoOp", "TRAINER.VMFCOOP.ANCHORS", "centred")
+    plain = build("vMFCoOp")
+    prompts, terms = trainer.prompt_features(), terms_of(trainer)[1]
+    assert torch.equal(trainer.anchors, plain.anchors), "the anchors of eq. 4 are the same"
+    p, u = (normalize(x - x.mean(dim=0), dim=1) for x in (prompts, trainer.anchors))
+    assert terms["anc"] == pytest.approx((p - u).square().sum(dim=1).mean().item(), rel=1e-5)  # delta starts from 0
+    affinity = (p @ u.T).log_softmax(dim=1)
+    assert terms["sc"] == pytest.approx(-affinity.diagonal().mean().item(), rel=1e-5)  # tau starts from 1
+    others = terms_of(plain)[1]
+    assert terms["sce"] == others["sce"] and abs(terms["anc"] - others["anc"]) > 1e-3
