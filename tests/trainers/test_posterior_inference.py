@@ -190,8 +190,12 @@ def test_refinement_moves_directions_with_the_support_set_alone_and_travels(buil
     trainer = build("vMFPosterior", *opts("vMFPosterior", "REFINE", 0.01))
     trainer.train()
     shift = trainer.evidence.shift
-    assert shift.norm() > 1e-3
     support, labels = trainer.plain_features(trainer.train_items), labels_of(trainer.train_items)
+    seen, kappa = trainer.seen_images, trainer.kappa(None)
+    w = posterior.mode(trainer.resultant(trainer.prompt_features()))
+    strength = 0.01 * kappa**2 * seen.spread.item() ** 2  # in images of the length s
+    expected = posterior.refine(support - seen.centre, labels, w, kappa, strength) - w
+    assert torch.allclose(shift.double(), expected.detach(), atol=1e-4) and shift.norm() > 1e-3
     refined = trainer.logits(support).softmax(dim=1)[range(8), labels].mean()
     again = build("vMFPosterior", *opts("vMFPosterior", "REFINE", 0.01))
     again.load_model(trainer.output_dir)
@@ -263,3 +267,4 @@ def test_without_n_0_a_novel_test_of_published_prompts_is_refused(build):
     fixed.load_model(base.output_dir)
     v = base.plain_features(base.train_items).double()
     assert torch.allclose(fixed.seen_images.centre, v.mean(dim=0), atol=1e-6)
+    assert fixed.support_classes == CLASSES[:2] and not fixed.of_classes(fixed.evidence.counts).any()
