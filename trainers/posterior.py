@@ -229,7 +229,7 @@ def refine(x: Tensor, labels: Tensor, w: Tensor, kappa: float, strength: float) 
         kappa: of the likelihood.
         strength: lambda of the penalty.
     """
-    images, prior, y = (t.cpu().double().numpy() for t in (x, w, one_hot(labels, len(w))))
+    images, prior, y = (t.detach().cpu().double().numpy() for t in (x, w, one_hot(labels, len(w))))
 
     def objective(flat: np.ndarray) -> tuple[float, np.ndarray]:
         u = flat.reshape(prior.shape)
