@@ -70,7 +70,7 @@ def test_coordinates_of_any_size_are_drawn(output, number):
     text(POINTS, points(number))(run(output, 7, gap=GAP | {"common": 1e15, "images": 1e-300}))
     with bounded():
         assert main([str(output)]) == 0
-    assert list(output.rglob("gap_btmri.png"))
+    assert list(output.rglob("gap_btmri-all.png"))
 
 
 def test_names_of_classes_are_shown_as_they_are(output):
@@ -82,4 +82,4 @@ def test_names_of_classes_are_shown_as_they_are(output):
         assert main([str(output)]) == 0
     page = Tags((output / "report" / "index.html").read_text(encoding="utf-8"))
     assert "script" not in page.tags and "were predicted as <script>alert(1)</script>" in "".join(page.text)
-    assert list(output.rglob("gap_btmri.png"))
+    assert list(output.rglob("gap_btmri-all.png"))

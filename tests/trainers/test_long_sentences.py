@@ -67,7 +67,7 @@ def test_every_method_that_reads_sentences_asks(tmp_path):
     bank.write_text(json.dumps({"a": [words(MOST + 1)]}))
     dataset = SimpleNamespace(key="mine", classnames=["a"], prompt_bank=bank)
     store = SimpleNamespace(texts=lambda texts: torch.zeros(len(texts), 16))
-    trainer = SimpleNamespace(cfg=cfg, dm=SimpleNamespace(dataset=dataset), store=store, device="cpu")
+    trainer = SimpleNamespace(cfg=cfg, dm=SimpleNamespace(dataset=dataset), store=store, device="cpu", read={})
     trainer.backbone = TinyBackbone()
     with pytest.raises(UserError, match="1 of 1 are longer"):
         llm_features(trainer, 1)
