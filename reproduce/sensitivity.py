@@ -85,7 +85,7 @@ def posterior_rule(
     W = posterior.resultant(posterior.relative(text), seen, n_0)
     w, x = posterior.mode(W), draw.test[0].double() - seen.centre
     if refine:
-        strength = refine * (kappa * seen.spread.item()) ** 2
+        strength = posterior.penalty(refine, kappa, seen.spread.item())
         w = posterior.refine(features.double() - seen.centre, labels, w, kappa, strength)
     if spread:
         concentrations = posterior.concentration(W, kappa)

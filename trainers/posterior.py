@@ -34,7 +34,7 @@ References:
     (centring of images and texts for zero-shot).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -164,7 +164,13 @@ def text_directions(prompts: Tensor | None, llm: Tensor | None, rho: float) -> T
     return relative((1 - rho) * relative(prompts) + rho * relative(llm))
 
 
-def resultant(text: Tensor, evidence: Evidence, n_0: float, images: bool = True) -> Tensor:
+def resultant(
+    text: Tensor,
+    evidence: Evidence,
+    n_0: float | Tensor,
+    images: bool = True,
+    of_classes: Callable[[Tensor], Tensor] = lambda rows: rows,
+) -> Tensor:
     """Return W_c = n_0 s <t>_c + sum_k (v_ck - m_V) [..., C, D].
 
     Args:
@@ -172,9 +178,10 @@ def resultant(text: Tensor, evidence: Evidence, n_0: float, images: bool = True)
         evidence: of the support images.
         n_0: images that the text is worth.
         images: add the sum of each class; else the images give m_V and s alone.
+        of_classes: returns the rows of the classes of `text` from those of the evidence, where they are not the same.
     """
     prior = n_0 * evidence.spread * text
-    return prior + evidence.deviations if images else prior
+    return prior + of_classes(evidence.deviations) if images else prior
 
 
 def mode(W: Tensor) -> Tensor:
@@ -213,6 +220,15 @@ def predictive_logits(x: Tensor, w: Tensor, concentrations: Tensor, kappa: float
     length = (kappa * x.double()).square().sum(dim=-1, keepdim=True)
     both = length + concentrations.square() + 2 * concentrations * mode_logits(x, w, kappa)
     return vmf.log_normalizer(concentrations, d) - vmf.log_normalizer(both.clamp(min=0).sqrt(), d)
+
+
+def penalty(worth: float, kappa: float, spread: float) -> float:
+    """Return the strength, for `refine`, of a prior mean that is worth so many images of the length `spread`.
+
+    >>> penalty(2.0, kappa=10.0, spread=0.5)
+    50.0
+    """
+    return worth * (kappa * spread) ** 2
 
 
 def refine(x: Tensor, labels: Tensor, w: Tensor, kappa: float, strength: float) -> Tensor:

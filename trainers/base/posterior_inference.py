@@ -123,7 +123,7 @@ class PosteriorInference(ChosenOnValidation):
             features, labels = self.plain_features(self.train_items), labels_of(self.train_items, self.device)
             prompts = self.class_prompts()
             w, kappa = posterior.mode(self.resultant(prompts)), self.kappa(prompts)
-            strength = s.REFINE * (kappa * self.seen_images.spread.item()) ** 2
+            strength = posterior.penalty(s.REFINE, kappa, self.seen_images.spread.item())
             x = features.double() - self.seen_images.centre
             self.evidence.shift.copy_(posterior.refine(x, labels, w, kappa, strength) - w)
 
@@ -208,8 +208,7 @@ class PosteriorInference(ChosenOnValidation):
         """Return W [C, D] of the classes of this run, from the features of their prompts; [B, C, D] from [B, C, D]."""
         s, seen = self.settings, self.seen_images
         text = posterior.text_directions(prompts, self.llm_means, s.get("RHO", 1.0))
-        prior = self.evidence.n_0.double() * seen.spread * text
-        return prior + self.of_classes(seen.deviations) if s.IMAGES else prior
+        return posterior.resultant(text, seen, self.evidence.n_0.double(), s.IMAGES, self.of_classes)
 
     def directions(self, W: Tensor) -> Tensor:
         """Return the directions [C, D] or [B, C, D] of the resultants W: the modes, and what refinement adds."""
