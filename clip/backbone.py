@@ -14,8 +14,10 @@ from torch.utils.checkpoint import checkpoint
 from tqdm import tqdm
 
 from clip.image_input import ImageInput
+from clip.image_layers import ImageLayers
 from clip.speed.malloc import give_back_memory
 from clip.tf32 import tf32_products
+from dassl.errors import UserError
 
 if TYPE_CHECKING:
     from torchvision.transforms import Compose
@@ -154,6 +156,17 @@ class Backbone(nn.Module, ABC):
                 transforms.ToTensor(),
                 transforms.Normalize(list(self.mean), list(self.std)),
             ]
+        )
+
+    def image_layers(self) -> ImageLayers:
+        """Return the layers of the image tower at which it can be asked where it looks.
+
+        Raises:
+            UserError: they are not known.
+        """
+        raise UserError(
+            f"Expected a backbone whose image tower can be asked where it looks, but got {self.name}: choose another "
+            "one, or do without saliency."
         )
 
     def words(self) -> dict[int, str]:

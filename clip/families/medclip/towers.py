@@ -12,6 +12,7 @@ from torchvision.models.resnet import Bottleneck, ResNet
 from transformers import BertConfig, BertModel, SwinConfig, SwinModel
 from transformers.utils import logging
 
+from clip.image_layers import ImageLayers
 from clip.part import Part
 from clip.speed.skip_init import SkipInit
 from clip.weights import one_line
@@ -65,6 +66,10 @@ class SwinTower(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Return features [B, D] of pixels [B, 3, 224, 224]."""
         return self.proj(self.model(images).pooler_output)
+
+    def image_layers(self) -> ImageLayers:
+        """Return the layers at which it can be asked where it looks."""
+        return ImageLayers(self.model.layernorm)
 
 
 class MedCLIP(nn.Module):

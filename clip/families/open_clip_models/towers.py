@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from clip.backbone import Backbone, Tokens
+from clip.families.open_clip_models.layers import layers_of
+from clip.image_layers import ImageLayers
 
 if TYPE_CHECKING:
     from open_clip.model import CLIP, CustomTextCLIP
@@ -57,6 +59,10 @@ class OpenCLIPBackbone(Backbone):
     def pool_image(self, images: Tensor) -> Tensor:
         """Return image features [B, D] of any norm."""
         return self.model.encode_image(images.to(memory_format=torch.channels_last))
+
+    def image_layers(self) -> ImageLayers:
+        """Return the layers of the image tower at which it can be asked where it looks."""
+        return layers_of(self.model.visual)
 
 
 class HFTextBackbone(OpenCLIPBackbone):

@@ -14,6 +14,7 @@ from clip.families.transformers_models.images import siglip_images
 from clip.families.transformers_models.names import find_weights
 from clip.families.transformers_models.siglip_tokenizer import SiglipTokenizer, read_siglip_tokenizer
 from clip.files import locate
+from clip.image_layers import ImageLayers
 from clip.part import Part
 from clip.weights import one_line, read_tensors
 from dassl.errors import UserError
@@ -77,6 +78,16 @@ class SiglipBackbone(Backbone):
     def pool_image(self, images: Tensor) -> Tensor:
         """Return image features [B, D] of any norm."""
         return self.model.vision_model(pixel_values=images).pooler_output
+
+    def image_layers(self) -> ImageLayers:
+        """Return the layers of the image tower at which it can be asked where it looks."""
+        tower = self.model.vision_model
+        blocks, pool = tower.encoder.layers, tower.head.attention
+
+        def read(tokens: Tensor) -> Tensor:
+            return tower.head(tower.post_layernorm(tokens))
+
+        return ImageLayers(blocks[-1].layer_norm1, "NLC", pool, tuple((block, pool) for block in blocks), read)
 
     def vocabulary_ids(self) -> Tensor:
         """Return the ids [V] of the vocabulary without special and unused tokens."""

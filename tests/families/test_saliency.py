@@ -1,0 +1,139 @@
+"""Saliency on a small model of every family, and on towers that open_clip builds from timm's."""
+
+import pytest
+import timm
+import torch
+
+from clip import build_backbone
+from clip.attention import can_be_watched, watched
+from clip.families.open_clip_models.layers import layers_of
+from dassl.errors import UserError
+from explain.saliency import KINDS, saliency
+from explain.spatial import gradients, maps_of, spatial_leaf
+from tests.families.conftest import NAMES
+from tests.pretended_gpu import pretended_gpu
+from tests.tiny_backbone import TinyBackbone
+
+every_model = pytest.mark.parametrize("name", NAMES)
+
+
+def pictures(backbone) -> torch.Tensor:
+    return torch.randn(2, 3, *[backbone.image_size] * 2, generator=torch.Generator().manual_seed(0))
+
+
+def directions(backbone) -> torch.Tensor:
+    found = torch.randn(2, 2, backbone.embed_dim, generator=torch.Generator().manual_seed(1))
+    return backbone.logit_scale * torch.nn.functional.normalize(found, dim=-1)
+
+
+def check_kinds(backbone, without=()) -> None:
+    pixels, asked = pictures(backbone), directions(backbone)
+    for kind in KINDS:
+        if kind in without:
+            with pytest.raises(UserError, match=backbone.name):
+                saliency(backbone, pixels, asked, kind)
+            continue
+        maps = saliency(backbone, pixels, asked, kind)
+        assert maps.shape == (2, 2, backbone.image_size, backbone.image_size)
+        assert torch.isfinite(maps).all() and maps.min() == 0
+        assert (maps.amax(dim=(-2, -1)) == 1).any(), kind  # a picture in which nothing speaks for the class has zeros
+        assert (maps[0] - maps[1]).abs().mean() > 1e-3, kind
+
+
+def check_attention(backbone) -> None:
+    """Attention in the open gives the same features; gradients at the spatial layer are not zero."""
+    layers, pixels = backbone.image_layers(), pictures(backbone)
+    with torch.no_grad():
+        expected = backbone.pool_image(pixels)
+    for attention in {id(a): a for a in (layers.readout, *(a for _, a in layers.blocks)) if a is not None}.values():
+        assert can_be_watched(attention)
+        with torch.no_grad(), watched(attention, "mixed"):
+            assert torch.allclose(backbone.pool_image(pixels), expected, atol=1e-5 * float(expected.abs().max()))
+    with torch.enable_grad(), spatial_leaf(layers) as seen:
+        found = gradients(backbone.pool_image(pixels), directions(backbone), seen.leaf)
+    maps = maps_of(found, layers)
+    assert maps.ndim == 5 and maps.shape[-1] == maps.shape[-2] > 1
+    assert (maps.abs().amax(dim=2) > 0).all()
+
+
+@every_model
+def test_every_family_can_be_asked_where_it_looks(name, built):
+    backbone = built(name)
+    check_attention(backbone)
+    check_kinds(backbone, without=("legrad",) if name.startswith("MedCLIP") else ())
+
+
+def test_a_layer_whose_patches_reach_no_feature_has_no_gradient(built):
+    """Of the last block of a ViT with class token, norm2 of the patches leads nowhere: a map from there is the same
+    for all prompts."""
+    backbone = built("BiomedCLIP")
+    layers = backbone.image_layers()
+    block = backbone.model.visual.trunk.blocks[-1]
+    assert layers.spatial is block.norm1
+    with torch.enable_grad(), spatial_leaf(layers._replace(spatial=block.norm2)) as seen:
+        found = gradients(backbone.pool_image(pictures(backbone)), directions(backbone), seen.leaf)
+    assert maps_of(found, layers).eq(0).all() and found[:, :, 0].abs().max() > 0
+
+
+SMALL_VIT = {"img_size": 64, "embed_dim": 32, "depth": 2, "num_heads": 2}
+TIMM = {  # name of a model, its pooling -> how it is made small, and the kinds that it has not
+    ("vit_tiny_patch16_224", "token"): (SMALL_VIT, ()),
+    ("vit_tiny_patch16_224", "avg"): (SMALL_VIT, ()),
+    ("vit_base_patch16_siglip_224", "map"): (SMALL_VIT, ()),
+    ("swin_tiny_patch4_window7_224", "avg"): (
+        {"img_size": 64, "embed_dim": 16, "depths": (1, 1), "num_heads": (2, 2), "window_size": 4},
+        ("legrad",),
+    ),
+    ("convnext_atto", "avg"): ({"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}, ("legrad",)),
+    ("resnet18", "avg"): ({}, ("legrad",)),
+}
+
+
+class TimmBackbone(TinyBackbone):
+    """A model of timm and a projection, as open_clip puts them together."""
+
+    image_size = 64
+
+    def __init__(self, model: str, pool: str, **small):
+        super().__init__("of timm")
+        torch.manual_seed(0)
+        self.visual = torch.nn.Module()
+        self.visual.trunk = timm.create_model(model, num_classes=0, global_pool=pool, **small)
+        self.visual.head = torch.nn.Linear(self.visual.trunk.num_features, 16, bias=False)
+        for parameter in self.parameters():  # initial values are so small that all pictures look alike
+            if parameter.ndim > 1:
+                torch.nn.init.normal_(parameter, std=0.2)
+        self.freeze()
+
+    def pool_image(self, images):
+        return self.visual.head(self.visual.trunk(images))
+
+    def image_layers(self):
+        return layers_of(self.visual)
+
+
+@pytest.mark.parametrize(("model", "pool"), TIMM)
+def test_towers_of_timm(model, pool):
+    small, without = TIMM[model, pool]
+    backbone = TimmBackbone(model, pool, **small)
+    check_attention(backbone)
+    check_kinds(backbone, without)
+
+
+def test_a_tower_of_which_nothing_is_known_is_refused():
+    with pytest.raises(UserError, match="ViT or a ResNet, but got Linear"):
+        layers_of(torch.nn.Linear(2, 2))
+    with pytest.raises(UserError, match="do without saliency"):
+        saliency(TinyBackbone(), torch.zeros(1, 3, 8, 8), torch.ones(1, 16))
+
+
+@pytest.mark.parametrize("name", ["BiomedCLIP", "MedCLIP", "PMC-CLIP"])
+def test_maps_are_the_same_on_a_gpu(name, named, built):
+    here = built(name)
+    kinds = [kind for kind in KINDS if kind != "legrad" or name != "MedCLIP"]
+    with pretended_gpu() as gpu:
+        there = build_backbone(named(name), "cuda")
+        found = [saliency(there, pictures(there), directions(there), kind) for kind in kinds]
+    assert gpu.kernels and not any(maps.is_cuda for maps in found)
+    for kind, maps in zip(kinds, found, strict=True):
+        assert torch.allclose(maps, saliency(here, pictures(here), directions(here), kind), atol=1e-3), kind
