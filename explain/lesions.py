@@ -1,0 +1,64 @@
+"""Pictures with masks of their lesions, as an image tower sees them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from dassl.errors import UserError
+from dassl.images import read_image
+from datasets.masks import mask_of, mask_transform, read_mask
+from runs.predictor import Predictor
+
+
+class Lesions(NamedTuple):
+    """N pictures in which a lesion can be seen.
+
+    Attributes:
+        paths: of their files.
+        pixels: [N, 3, S, S].
+        masks: [N, S, S], bool.
+        features: [N, D], unit norm.
+    """
+
+    paths: list[str]
+    pixels: Tensor
+    masks: Tensor
+    features: Tensor
+
+
+def first_with_lesion(paths: Sequence[str], labels: Sequence[int], per_class: int) -> list[int]:
+    """Return the indices of the first pictures of each class that have a mask beside them, at most `per_class`."""
+    taken: dict[int, int] = {}
+    found = []
+    for index, (path, label) in enumerate(zip(paths, labels, strict=True)):
+        if taken.get(label, 0) < per_class and mask_of(path):
+            taken[label] = taken.get(label, 0) + 1
+            found.append(index)
+    return found
+
+
+def read_lesions(predictor: Predictor, paths: Sequence[str]) -> Lesions:
+    """Return pictures with the masks that lie beside them, as the predictor's tower sees both.
+
+    A picture whose lesion is cropped away has an empty mask.
+
+    Raises:
+        UserError: a picture or a mask cannot be read, or there is no mask.
+    """
+    backbone, masks = predictor.backbone, []
+    fit = mask_transform(backbone.image_size, backbone.resize_mode, backbone.prepare)
+    for path in paths:
+        if not (mask := mask_of(path)):
+            raise UserError(
+                f"Expected a mask beside {path}, but there is none: draw {Path(path).parent}/mask/{Path(path).stem}.png."
+            )
+        masks.append(torch.from_numpy(np.ascontiguousarray(fit(read_mask(mask, read_image(path).size)))))
+    found = predictor.features(paths)
+    if found.errors:
+        raise UserError(next(iter(found.errors.values())))
+    pixels = torch.stack([predictor.pixels(path) for path in paths])
+    return Lesions(list(paths), pixels, torch.stack(masks), found.features)
