@@ -10,10 +10,12 @@ from collections.abc import Sequence
 NAMES = {
     "ablation": "the six rows of Table 2 on a data set",
     "diagnose": "look into a run of vMFCoOp",
+    "figure2": "Figure 2: where methods look in pictures with lesions",
     "figure3": "Figure 3: backbones and LLMs",
     "posterior": "what the posterior is worth, beside what it has to face; docs/POSTERIOR.md",
     "prompts": "the figure of numbers of sentences",
     "results": "Tables 1 to 3 on the phantoms, and docs/RESULTS.md",
+    "saliency": "whether saliency maps show the lesions; docs/SALIENCY.md",
     "sensitivity": "what the posterior depends on: text, weight, gap, refinement",
     "verify": "compare zero-shot BiomedCLIP with the paper's Table 3",
 }
