@@ -1,7 +1,6 @@
 """Pictures with masks of their lesions, as an image tower sees them."""
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from dassl.errors import UserError
 from dassl.images import read_image
-from datasets.masks import mask_of, mask_transform, read_mask
+from datasets.masks import mask_of, mask_path, mask_transform, read_mask
 from runs.predictor import Predictor
 
 
@@ -53,9 +52,7 @@ def read_lesions(predictor: Predictor, paths: Sequence[str]) -> Lesions:
     fit = mask_transform(backbone.image_size, backbone.resize_mode, backbone.prepare)
     for path in paths:
         if not (mask := mask_of(path)):
-            raise UserError(
-                f"Expected a mask beside {path}, but there is none: draw {Path(path).parent}/mask/{Path(path).stem}.png."
-            )
+            raise UserError(f"Expected a mask beside {path}, but there is none: draw it as {mask_path(path)}.")
         masks.append(torch.from_numpy(np.ascontiguousarray(fit(read_mask(mask, read_image(path).size)))))
     found = predictor.features(paths)
     if found.errors:

@@ -60,10 +60,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def series_of(
-    methods: Iterable[str], root: str, output: str, seeds: Sequence[int], options: tuple[tuple[str, Any], ...] = ()
+    methods: Iterable[str], root: str, output: str, seeds: Sequence[int], options: tuple[tuple[str, Any], ...]
 ) -> list[tuple[Series, Sequence[int]]]:
     """Return the series of each method and its seeds: one where all seeds are alike."""
-    common = RunSpec(root=root, backbone=default_backbone(root), output=output, options=(VIEWS, *options))
+    common = RunSpec(root=root, backbone=default_backbone(root), output=output, options=options)
     trainers = [trainer_name(method) for method in methods]
     return [
         (Series((row_name(trainer),), replace(common, trainer=trainer)), seeds[:1] if trainer in SEEDLESS else seeds)
@@ -78,7 +78,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags, options = split_options(words)
     args = parser().parse_args(flags)
     found, fine = [], True
-    for series, seeds in series_of(args.methods, args.root, args.output, args.seeds, pairs(options)):
+    for series, seeds in series_of(args.methods, args.root, args.output, args.seeds, (VIEWS, *pairs(options))):
         points = span(args.datasets, args.shots, seeds)
         fine &= args.write_only or run_missing([series], points)
         found.append(find(series, points))
