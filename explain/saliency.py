@@ -10,10 +10,16 @@ from dassl.errors import UserError
 from explain.grad_eclip import grad_eclip
 from explain.gscorecam import gscorecam
 from explain.legrad import legrad
+from explain.occlusion import occlusion
 from explain.places import to_pixels
 
 Maps = Callable[[Backbone, Tensor, Tensor], Tensor]
-KINDS: dict[str, Maps] = {"grad_eclip": grad_eclip, "gscorecam": gscorecam, "legrad": legrad}
+KINDS: dict[str, Maps] = {
+    "grad_eclip": grad_eclip,
+    "gscorecam": gscorecam,
+    "legrad": legrad,
+    "occlusion": occlusion,
+}
 DEFAULT = "grad_eclip"  # one pass through the tower, and it exists for each
 AT_ONCE = 16  # pictures
 

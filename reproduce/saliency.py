@@ -2,7 +2,7 @@
 
     python -m reproduce saliency                                       # the confirmation half of the phantoms
     python -m reproduce saliency --datasets btmri --shots 16 --seeds 1 --kinds legrad --to build/saliency.md
-    python -m reproduce saliency --write-only --contrast both          # runs nothing; both kinds of direction
+    python -m reproduce saliency --write-only --contrast no            # runs nothing; the logits as they are
 
 Methods are trained where they have not been (as python -m grid does). The maps are those of each picture's true class,
 on the first test images of each class that have a mask of their lesion beside them (`mask/<same name>.png`). In --to
@@ -36,8 +36,8 @@ ROOT = Path(__file__).parents[1]
 WITH_LESIONS = ("kvasir", "lmri", "octmnist", "pmri", "retina")  # of the confirmation half
 METHODS = ("zeroshot", "kgcoop", "biomedcoop", "vmfcoop", "vmfposterior", "vmfprototypes")
 VIEWS = ("FEATURES.VIEWS", 16)  # a training image has 16 random crops, used in turn: else their encoding takes longest
-CONTRASTS = {"no": (False,), "yes": (True,), "both": (False, True)}
-NAMES = {"grad_eclip": "Grad-ECLIP", "gscorecam": "gScoreCAM", "legrad": "LeGrad"}
+CONTRASTS = {"yes": (True,), "no": (False,), "both": (True, False)}
+NAMES = {"grad_eclip": "Grad-ECLIP", "gscorecam": "gScoreCAM", "legrad": "LeGrad", "occlusion": "occlusion"}
 MARK = "<!-- What follows is written by python -m reproduce saliency; what stands above is kept. -->"
 
 
@@ -50,7 +50,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--shots", nargs="+", type=positive, default=[1, 16], help="default: 1 16")
     p.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="default: 1 2 3 4 5")
     p.add_argument("--kinds", nargs="+", default=list(KINDS), choices=list(KINDS), help="default: all")
-    p.add_argument("--contrast", default="no", choices=list(CONTRASTS), help="the logit less the mean of all logits")
+    p.add_argument("--contrast", default="both", choices=list(CONTRASTS), help="less the mean of all logits (both)")
     p.add_argument("--pictures", type=positive, default=20, help="of each class at most (default: 20)")
     p.add_argument("--root", default=PHANTOMS, help='folder of the data sets, or "phantoms" (default)')
     p.add_argument("--output", default="build/saliency", help="folder of all runs (default: build/saliency)")
@@ -135,7 +135,7 @@ def text_of(scores: Sequence[Score], found: Sequence[Found], line: str, pictures
         "set, then over the data sets. ± is the std over seeds of this mean."
     )
     blocks = [f"## Measured on {len(datasets)} data sets", about]
-    for contrast in sorted({score.contrast for score in scores if score.kind}):
+    for contrast in dict.fromkeys(score.contrast for score in scores if score.kind):
         what = "logit of the true class less the mean of all" if contrast else "logit of the true class"
         asked = [score for score in scores if score.contrast == contrast or not score.kind]
         blocks += [f"### Maps of the {what}", by_method(asked, grid.shots, datasets)]

@@ -8,6 +8,8 @@ from clip.attention import can_be_watched
 from clip.image_layers import ImageLayers
 from dassl.errors import UserError
 
+LEAST = 6  # places a side, with which a map is worth a look; towers of 224 pixels have 7 and more
+
 
 def layers_of(visual: Any) -> ImageLayers:
     """Return the layers of an image tower: of the tower itself if it says so, or by its type.
@@ -18,8 +20,7 @@ def layers_of(visual: Any) -> ImageLayers:
     if hasattr(visual, "image_layers"):
         return visual.image_layers()
     if hasattr(visual, "attnpool"):  # the ResNets of OpenAI's CLIP
-        pool = visual.attnpool
-        return ImageLayers(visual.layer4, "NCHW", pool, ((pool, pool),), _as_it_is, prefix=1)
+        return _of_resnet(visual, visual.image_size)
     if hasattr(visual, "transformer"):
         return _of_open_clip(visual)
     if hasattr(visual, "trunk"):
@@ -30,6 +31,18 @@ def layers_of(visual: Any) -> ImageLayers:
         f"Expected an image tower that is a ViT or a ResNet, but got {type(visual).__name__}: of this backbone no "
         "saliency is known."
     )
+
+
+def _of_resnet(visual: Any, size: int) -> ImageLayers:
+    """Return the layers of a ResNet that pools by attention.
+
+    Where the pooling sees few places, as of small pictures, the stage before it shows more.
+    """
+    stages = {32: visual.layer4, 16: visual.layer3, 8: visual.layer2}  # by pixels of a place
+    spatial = next((stage for step, stage in stages.items() if size // step >= LEAST), visual.layer1)
+    pool = visual.attnpool
+    coarse = spatial is not visual.layer4
+    return ImageLayers(spatial, "NCHW", None if coarse else pool, ((pool, pool),), _as_it_is, prefix=1)
 
 
 def _as_it_is(x: Tensor) -> Tensor:
