@@ -62,7 +62,9 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--methods", nargs="+", default=list(METHODS), help=f"default: {' '.join(METHODS)}")
     p.add_argument("--images", nargs="+", type=Path, help="pictures, or folders of pictures, with masks beside them")
-    p.add_argument("--kind", default="grad_eclip", choices=list(KINDS), help="of saliency (default: grad_eclip)")
+    p.add_argument(
+        "--kind", default="gscorecam", choices=list(KINDS), help="of saliency (default: gscorecam, the paper's)"
+    )
     add_flags(p, (16,), "figure2")
     for action in p._actions:
         if action.dest == "datasets":
@@ -163,7 +165,7 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
     whose = "the class that each run predicts" if images else "the true class"
     note = (
         f"Red: where {NAMES[kind]} says that {whose} is seen. Yellow: the outline of the lesion. Below: the class that "
-        f"the run predicts, and its probability. One picture shows nothing about a method; `python -m reproduce "
+        "the run predicts, and its probability. A few pictures show nothing about a method: `python -m reproduce "
         "saliency` measures many."
     )
     return Table("figure2", title, ["data set", "picture", "true class", *names], lines, note)

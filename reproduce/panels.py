@@ -11,7 +11,7 @@ from report.plots import MARGIN, WIDTH, canvas, save, shortened
 
 YELLOW, RED = "#FFE100", (0.9, 0.0, 0.1)
 STRENGTH = 0.65  # of the red where a map is 1
-WORDS = 0.42  # inches between two rows
+WORDS = 0.4  # inches that the words below a picture take
 
 
 class Panel(NamedTuple):
@@ -54,16 +54,20 @@ def plot_panels(
         title: above the picture.
         within: folder that both must lie in, as for `dassl.writing.atomic_write`.
     """
-    side = (WIDTH - 2 * MARGIN) / (len(columns) + 1)
-    figure, grid = canvas(height=0.7 + len(rows) * (side + WORDS), rows=len(rows), columns=len(columns) + 1)
+    side = (WIDTH - 2 * MARGIN) / (len(columns) + 1) - 2 * MARGIN
+    figure, grid = canvas(
+        height=0.8 + len(rows) * (side + WORDS + 2 * MARGIN), rows=len(rows), columns=len(columns) + 1
+    )
     grid = np.reshape(grid, (len(rows), len(columns) + 1))
     for axes_of_row, row in zip(grid, rows, strict=True):
         for axes, panel in zip(axes_of_row, (Panel(None, row.below), *row.panels), strict=True):
             axes.set_xticks([])
             axes.set_yticks([])
             axes.spines[:].set_visible(False)
-            axes.imshow(row.pixels, interpolation="bilinear")
-            if panel.map is not None:
+            if panel.map is None:
+                axes.imshow(row.pixels, interpolation="bilinear")
+            else:  # grey, as red on red tissue would not be seen
+                axes.imshow(row.pixels.mean(axis=2), cmap="gray", vmin=0, vmax=1, interpolation="bilinear")
                 axes.imshow(_red(panel.map.numpy()), interpolation="bilinear")
             if row.mask.any() and not row.mask.all():
                 axes.contour(row.mask.astype(float), levels=[0.5], colors=YELLOW, linewidths=1.2)
