@@ -71,12 +71,12 @@ def line(root, output, monkeypatch):
 def test_scores_are_those_of_the_maps_of_each_picture(line, root, output, tmp_path, capsys):
     page = tmp_path / "page.md"
     page.write_text(
-        "Kept.\n\n<!-- What follows is written by python -m reproduce saliency; what stands above is kept. -->old"
+        "Kept.\n\n<!-- What follows is written by python -m reproduce saliency; what stands above is kept. -->Gone."
     )
     flags = ("--seeds", 1, 2, "--pictures", 2, "--kinds", "gscorecam", "--contrast", "no", "--to", page)
     assert command.main(line(*flags)[:-2]) == 0, capsys.readouterr().out  # NUM_WORKERS changes no number
     text = page.read_text()
-    assert text.startswith("Kept.\n") and "old" not in text and "btmri (4 pictures)" in text
+    assert text.startswith("Kept.\n") and "Gone" not in text and "btmri (4 pictures)" in text
     predictor = Predictor.from_run(next(output.glob("btmri/shots_1/ZeroshotCLIP_*/*/seed1")), root=root)
     folder = root / "BTMRI" / "BTMRI"
     paths = [str(folder / name.replace(" ", "_") / f"test{i}.png") for name in CLASSES[:2] for i in (0, 1)]
@@ -89,7 +89,7 @@ def test_scores_are_those_of_the_maps_of_each_picture(line, root, output, tmp_pa
     (prototypes,) = [row for row in table(page) if row[0] == "vMFPrototypes" and row[1] == "1"]
     assert all("±" in cell for cell in prototypes[2:])
     blind = 100 * lesions.masks.float().mean().item()
-    assert [row for row in table(page) if row[0] == BLIND][0][3] == f"{blind:.1f}"
+    assert next(row for row in table(page) if row[0] == BLIND)[3] == f"{blind:.1f}"
 
 
 def test_an_average_lacks_no_data_set():
