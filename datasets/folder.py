@@ -7,7 +7,7 @@ from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from dassl.images import SUFFIXES
 from datasets.entries import ABSOLUTE, PARTS, Item, Split
-from datasets.listing import Found, suffix_of
+from datasets.listing import MASKS, Found, suffix_of
 from datasets.own import DESCRIPTIONS, OwnImages, class_name, find_tables, part_of, refuse_segmentation
 
 # Images that are not read; a folder that holds nothing else was still meant as a class.
@@ -125,12 +125,13 @@ class FolderDataset(OwnImages):
     def _refuse_lost(self, path: str, held: Found) -> None:
         """Raise a UserError if a folder without usable images was meant as a class."""
         place = self.folder / path
-        nested = [name for name in self.listing.subfolders(path) if self.listing.images(f"{path}/{name}", True).images]
+        folders = [name for name in self.listing.subfolders(path) if name != MASKS]
+        nested = [name for name in folders if self.listing.images(f"{path}/{name}", True).images]
         if nested:
             raise UserError(
                 f"Expected the images of a class in {place} itself, but they are in folders of it, such as "
-                f'"{nested[0]}": set DATASET.NESTED True to take all of them (masks, too), move them, or give this '
-                "folder as DATA."
+                f'"{nested[0]}": set DATASET.NESTED True to take all of them (masks, too, unless in a folder called '
+                f'"{MASKS}"), move them, or give this folder as DATA.'
             )
         if broken := held.left_out["broken links"]:
             raise UserError(

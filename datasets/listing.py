@@ -14,6 +14,7 @@ IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # of operat
 LINKS = ("inside", "anywhere")
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".yaml", ".yml", ".html", ".pdf", ".log")  # never DICOM
 HIDDEN, BROKEN = "hidden", "broken links"
+MASKS = "mask"  # name of a folder beside pictures that holds masks of their lesions
 
 
 def suffix_of(name: str) -> str:
@@ -77,22 +78,26 @@ class Listing:
             )
 
     def images(self, folder: str = "", nested: bool = False) -> Found:
-        """Return the images in a folder below the root, sorted by name.
+        """Return the images in a folder below the root, sorted by name; masks of lesions are none.
+
+        A folder called `mask` holds masks if it lies in `folder` at any depth, or beside images anywhere.
 
         Args:
             folder: relative to the root.
             nested: also take the images of folders in it; otherwise these folders are counted as left out.
         """
-        return self._images(folder, nested, set())
+        return self._images(folder, nested, bool(folder), set())
 
-    def _images(self, folder: str, nested: bool, entered: set[str]) -> Found:
-        found = Found([], Counter())
-        for entry in self._entries(folder):
+    def _images(self, folder: str, nested: bool, masked: bool, entered: set[str]) -> Found:
+        found, entries = Found([], Counter()), list(self._entries(folder))
+        for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
             if path in self.known:
                 continue
             if reason := self._unusable(entry):
                 found.left_out[reason] += 1
+            elif entry.name == MASKS and entry.is_dir() and (masked or any(map(self._is_image, entries))):
+                found.left_out[f'folders of masks ("{MASKS}")'] += 1
             elif entry.is_dir():
                 if entry.is_symlink():
                     self.check_link(path)
@@ -100,10 +105,10 @@ class Listing:
                 if not nested:
                     found.left_out[f'folders ("{entry.name}")'] += 1
                 elif place not in entered:  # a link may lead to a folder above it
-                    deeper = self._images(path, nested, entered | {place})
+                    deeper = self._images(path, nested, masked, entered | {place})
                     found.images.extend(deeper.images)
                     found.left_out.update(deeper.left_out)
-            elif suffix_of(entry.name) or (not entry.name.lower().endswith(TEXTS) and is_dicom(entry.path)):
+            elif self._is_image(entry):
                 if entry.is_symlink():
                     self.check_link(path)
                 found.images.append(path)
@@ -119,6 +124,13 @@ class Listing:
     def broken_links(self, folder: str = "") -> list[str]:
         """Return the names of the links in a folder that lead nowhere."""
         return [entry.name for entry in self._entries(folder) if self._unusable(entry) == BROKEN]
+
+    @classmethod
+    def _is_image(cls, entry: os.DirEntry[str]) -> bool:
+        """Return whether a name is that of a file that is read as an image."""
+        if cls._unusable(entry) or not entry.is_file():
+            return False
+        return bool(suffix_of(entry.name)) or (not entry.name.lower().endswith(TEXTS) and is_dicom(entry.path))
 
     @staticmethod
     def _unusable(entry: os.DirEntry[str]) -> str:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, sigmoid, stroke
+from .lesion import paint_lesion
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,10 @@ class Abdomen:
     def paint(self, mask: np.ndarray, value: float | np.ndarray) -> None:
         """Paint on the picture, inside the cavity only."""
         self.image = paint(self.image, mask * self.cavity, value)
+
+    def paint_lesion(self, mask: np.ndarray, value: float | np.ndarray) -> None:
+        """Paint a part of a lesion on the picture, inside the cavity only, and note it."""
+        self.image = paint_lesion(self.image, mask * self.cavity, value)
 
 
 def ct_tissues(rng: Generator, enhanced: bool) -> Tissues:

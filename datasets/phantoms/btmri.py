@@ -7,6 +7,7 @@ from numpy.random import Generator
 
 from .canvas import X, Y, blob, dots, noise, paint, scatter
 from .head import PROPORTIONS, Head, draw_head
+from .lesion import paint_lesion
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
@@ -60,8 +61,8 @@ def _add_mass(
         signal = bright - 0.2 + noise(rng, 16) * 0.2
     else:
         signal = bright + noise(rng, 8) * 0.02
-    image = paint(image, mass * np.maximum(brain, 0.15), signal)
+    image = paint_lesion(image, mass * np.maximum(brain, 0.15), signal)
     if "tail" in attributes:
         near = np.exp(-((((X - x) ** 2 + (Y - y) ** 2) / (radius * 2.1) ** 2) ** 2))
-        image = paint(image, np.exp(-(((head.depth - 0.95) / 0.06) ** 2)) * near, bright)
+        image = paint_lesion(image, np.exp(-(((head.depth - 0.95) / 0.06) ** 2)) * near, bright)
     return image

@@ -7,6 +7,7 @@ from numpy.random import Generator
 
 from .breast import draw_breast
 from .canvas import X, Y, blob, dots, noise, paint, scatter, sigmoid, stroke
+from .lesion import paint_lesion
 
 STRETCH = {"wide": (1.5, 1.9), "round": (0.95, 1.05), "tall": (0.52, 0.66)}  # width relative to height
 
@@ -48,16 +49,18 @@ def _add_mass(
         depth = depth / (least + 0.45 * np.abs(np.cos(turn)) ** sharpness)
         mask = sigmoid((1 - depth) / soft)
     if "halo" in attributes:
-        image = paint(image, np.exp(-(((depth - 1.2) / 0.26) ** 2)) * 0.9, 1.0)
+        image = paint_lesion(image, np.exp(-(((depth - 1.2) / 0.26) ** 2)) * 0.9, 1.0)
     if "anechoic" in attributes:
         inside = np.zeros_like(image)
     elif "heterogeneous" in attributes:
         inside = 0.26 + 0.24 * noise(rng, 9)
     else:
         inside = np.full_like(image, rng.uniform(0.2, 0.27))
-    image = paint(image, mask * (0.6 if "faint_nodule" in attributes else 0.95), inside.clip(0, 0.7))
+    strength = 0.6 if "faint_nodule" in attributes else 0.95
+    image = paint_lesion(image, mask * strength, inside.clip(0, 0.7), mask)
     if "capsule" in attributes:
-        image = paint(image, np.exp(-(((depth - 1.02) / 0.07) ** 2)) * 0.9, 0.95)
+        image = paint_lesion(image, np.exp(-(((depth - 1.02) / 0.07) ** 2)) * 0.9, 0.95)
     if "calcifications" in attributes:
-        image = paint(image, dots(rng, scatter(rng, depth < 0.75, int(rng.integers(5, 10))), 0.035, 0.2), 1.0)
+        spots = dots(rng, scatter(rng, depth < 0.75, int(rng.integers(5, 10))), 0.035, 0.2)
+        image = paint_lesion(image, spots, 1.0)
     return image

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, noise, paint, sigmoid, stroke
+from .lesion import paint_lesion
 
 Lung = tuple[np.ndarray, int]  # mask and side (-1 or 1)
 
@@ -37,7 +38,8 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
         image = _add_airways(rng, image, chest)
     if "effusion" in attributes:
         level = sigmoid((Y - chest.y - chest.height * 0.5 + 0.15 * np.abs(X)) / 0.04)
-        image = paint(image, level * (np.sign(X) == side) * chest.body * 0.9, 0.74)
+        fluid = level * (np.sign(X) == side) * chest.body * 0.9
+        image = paint_lesion(image, fluid, 0.74, level * first)  # below the lung it cannot be told from the belly
     if rng.random() < 0.3:  # a tube or a cable
         tube = stroke(rng.uniform(-0.5, 0.5), -1.0, 1.5, rng.uniform(0.8, 1.3), 0.02, rng.uniform(-0.2, 0.2))
         image = paint(image, tube * 0.8, 0.95)
@@ -125,6 +127,6 @@ def _add_patches(
     for _ in range(count):
         x, y = side * rng.uniform(near, far), cy + rng.uniform(top, bottom)
         rx, ry = rng.uniform(0.18, 0.28, 2) * (1.25 if "consolidation" in attributes else 1)
-        patch, _ = blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.25, soft)
-        image = paint(image, patch * mask * strength * rng.uniform(0.85, 1.05), 0.72 + texture)
+        patch = blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.25, soft)[0] * mask
+        image = paint_lesion(image, patch * strength * rng.uniform(0.85, 1.05), 0.72 + texture, patch)
     return image

@@ -79,11 +79,11 @@ def _add_kidney(rng: Generator, body: Abdomen, attributes: frozenset[str], place
             body.paint(bag, tissues.fluid - 0.02)
     if "stone" in attributes and ill:
         spots = np.stack([rng.uniform(-0.6, 0.3, 3) * side * rx + x, rng.uniform(-0.5, 0.5, 3) * ry + y], 1)
-        body.paint(body.dots(rng, spots[: int(rng.integers(1, 4))], rng.uniform(0.055, 0.075)), 1.0)
+        body.paint_lesion(body.dots(rng, spots[: int(rng.integers(1, 4))], rng.uniform(0.055, 0.075)), 1.0)
     elif "staghorn" in attributes and ill:
         for turn in (np.pi, rng.uniform(-1.2, -0.7), rng.uniform(-0.2, 0.2), rng.uniform(0.7, 1.2)):
             turn = turn if side > 0 else np.pi - turn
-            body.paint(body.stroke(x - side * rx * 0.2, y, turn, ry * rng.uniform(0.4, 0.6), 0.04), 1.0)
+            body.paint_lesion(body.stroke(x - side * rx * 0.2, y, turn, ry * rng.uniform(0.4, 0.6), 0.04), 1.0)
 
 
 def _add_lesion(
@@ -103,4 +103,4 @@ def _add_lesion(
         if "necrotic" in attributes:
             core = sigmoid((rng.uniform(0.52, 0.66) + noise(rng, 9) * 0.1 - inner) / 0.06)
             value = value + 0.08 - core * (value - tissues.fluid + 0.16)
-    body.paint(mask, value)
+    body.paint_lesion(mask, value)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, rgb, scatter, stroke
+from .lesion import paint_lesion
 
 WHITE, BLUE, BLOOD = (0.95, 0.92, 0.85), (0.5, 0.55, 0.68), (0.55, 0.08, 0.2)
 
@@ -64,19 +65,21 @@ def _add_pigment(
     """Add areas of another colour: network, blotches, veil, rim and scar."""
     if "network" in attributes:
         pitch, drift = rng.uniform(14, 19), noise(rng, 4) * 0.6
-        image = paint(image, (np.sin(X * pitch + drift) * np.sin(Y * pitch + drift) > 0.1) * lesion.mask * 0.55, dark)
+        image = paint_lesion(
+            image, (np.sin(X * pitch + drift) * np.sin(Y * pitch + drift) > 0.1) * lesion.mask * 0.55, dark
+        )
     if "variegated" in attributes:
-        image = paint(image, lesion.draw_patch(rng, 0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
-        image = paint(image, lesion.draw_patch(rng, 0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
+        image = paint_lesion(image, lesion.draw_patch(rng, 0.45, 0.5, 0.2, 0.3) * 0.75, (0.72, 0.3, 0.28))
+        image = paint_lesion(image, lesion.draw_patch(rng, 0.4, 0.5, 0.2, 0.3) * 0.7, (0.8, 0.62, 0.45))
     if "blotch" in attributes:
-        image = paint(image, lesion.draw_patch(rng, 0.55, 0.45, 0.3, 0.2), dark)
+        image = paint_lesion(image, lesion.draw_patch(rng, 0.55, 0.45, 0.3, 0.2), dark)
     if "veil" in attributes:
-        image = paint(image, lesion.draw_patch(rng, 0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
+        image = paint_lesion(image, lesion.draw_patch(rng, 0.5, 0.45, 0.2, 0.3) * 0.85, BLUE)
     if "rim" in attributes:
-        image = paint(image, np.exp(-(((lesion.depth - 0.92) / 0.18) ** 2)) * 0.7, (0.55, 0.36, 0.24))
+        image = paint_lesion(image, np.exp(-(((lesion.depth - 0.92) / 0.18) ** 2)) * 0.7, (0.55, 0.36, 0.24))
     if "scar" in attributes:
         patch = lesion.draw_patch(rng, rng.uniform(0.42, 0.6), 0.1, 0.12, 0.2)
-        image = paint(image, patch * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83))
+        image = paint_lesion(image, patch * rng.uniform(0.75, 0.95), (0.95, 0.87, 0.83))
     return image
 
 
@@ -86,20 +89,22 @@ def _add_structures(
     """Add dots, erosions, scale and vessels."""
     mask = lesion.mask
     if "strawberry" in attributes:
-        image = paint(image, dots(rng, scatter(rng, mask, 16), 0.07) * 0.8, (0.75, 0.22, 0.24))
+        image = paint_lesion(image, dots(rng, scatter(rng, mask, 16), 0.07) * 0.8, (0.75, 0.22, 0.24))
     if "nests" in attributes:
-        image = paint(image, dots(rng, scatter(rng, mask, int(rng.integers(5, 8))), 0.1) * 0.9, (0.36, 0.4, 0.54))
+        image = paint_lesion(
+            image, dots(rng, scatter(rng, mask, int(rng.integers(5, 8))), 0.1) * 0.9, (0.36, 0.4, 0.54)
+        )
     if "ulcer" in attributes:
-        image = paint(image, lesion.draw_patch(rng, 0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
+        image = paint_lesion(image, lesion.draw_patch(rng, 0.38, 0.2, 0.25, 0.2), (0.4, 0.1, 0.1))
     if "lacunae" in attributes:
-        image = paint(image, dots(rng, scatter(rng, mask, 10), 0.1) * 0.85, BLOOD)
+        image = paint_lesion(image, dots(rng, scatter(rng, mask, 10), 0.1) * 0.85, BLOOD)
     if "plugs" in attributes:
-        image = paint(image, dots(rng, scatter(rng, mask, 10), 0.075) * 0.9, dark)
+        image = paint_lesion(image, dots(rng, scatter(rng, mask, 10), 0.075) * 0.9, dark)
     if "milia" in attributes:
-        image = paint(image, dots(rng, scatter(rng, mask, 12), 0.065) * 0.95, WHITE)
+        image = paint_lesion(image, dots(rng, scatter(rng, mask, 12), 0.065) * 0.95, WHITE)
     if "scale" in attributes:
-        image = paint(image, np.clip(1.5 * noise(rng, 12) - 0.5, 0, 1) * mask * 0.95, (0.95, 0.9, 0.76))
-    if "vessels" in attributes:
+        image = paint_lesion(image, np.clip(1.5 * noise(rng, 12) - 0.5, 0, 1) * mask * 0.95, (0.95, 0.9, 0.76))
+    if "vessels" in attributes:  # they run on into the skin around: no part of the lesion
         for _ in range(int(rng.integers(4, 7))):
             x, y = np.array([lesion.x, lesion.y]) + rng.uniform(-0.6, 0.6, 2) * lesion.radius
             line = stroke(x, y, rng.uniform(0, 6.3), rng.uniform(0.4, 0.8), 0.035, rng.uniform(-1, 1))
@@ -110,9 +115,9 @@ def _add_structures(
 def _paint_ground(rng: Generator, attributes: frozenset[str], image: np.ndarray, lesion: np.ndarray) -> np.ndarray:
     """Paint the lesion in its own colour, before any structure."""
     if "pearly" in attributes:
-        image = paint(image, lesion * 0.8, rgb(rng, (0.86, 0.94), (0.6, 0.7), (0.58, 0.66)))
+        image = paint_lesion(image, lesion * 0.8, rgb(rng, (0.86, 0.94), (0.6, 0.7), (0.58, 0.66)), lesion)
         shine, _ = blob(rng, rng.uniform(-0.2, 0), rng.uniform(-0.2, 0), 0.2, 0.13, rng.uniform(0, 3), 0.0, 0.5)
-        return paint(image, shine * lesion * 0.6, (1.0, 0.96, 0.94))
+        return paint_lesion(image, shine * lesion * 0.6, (1.0, 0.96, 0.94))
     uneven = 0.02 if "even" in attributes else 0.05
     if "pink" in attributes:
         colour, strength = rgb(rng, (0.8, 0.92), (0.42, 0.55), (0.42, 0.52)), rng.uniform(0.6, 0.9)
@@ -126,4 +131,4 @@ def _paint_ground(rng: Generator, attributes: frozenset[str], image: np.ndarray,
         colour, strength = rgb(rng, (0.16, 0.28), (0.1, 0.17), (0.08, 0.15)), 0.94
     else:
         colour, strength = rgb(rng, (0.36, 0.54), (0.22, 0.33), (0.14, 0.23)), 0.93
-    return paint(image, lesion * strength, colour * (1 + noise(rng, 14)[..., None] * uneven))
+    return paint_lesion(image, lesion * strength, colour * (1 + noise(rng, 14)[..., None] * uneven), lesion)

@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock
 from PIL import Image
 from tqdm import tqdm
@@ -20,6 +21,7 @@ from tqdm import tqdm
 from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import atomic_write, write_json, writing
+from datasets.masks import mask_path
 
 from . import registry
 
@@ -31,6 +33,10 @@ Every picture in this folder was drawn by a program (datasets/phantoms, renderer
 numbers. No patient, no scanner and no real image went into them. They have the names, classes and folder layout of
 the data set {name} so that the code can be run, tested and compared without it. Whatever is measured on them says
 nothing about the data set itself.
+{masks}"""
+MASKS_README = """
+The program knows where it drew a lesion: of a picture that shows one, <class>/mask/<name>.png (version {version}) is
+white there. What counts: {lesion}.
 """
 
 
@@ -52,9 +58,10 @@ class Counts:
 
 
 def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts = Counts()) -> None:
-    """Render the phantom of a data set to <root>/<NAME>, unless it is there with the same version and counts.
+    """Render the phantom of a data set to <root>/<NAME>, unless it is there with the same versions and counts.
 
     The folder appears only when it is complete. Two processes may ask for the same folder: one waits for the other.
+    Beside pictures that show a lesion, `mask/<same name>.png` is white where it is (`datasets.masks`).
 
     Args:
         name: registry name of the data set or key of its config.
@@ -69,7 +76,12 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
     target, old = root / phantom.name, root / f".{phantom.name}.old"
-    wanted = {"phantom": phantom.name, "version": registry.VERSION, "counts": asdict(counts)}
+    wanted = {
+        "phantom": phantom.name,
+        "version": registry.VERSION,
+        "masks": registry.MASKS_VERSION,
+        "counts": asdict(counts),
+    }
     if _read_marker(target) == wanted:
         return
     with FileLock(root / f".{phantom.name}.lock"):
@@ -111,7 +123,7 @@ def _read_marker(folder: Path) -> dict | None:
 
 
 def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
-    """Draw all pictures of one data set; write its split file and its README."""
+    """Draw all pictures of one data set and the masks of their lesions; write its split file and its README."""
     phantom = registry.find_phantom(name)
     split: dict[str, list] = {}
     jobs = []
@@ -131,19 +143,24 @@ def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
         )
         for _ in bar:
             pass
+    masks = MASKS_README.format(version=registry.MASKS_VERSION, lesion=phantom.lesion) if phantom.lesion else ""
     for file, text in (
         (f"split_{name}.json", json.dumps(split)),
-        ("README.txt", README.format(name=name, version=registry.VERSION)),
+        ("README.txt", README.format(name=name, version=registry.VERSION, masks=masks)),
     ):
         with atomic_write(folder / file) as stream:
             stream.write(text)
 
 
 def _draw(name: str, folder: Path, job: tuple[str, str, tuple[int, int]]) -> None:
-    """Draw one picture; `job` is its path in `folder`, its class and its seed."""
+    """Draw one picture, and the mask of its lesion if it shows one; `job` is path in `folder`, class and seed."""
     path, classname, seed = job
-    picture, _ = registry.sample(name, classname, seed)
+    picture, _, lesion = registry.sample_with_lesion(name, classname, seed)
     Image.fromarray(picture).save(folder / path, compress_level=1)
+    if lesion.any():
+        mask = mask_path(folder / path)
+        mask.parent.mkdir(exist_ok=True)
+        Image.fromarray(lesion.astype(np.uint8) * 255).save(mask)
 
 
 @contextmanager

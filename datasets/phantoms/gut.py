@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from .canvas import X, Y, blob, dots, noise, paint, rgb, scatter, sigmoid, stroke
+from .canvas import SIZE, X, Y, blob, dots, noise, paint, rgb, scatter, sigmoid, stroke
+from .lesion import cover_lesion, paint_lesion
 
 Point = tuple[float, float]
 
@@ -131,7 +132,7 @@ def add_erosions(rng: Generator, image: np.ndarray) -> np.ndarray:
         angle, near = start + 6.28 * (i + rng.uniform(-0.3, 0.3)) / count, rng.uniform(0.3, 0.5)
         length, width = rng.uniform(0.3, 0.5), rng.uniform(0.05, 0.08)
         line = stroke(near * np.cos(angle), near * np.sin(angle), angle, length, width, rng.uniform(-0.5, 0.5))
-        image = paint(image, line * 0.9, (0.7, 0.08, 0.08))
+        image = paint_lesion(image, line * 0.9, (0.7, 0.08, 0.08), line)
     return image
 
 
@@ -141,14 +142,14 @@ def add_wound(rng: Generator, image: np.ndarray, cut: bool, burnt: bool) -> np.n
     bed, depth = blob(rng, x, y, rx, ry, 0.0, 0.16, 0.05)
     if cut:
         bare = rgb(rng, (0.72, 0.85), (0.7, 0.8), (0.72, 0.88)) * (1 + 0.1 * noise(rng, 10))[..., None]
-        image = paint(image, bed * 0.95, bare)
-        image = paint(image, np.exp(-(((depth - 1) / 0.08) ** 2)) * 0.9, (0.4, 0.14, 0.14))
+        image = paint_lesion(image, bed * 0.95, bare, bed)
+        image = paint_lesion(image, np.exp(-(((depth - 1) / 0.08) ** 2)) * 0.9, (0.4, 0.14, 0.14))
     if burnt:
         burns = scatter(rng, np.abs(depth - 1) < 0.15 if cut else np.hypot(X, Y) < 0.8, int(rng.integers(7, 12)))
-        image = paint(image, dots(rng, burns, 0.12, 0.4, 0.5) * 0.9, (0.97, 0.93, 0.84))
-        image = paint(
-            image, dots(rng, burns + rng.uniform(-0.05, 0.05, burns.shape), 0.05, 0.4, 0.5) * 0.7, (0.3, 0.15, 0.06)
-        )
+        pale = dots(rng, burns, 0.12, 0.4, 0.5)
+        image = paint_lesion(image, pale * 0.9, (0.97, 0.93, 0.84), pale)
+        char = dots(rng, burns + rng.uniform(-0.05, 0.05, burns.shape), 0.05, 0.4, 0.5)
+        image = paint_lesion(image, char * 0.7, (0.3, 0.15, 0.06), char)
     return image
 
 
@@ -160,7 +161,7 @@ def add_growth(
     if stalked:
         radius, lean, bend = radius * 0.72, rng.uniform(0, 6.3), rng.uniform(-0.4, 0.4)
         image = image * (1 - 0.6 * stroke(x + 0.09, y + 0.09, lean, 1.0, 0.17, bend)[..., None])
-        image = paint(image, stroke(x, y, lean, 1.0, 0.13, bend) * 0.95, (0.95, 0.66, 0.56))
+        image = paint_lesion(image, stroke(x, y, lean, 1.0, 0.13, bend) * 0.95, (0.95, 0.66, 0.56))
     rx, ry = radius * rng.uniform(0.9, 1.15), radius * rng.uniform(0.75, 1.0)
     shadow, _ = blob(rng, x + 0.1, y + 0.12, rx * 1.15, ry * 1.15, angle, 0.05, 0.15)
     image = image * (1 - 0.5 * shadow[..., None])
@@ -168,9 +169,9 @@ def add_growth(
     light = 1.15 - 0.4 * np.hypot(X - x + 0.35 * rx, Y - y + 0.35 * ry) / radius
     if lobulated:
         light = light - 0.6 * np.exp(-((noise(rng, 14) / 0.3) ** 2))
-    image = paint(image, head, rgb(rng, (0.8, 0.95), (0.4, 0.55), (0.36, 0.48)) * light[..., None])
+    image = paint_lesion(image, head, rgb(rng, (0.8, 0.95), (0.4, 0.55), (0.36, 0.48)) * light[..., None])
     if colour:
-        image = paint(image, head * sigmoid((depth - rng.uniform(0.5, 0.75)) / 0.1) * 0.8, colour)
+        image = paint_lesion(image, head * sigmoid((depth - rng.uniform(0.5, 0.75)) / 0.1) * 0.8, colour)
     return image
 
 
@@ -180,8 +181,13 @@ def add_camera_traces(rng: Generator, image: np.ndarray) -> np.ndarray:
     spots = scatter(rng, lit > np.quantile(lit, 0.6), int(rng.integers(3, 12)))
     image = paint(image, dots(rng, spots, 0.035, 0.5, 0.6) * 0.85, (1.0, 0.98, 0.96))
     reach = (np.abs(X) ** 4 + np.abs(Y) ** 4) ** 0.25 * 0.6 + 0.4 * np.hypot(X, Y)
-    image = image * sigmoid((rng.uniform(0.98, 1.12) - reach) / 0.015)[..., None]
+    field = sigmoid((rng.uniform(0.98, 1.12) - reach) / 0.015)
+    image = image * field[..., None]
+    cover_lesion(1 - field)
     if rng.random() < 0.3:
-        image[-16:, :16] = (0.1, 0.32, 0.14)
+        inset = np.zeros((SIZE, SIZE), bool)
+        inset[-16:, :16] = True
+        image[inset] = (0.1, 0.32, 0.14)
+        cover_lesion(inset)
         image = paint(image, stroke(-0.9, 0.9, rng.uniform(-1.4, 0), 0.3, 0.03, rng.uniform(-2, 2)), (0.6, 0.75, 0.3))
     return image

@@ -65,4 +65,4 @@ def _add_lesions(rng: Generator, body: Abdomen, attributes: frozenset[str], mask
         radius = rng.uniform(0.08, 0.12) if many else rng.uniform(0.18, 0.28)
         spot, inner = body.blob(rng, x, y, radius, radius * rng.uniform(0.85, 1.15), rng.uniform(0, 3), 0.06, 0.08)
         ring = np.where(inner < 0.6, 0.12, 0.96) if target else value
-        body.paint(spot * np.maximum(mask, 0.2), ring)
+        body.paint_lesion(spot * np.maximum(mask, 0.2), ring)

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.random import Generator
 
 from .canvas import SIZE, X, Y, blob, dots, noise, paint, scatter, sigmoid
+from .lesion import note_lesion, paint_lesion
 
 # Reflectivity at depths from the retinal surface (0) to the pigment epithelium (1).
 DEPTHS = (0.0, 0.04, 0.13, 0.19, 0.36, 0.42, 0.5, 0.54, 0.6, 0.64, 0.78, 0.82, 0.87, 0.91)
@@ -45,14 +46,14 @@ def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
             height * np.exp(-(((X - scan.middle - rng.uniform(-0.1, 0.1)) / width) ** 2)) * (1 + 0.15 * noise(rng, 6))
         )
         mound = sigmoid((Y - scan.rpe + hump) / 0.025) * sigmoid((scan.rpe - Y) / 0.02) * (hump > 0.04)
-        image = paint(image, mound * 0.95, 0.82 + 0.07 * noise(rng, 12))
+        image = paint_lesion(image, mound * 0.95, 0.82 + 0.07 * noise(rng, 12), mound)
     if "cysts" in attributes:
         image = _add_cysts(rng, image, scan, depth)
     line = np.exp(-(((Y - scan.rpe) / 0.035) ** 2))
     image = paint(image, line * 0.95, 0.95 + 0.05 * noise(rng, 8))
     if "foci" in attributes:
         inner = (depth > 0.25) & (depth < 0.8) & (np.abs(X - scan.middle) < 0.65)
-        image = paint(image, dots(rng, scatter(rng, inner, int(rng.integers(6, 13))), 0.05, 0.3), 1.0)
+        image = paint_lesion(image, dots(rng, scatter(rng, inner, int(rng.integers(6, 13))), 0.05, 0.3), 1.0)
     image = image * (1 + rng.uniform(0.06, 0.16) * rng.standard_normal(image.shape, np.float32))
     if rng.random() < 0.2:  # the frame of a scan that was turned upright
         edge = Y * rng.choice((-1, 1)) + rng.uniform(-0.15, 0.15) * X
@@ -91,6 +92,7 @@ def _add_choroid(rng: Generator, attributes: frozenset[str], image: np.ndarray, 
     below = sigmoid((Y - scan.rpe) / 0.01)
     image = paint(image, below, 0.42 + 0.05 * noise(rng, 10))
     deep = Y - scan.bruch
+    note_lesion(below * sigmoid(-deep / 0.01))  # drusen and detachments lie between the two
     vessels = np.clip(noise(rng, 9) - 0.3, 0, 1) * 0.22
     glow = rng.uniform(0.42, 0.6) * np.exp(-deep.clip(0) / rng.uniform(0.3, 0.6)) - vessels * (deep < 0.5)
     if "shadow" in attributes:
@@ -104,7 +106,7 @@ def _add_fluid(rng: Generator, image: np.ndarray, scan: Scan) -> np.ndarray:
     at = scan.middle + rng.choice((-1, 1)) * rng.uniform(0.1, 0.4)
     height = rng.uniform(0.18, 0.28) * np.clip(1 - ((X - at) / rng.uniform(0.4, 0.65)) ** 2, 0, 1)
     lens = sigmoid((Y - scan.rpe + height) / 0.015) * sigmoid((scan.rpe - Y) / 0.01) * (height > 0.02)
-    image = paint(image, lens * 0.95, 0.04)
+    image = paint_lesion(image, lens * 0.95, 0.04, lens)
     return paint(image, np.exp(-(((Y - scan.rpe + height) / 0.02) ** 2)) * (height > 0.03) * 0.6, 0.7)
 
 
@@ -120,5 +122,6 @@ def _add_cysts(rng: Generator, image: np.ndarray, scan: Scan, depth: np.ndarray)
         hole, _ = blob(
             rng, x, y, rng.uniform(0.08, 0.13), thick * rng.uniform(0.18, 0.32), rng.uniform(-0.2, 0.2), 0.08, 0.12
         )
-        image = paint(image, hole * inside * 0.95, 0.06)
+        cyst = hole * inside
+        image = paint_lesion(image, cyst * 0.95, 0.06, cyst)
     return image

@@ -29,6 +29,7 @@ class Phantom:
         phrases: phrases for each attribute.
         draw: function of random numbers and attributes; returns a picture, float [64, 64] or [64, 64, 3]. It does not
             get the class: a picture shows its class through the attributes alone.
+        lesion: what `draw` notes as a lesion, in words; "" if the data set has no lesions that could be outlined.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Phantom:
     modality: Sequence[str]
     phrases: Mapping[str, Sequence[str]]
     draw: Callable[[Generator, frozenset[str]], np.ndarray]
+    lesion: str = ""
 
     def draw_attributes(self, rng: Generator, classname: str) -> frozenset[str]:
         """Draw the attributes of one case of a class.
@@ -68,4 +70,5 @@ def read_phantom(path: Path) -> Phantom:
         modality=held["modality"],
         phrases=held["phrases"],
         draw=import_module(f"{__package__}.{path.stem}").draw,
+        lesion=held.get("lesion", ""),
     )

@@ -77,13 +77,13 @@ def _add_lesion(rng: Generator, body: Abdomen, attributes: frozenset[str], site:
         rx, ry = rng.uniform(0.15, 0.22, 2)
         body.paint(body.blob(rng, x, y, rx + 0.05, ry + 0.05)[0], grey)  # the gland bulges around it
         mass, _ = body.blob(rng, x, y, rx, ry, 0, 0.26, 0.1)
-        body.paint(mass, grey * 0.45 + noise(rng, 14) * 0.06)
+        body.paint_lesion(mass, grey * 0.45 + noise(rng, 14) * 0.06)
     elif "one_cyst" in attributes:
         rx, ry = rng.uniform(0.12, 0.2) * rng.uniform(0.92, 1.08, 2)
-        body.paint(body.blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.02, 0.06)[0], tissues.fluid)
+        body.paint_lesion(body.blob(rng, x, y, rx, ry, rng.uniform(0, 3), 0.02, 0.06)[0], tissues.fluid)
     else:
         radius, turns = rng.uniform(0.15, 0.2), np.arange(6) * 1.047 + rng.uniform(0, 6)
         cells = np.stack([x + np.cos(turns) * radius, y + np.sin(turns) * radius], 1)
         cells = np.concatenate([cells, [(x, y)]])
-        body.paint(body.blob(rng, x, y, radius * 1.3, radius * 1.3)[0], grey)
-        body.paint(body.dots(rng, cells, radius * 0.46, 0.15, 0.1), tissues.fluid)
+        body.paint_lesion(body.blob(rng, x, y, radius * 1.3, radius * 1.3)[0], grey)
+        body.paint_lesion(body.dots(rng, cells, radius * 0.46, 0.15, 0.1), tissues.fluid)

@@ -10,11 +10,14 @@ import numpy as np
 
 from dassl.errors import UserError
 
+from .lesion import noting_lesions
 from .phantom import Phantom, read_phantom
 from .scanner import STYLES, acquire
 
 # Count it up whenever any picture changes: folders of an older version are rendered again.
 VERSION = 5
+# The same for the masks of lesions: results depend on the pictures alone, and stay comparable when only these change.
+MASKS_VERSION = 1
 
 
 class Phantoms(Mapping[str, Phantom]):
@@ -70,8 +73,23 @@ def sample(
     Returns:
         The picture, uint8 [64, 64, 3], and the attributes that it shows.
     """
+    picture, attributes, _ = sample_with_lesion(dataset, classname, seed, style)
+    return picture, attributes
+
+
+def sample_with_lesion(
+    dataset: str, classname: str, seed: int | Sequence[int], style: str = "clinic"
+) -> tuple[np.ndarray, frozenset[str], np.ndarray]:
+    """Draw one picture as `sample` does, and tell which of its pixels belong to a lesion.
+
+    Returns:
+        The picture, uint8 [64, 64, 3]; the attributes that it shows; and the mask, bool [64, 64], without any pixel if
+        it shows no lesion that `Phantom.lesion` counts.
+    """
     phantom = find_phantom(dataset)
     seeds = [seed] if isinstance(seed, int) else list(seed)
     rng = np.random.Generator(np.random.PCG64([crc32(phantom.name.encode()), crc32(classname.encode()), *seeds]))
     attributes = phantom.draw_attributes(rng, classname)
-    return acquire(rng, phantom.draw(rng, attributes), STYLES[style]), attributes
+    with noting_lesions() as lesions:
+        drawn = phantom.draw(rng, attributes)
+    return acquire(rng, drawn, STYLES[style]), attributes, lesions.mask

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.random import Generator
 
-from .canvas import X, Y, blob, dots, noise, paint, rgb, scatter, stroke
+from .canvas import X, Y, blob, dots, noise, rgb, scatter, stroke
 from .fundus import Fundus, add_defect, add_disc, add_reflex, add_vessels, draw_fundus
+from .lesion import cover_lesion, paint_lesion
 
 
 def draw(rng: Generator, attributes: frozenset[str]) -> np.ndarray:
@@ -30,26 +31,29 @@ def _add_lesions(rng: Generator, attributes: frozenset[str], fundus: Fundus) -> 
     if "cotton_wool" in attributes:
         for x, y in scatter(rng, retina, int(rng.integers(2, 5))):
             patch, _ = blob(rng, x, y, *rng.uniform(0.08, 0.15, 2), rng.uniform(0, 3), 0.2, 0.5)
-            image = paint(image, patch * 0.9, (0.97, 0.9, 0.78))
+            image = paint_lesion(image, patch * 0.9, (0.97, 0.9, 0.78), patch)
     if "blots" in attributes:
         for x, y in scatter(rng, retina, int(rng.integers(4, 9))):
             patch, _ = blob(rng, x, y, *rng.uniform(0.06, 0.15, 2), rng.uniform(0, 3), 0.2, 0.15)
-            image = paint(image, patch * 0.92, (0.36, 0.03, 0.03))
+            image = paint_lesion(image, patch * 0.92, (0.36, 0.03, 0.03), patch)
     if "exudates" in attributes:
         centres = scatter(rng, retina & (np.hypot(X, Y) < 0.6), 2)
         where = np.repeat(centres, 9, 0) + rng.normal(0, rng.uniform(0.1, 0.2), (18, 2))
-        image = paint(image, dots(rng, where, 0.045, 0.4, 0.4), (1.0, 0.92, 0.3))
+        image = paint_lesion(image, dots(rng, where, 0.045, 0.4, 0.4), (1.0, 0.92, 0.3))
     if "dots" in attributes:
         where = scatter(rng, retina, int(rng.integers(14, 28)))
-        image = paint(image, dots(rng, where, 0.047, 0.2) * 0.95, (0.4, 0.0, 0.02))
+        spots = dots(rng, where, 0.047, 0.2)
+        image = paint_lesion(image, spots * 0.95, (0.4, 0.0, 0.02), spots)
     if "new_vessels" in attributes:
         x, y = fundus.disc if rng.random() < 0.5 else rng.uniform(-0.5, 0.5, 2)
         tangle = np.zeros_like(X)
         for _ in range(12):
             bend = rng.choice((-1, 1)) * rng.uniform(2, 5)
             tangle = np.maximum(tangle, stroke(x, y, rng.uniform(0, 6.3), rng.uniform(0.24, 0.4), 0.026, bend))
-        image = paint(image, tangle * 0.9, (0.72, 0.02, 0.06))
+        outline, _ = blob(rng, x, y, 0.3, 0.3)  # around the tangle as a whole
+        image = paint_lesion(image, tangle * 0.9, (0.72, 0.02, 0.06), outline)
     fundus.image = image
+    cover_lesion(1 - fundus.field)
 
 
 def _add_media(rng: Generator, attributes: frozenset[str], image: np.ndarray) -> np.ndarray:

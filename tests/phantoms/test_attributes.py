@@ -79,7 +79,9 @@ def test_attributes_files_have_one_shape(key):
     path = PHANTOMS.files[key]
     held = read_yaml(path)
     assert path.read_text().startswith(f"# The {held['name']} phantom: ")
-    assert list(held) == ["name", "modality", "every class", "classes", "phrases"]
+    lesion = ["lesion"] if "lesion" in held else []
+    assert list(held) == ["name", "modality", *lesion, "every class", "classes", "phrases"]
+    assert PHANTOMS[key].lesion == held.get("lesion", "")
     for factors in held["classes"].values():
         assert not set(factors) & set(held["every class"])
         for factor, law in (held["every class"] | factors).items():

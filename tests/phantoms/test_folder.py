@@ -13,6 +13,7 @@ from PIL import Image
 from dassl.errors import UserError
 from datasets.phantoms import PHANTOMS, folder, prepare, registry
 from datasets.phantoms.folder import MARKER, Counts
+from datasets.phantoms.registry import sample_with_lesion
 
 FEW = Counts(train=3, val=2, test_total=9)
 
@@ -44,12 +45,34 @@ def test_folder_has_the_layout_of_the_real_data_set(root, key):
             assert classname == names[label]
             assert Path(path).parent.name == classname.replace(" ", "_")
     paths = [path for part in split.values() for path, _, _ in part]
-    files = [str(f.relative_to(top / phantom.name)) for f in (top / phantom.name).rglob("*.png")]
+    files = [str(f.relative_to(top / phantom.name)) for f in (top / phantom.name).glob("*/*.png")]
     assert len(set(paths)) == len(paths) and sorted(paths) == sorted(files)
     pictures = {Image.open(top / phantom.name / path).tobytes() for path in paths}
     assert len(pictures) == len(paths), "parts of the split share pictures"
     assert Image.open(top / phantom.name / paths[0]).size == (64, 64)
-    assert "not medical images" in (top / "README.txt").read_text()
+    readme = (top / "README.txt").read_text()
+    assert "not medical images" in readme and ("mask" in readme) == bool(phantom.lesion) and phantom.lesion in readme
+
+
+@pytest.mark.parametrize("key", PHANTOMS)
+def test_masks_lie_beside_the_pictures_that_show_a_lesion(root, key):
+    phantom = PHANTOMS[key]
+    images = root / phantom.name / phantom.name
+    seeds = {"train": 0, "val": 1, "test": 2}
+    masks = set(images.rglob("mask/*.png"))
+    assert bool(masks) == bool(phantom.lesion)
+    for classname in phantom.classes:
+        for path in (images / classname.replace(" ", "_")).glob("*.png"):
+            part, number = path.stem.split("_")
+            picture, _, lesion = sample_with_lesion(key, classname, (seeds[part], int(number)))
+            assert np.array_equal(np.asarray(Image.open(path)), picture)
+            mask = path.parent / "mask" / path.name
+            assert mask.is_file() == lesion.any()
+            if mask.is_file():
+                found = Image.open(mask)
+                assert found.mode == "L" and np.array_equal(np.asarray(found), lesion * np.uint8(255))
+                masks.remove(mask)
+    assert not masks
 
 
 def test_default_counts_allow_64_shots_and_a_thousand_test_pictures():
@@ -65,15 +88,24 @@ def test_a_finished_folder_is_left_alone(root):
     assert tree(root / "BTMRI") == before
 
 
-def test_a_new_version_of_the_renderer_renders_again(root, tmp_path, monkeypatch):
+@pytest.mark.parametrize(("number", "key"), [("VERSION", "version"), ("MASKS_VERSION", "masks")])
+def test_a_new_version_of_pictures_or_masks_renders_again(tmp_path, monkeypatch, number, key):
     prepare("btmri", tmp_path, progress=False, counts=FEW)
     before = tree(tmp_path / "BTMRI")
-    monkeypatch.setattr(registry, "VERSION", registry.VERSION + 1)
+    monkeypatch.setattr(registry, number, getattr(registry, number) + 1)
     prepare("btmri", tmp_path, progress=False, counts=FEW)
     after = tree(tmp_path / "BTMRI")
     assert after.keys() == before.keys()
     assert all(after[file] != before[file] for file in before)
-    assert json.loads((tmp_path / "BTMRI" / MARKER).read_text())["version"] == registry.VERSION
+    assert json.loads((tmp_path / "BTMRI" / MARKER).read_text())[key] == getattr(registry, number)
+
+
+def test_a_folder_of_before_there_were_masks_is_rendered_again(tmp_path):
+    prepare("btmri", tmp_path, progress=False, counts=FEW)
+    marker = tmp_path / "BTMRI" / MARKER
+    marker.write_text(json.dumps({k: v for k, v in json.loads(marker.read_text()).items() if k != "masks"}))
+    prepare("btmri", tmp_path, progress=False, counts=FEW)
+    assert json.loads(marker.read_text())["masks"] == registry.MASKS_VERSION
 
 
 def test_what_a_killed_process_left_is_not_taken_for_finished(tmp_path, monkeypatch):
@@ -104,8 +136,8 @@ def test_two_processes_at_once_make_one_folder(tmp_path):
     for job in jobs:
         job.join(600)
     assert [job.exitcode for job in jobs] == [0, 0]
-    expected = 4 * sum(FEW.per_class(4).values()) + 3
-    assert len(tree(tmp_path / "BTMRI")) == expected
+    assert len(list((tmp_path / "BTMRI" / "BTMRI").glob("*/*.png"))) == 4 * sum(FEW.per_class(4).values())
+    assert len([name for name in tree(tmp_path / "BTMRI") if not name.endswith(".png")]) == 3
     assert not list(tmp_path.glob(".BTMRI.partial")) and not list(tmp_path.glob(".BTMRI.old"))
 
 
