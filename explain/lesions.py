@@ -1,5 +1,6 @@
 """Pictures with masks of their lesions, as an image tower sees them."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -30,14 +31,17 @@ class Lesions(NamedTuple):
 
 
 def first_with_lesion(paths: Sequence[str], labels: Sequence[int], per_class: int) -> list[int]:
-    """Return the indices of the first pictures of each class that have a mask beside them, at most `per_class`."""
-    taken: dict[int, int] = {}
-    found = []
+    """Return the indices of the first pictures of each class that have a mask beside them, at most `per_class`.
+
+    Classes of which half of the pictures or fewer have one are left out: they are about something else, and a lesion is
+    there by chance, as a cyst in a kidney that counts as normal.
+    """
+    masked: dict[int, list[int]] = {label: [] for label in labels}
     for index, (path, label) in enumerate(zip(paths, labels, strict=True)):
-        if taken.get(label, 0) < per_class and mask_of(path):
-            taken[label] = taken.get(label, 0) + 1
-            found.append(index)
-    return found
+        if mask_of(path):
+            masked[label].append(index)
+    counts = Counter(labels)
+    return sorted(i for label, found in masked.items() if 2 * len(found) > counts[label] for i in found[:per_class])
 
 
 def read_lesions(predictor: Predictor, paths: Sequence[str]) -> Lesions:

@@ -5,8 +5,8 @@
     python -m reproduce saliency --write-only --contrast no            # runs nothing; the logits as they are
 
 Methods are trained where they have not been (as python -m grid does). The maps are those of each picture's true class,
-on the first test images of each class that have a mask of their lesion beside them (`mask/<same name>.png`). In --to
-the text above the mark is kept.
+on the first test images of each class that have a mask of their lesion beside them (`mask/<same name>.png`); classes
+are left out of which most images have none. In --to the text above the mark is kept.
 """
 
 import argparse
@@ -129,10 +129,11 @@ def text_of(scores: Sequence[Score], found: Sequence[Found], line: str, pictures
     about = (
         f"`{line}`, {today()}, commit {commit()}. **{images_of(runs)}**: "
         f"{', '.join(f'{name} ({count} pictures)' for name, count in shown.items())}; at most {pictures} test pictures "
-        f"of a class, the first that have a lesion; seeds {', '.join(map(str, seeds))}; {VIEWS[0]} {VIEWS[1]}, else "
-        "the settings of configs/. Pointing: how often the maximum lies in the lesion or less than 15 pixels (of 224) "
-        "beside it; energy: the share of a map's sum in the lesion; both in percent, means over the classes of a data "
-        "set, then over the data sets. ± is the std over seeds of this mean."
+        "of a class, the first that have a lesion, of classes that mostly have one; seeds "
+        f"{', '.join(map(str, seeds))}; {VIEWS[0]} {VIEWS[1]}, else the settings of configs/. Pointing: how often the "
+        "maximum lies in the lesion or less than 15 pixels (of 224) beside it; energy: the share of a map's sum in the "
+        "lesion; both in percent, means over the classes of a data set, then over the data sets. ± is the std over "
+        "seeds of this mean."
     )
     blocks = [f"## Measured on {len(datasets)} data sets", about]
     for contrast in dict.fromkeys(score.contrast for score in scores if score.kind):

@@ -104,7 +104,7 @@ def test_the_first_pictures_of_each_class_that_have_a_mask(root):
     paths = [str(folder / name.replace(" ", "_") / f"test{i}.png") for name in CLASSES for i in range(5)]
     labels = [label for label in range(4) for _ in range(5)]
     assert first_with_lesion(paths, labels, 2) == [0, 1, 5, 6]
-    assert first_with_lesion(paths[3:], labels[3:], 9) == [2, 3, 4]
+    assert first_with_lesion(paths[3:], labels[3:], 9) == [2, 3, 4]  # of the first class too few have one
     assert first_with_lesion(paths[::-1], labels[::-1], 1) == [12, 17]
 
 
