@@ -140,9 +140,10 @@ def load_views(
     plan = plan_decoding(workers, 3 * size * size * 4)
 
     def received(item: Decoded) -> Keyed:
-        for told, new in ((notes, item.notes), (failures, item.failures)):
-            if told is not None:
-                told.update(new)
+        if notes is not None:
+            notes.update(item.notes)
+        if failures is not None:
+            failures.update(item.failures)
         return item.keys, item.pixels
 
     items = ImageViews(files, transform, plan.views if plan.workers else batch, reading, failures is not None)

@@ -40,6 +40,7 @@ class Cache(nn.Module):
         beta: sharpness of the kernel exp(-beta (1 - cosine)).
     """
 
+    rows = ("keys", "values")  # of each image
     values: Tensor
     alpha: Tensor
     beta: Tensor
