@@ -74,6 +74,10 @@ class PosteriorInference(ChosenOnValidation):
         """Whether this run classifies by the posterior."""
         return self.settings.get("INFERENCE", POSTERIOR) == POSTERIOR
 
+    @property
+    def chooses(self) -> bool:
+        return self.posterior and not self.settings.N_0
+
     def check_cfg(self, cfg: CfgNode) -> None:
         """Raise a UserError if a setting of the posterior has no meaning."""
         super().check_cfg(cfg)
