@@ -19,6 +19,7 @@ from torch import Tensor
 def scores(probabilities: Tensor, labels: Tensor) -> Tensor:
     """Return the scores 1 - p_y [N] of images with probabilities [N, C] and labels [N].
 
+    >>> import torch
     >>> scores(torch.tensor([[0.75, 0.25], [0.5, 0.5]]), torch.tensor([0, 1]))
     tensor([0.2500, 0.5000])
     """
@@ -46,6 +47,7 @@ def least(coverage: float) -> int:
 def threshold(calibration: Tensor, coverage: float) -> float:
     """Return q, the k-th smallest of the scores [n]; infinity for k > n.
 
+    >>> import torch
     >>> threshold(torch.tensor([0.5, 0.125, 0.25]), coverage=0.5), threshold(torch.tensor([0.5, 0.125]), coverage=0.9)
     (0.25, inf)
     """
@@ -56,6 +58,7 @@ def threshold(calibration: Tensor, coverage: float) -> float:
 def sets(probabilities: Tensor, q: float) -> Tensor:
     """Return a mask [N, C] of the classes in the set of each image with probabilities [N, C].
 
+    >>> import torch
     >>> sets(torch.tensor([[0.75, 0.25], [0.5, 0.5]]), q=0.5)
     tensor([[ True, False],
             [ True,  True]])
@@ -66,6 +69,7 @@ def sets(probabilities: Tensor, q: float) -> Tensor:
 def covered(members: Tensor, labels: Tensor) -> float:
     """Return the share of images, with sets [N, C], whose label [N] is in their set.
 
+    >>> import torch
     >>> covered(torch.tensor([[True, False], [True, True]]), torch.tensor([1, 1]))
     0.5
     """
@@ -75,6 +79,7 @@ def covered(members: Tensor, labels: Tensor) -> float:
 def mean_size(members: Tensor) -> float:
     """Return the mean number of classes in sets [N, C].
 
+    >>> import torch
     >>> mean_size(torch.tensor([[True, False], [True, True]]))
     1.5
     """
