@@ -69,12 +69,15 @@ class Digests:
         """Return the digest of a file's content; raises as `of_all`."""
         return self.of_all([path])[0]
 
-    def of_all(self, paths: Iterable[str | Path], limit: int | None = None) -> list[bytes]:
+    def of_all(
+        self, paths: Iterable[str | Path], limit: int | None = None, skip: dict[str, str] | None = None
+    ) -> list[bytes]:
         """Return the digest of each file's content, in the order of `paths`.
 
         Args:
             paths: the files.
             limit: largest allowed size of a file in bytes; None for no limit.
+            skip: receives, by path, what is wrong with a file, which then has the digest b"" and raises nothing.
 
         Raises:
             UserError: a file is missing, unreadable or larger; names it.
@@ -84,7 +87,12 @@ class Digests:
         new: list[Pair] = []
         try:
             for name in found:
-                found[name] = self._one(name, new, limit)
+                try:
+                    found[name] = self._one(name, new, limit)
+                except UserError as error:
+                    if skip is None:
+                        raise
+                    skip[name] = str(error)
                 if len(new) == LINES_AT_ONCE:
                     self._remember(new)
         finally:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -14,13 +15,22 @@ from clip.digests import Digests, content_digest, store_root
 from clip.encoding import Block, Waiting, in_batches, in_blocks
 from clip.row_store import RowStore
 from clip.speed.malloc import give_back_memory
-from clip.views import Notes, WantedFile, decoding_digest, load_views
+from clip.views import Failures, Notes, WantedFile, decoding_digest, load_views
 from dassl.images import FILE_BYTES, NOTES, Reading
 
 KEEP_EVERY = 512  # images between two writes: a killed run loses no more
 FEW = 256  # images that are encoded without worker processes
 WORTH_A_LINE = 5  # seconds of encoding after which a line is printed
 Rows = dict[bytes, np.ndarray]  # features [D] by key
+
+
+class Asked(NamedTuple):
+    """A view of an image that is asked for."""
+
+    key: bytes
+    path: str
+    digest: bytes  # of the file's content
+    view: int | None  # None for the transform without chance
 
 
 class FeatureStore:
@@ -58,6 +68,7 @@ class FeatureStore:
         paths: Sequence[str | Path],
         transform: Callable | None = None,
         view: int | Sequence[int] | None = None,
+        skip: dict[str, str] | None = None,
     ) -> Tensor:
         """Return features [N, D] of image files, float32 on the CPU.
 
@@ -67,6 +78,8 @@ class FeatureStore:
                 all of its settings.
             view: None for a transform without chance. For a random one a number, or one per file: its random numbers
                 follow from the file's content and this number alone.
+            skip: receives, by path, what is wrong with a file that is missing or cannot be read; the features are those
+                of the others. Without it such a file raises an error.
 
         Raises:
             UserError: an image is missing, unreadable or truncated; names it.
@@ -74,19 +87,30 @@ class FeatureStore:
         """
         transform = self.backbone.preprocess if transform is None else transform
         views = [view] * len(paths) if view is None or isinstance(view, int) else list(view)
-        digests = self.digests.of_all(paths, FILE_BYTES)
-        keys = [_view_key(digest, number) for digest, number in zip(digests, views, strict=True)]
+        digests = self.digests.of_all(paths, FILE_BYTES, skip)
+        asked = [
+            Asked(_view_key(digest, number), str(path), digest, number)
+            for path, digest, number in zip(paths, digests, views, strict=True)
+            if digest  # of a file that can be opened
+        ]
         read = repr(self.reading).encode() + b"\0" + decoding_digest()
         table = self._table("images-" + content_digest(repr(transform).encode() + b"\0" + read).hex()[:16])
-        rows = _rows(table, keys)
+        rows = _rows(table, [each.key for each in asked])
         notes: Notes = {}
-        if files := _wanted_files(rows, zip(keys, paths, digests, views, strict=True)):
-            with closing(self._encode(files, transform, notes)) as blocks:  # ends the workers if a write fails
+        failures: Failures | None = None if skip is None else {}
+        if files := _wanted_files(rows, asked):
+            # It ends the workers if a write fails.
+            with closing(self._encode(files, transform, notes, failures)) as blocks:
                 for new, block in blocks:
                     table.put(new, block)
                     rows.update(zip(new, block, strict=True))
-        self._print_notes("notes-" + content_digest(read).hex()[:16], notes, set(digests))
-        return _stack(rows, keys)
+        self._print_notes("notes-" + content_digest(read).hex()[:16], notes, {each.digest for each in asked})
+        if skip is not None and failures:
+            named = {file.digest: file.path for file in files}  # of files of one content, the one that the error names
+            bad = [each for each in asked if each.digest in failures]
+            skip |= {each.path: failures[each.digest].replace(named[each.digest], each.path) for each in bad}
+            asked = [each for each in asked if each.digest not in failures]
+        return _stack(rows, [each.key for each in asked]) if asked else torch.zeros(0, self.backbone.embed_dim)
 
     def texts(self, texts: Sequence[str]) -> Tensor:
         """Return features [N, D] of texts, float32 on the CPU."""
@@ -115,12 +139,16 @@ class FeatureStore:
         """Return the table of this name, opened once."""
         return self.tables.setdefault(name, RowStore(self.folder / name))
 
-    def _encode(self, files: list[WantedFile], transform: Callable, notes: Notes) -> Generator[Block, None, None]:
-        """Yield keys and features of the views of `files`, in blocks that are worth a write; fill `notes`."""
+    def _encode(
+        self, files: list[WantedFile], transform: Callable, notes: Notes, failures: Failures | None
+    ) -> Generator[Block, None, None]:
+        """Yield keys and features of the views of `files`, in blocks worth a write; fill `notes` and `failures`."""
         give_back_memory()
         total = sum(len(file.views) for file in files)
         workers = self.workers if total > FEW else 0
-        items = load_views(files, transform, workers, self.backbone.image_size, self.batch_size, self.reading, notes)
+        items = load_views(
+            files, transform, workers, self.backbone.image_size, self.batch_size, self.reading, notes, failures
+        )
         batches = Waiting(in_batches(items, min(self.batch_size, total)))
         with closing(items), tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
             yield from in_blocks(self._encoded(batches, bar), KEEP_EVERY)
@@ -172,15 +200,15 @@ def _stack(rows: Mapping[bytes, np.ndarray], keys: Sequence[bytes]) -> Tensor:
     return torch.from_numpy(np.stack([rows[key] for key in keys]))
 
 
-def _wanted_files(known: Rows, asked: Iterable[tuple[bytes, str | Path, bytes, int | None]]) -> list[WantedFile]:
+def _wanted_files(known: Rows, asked: Iterable[Asked]) -> list[WantedFile]:
     """Return a file for each content of which a view is missing, with the missing views.
 
     Args:
         known: rows that are there, by key.
-        asked: key of the view, path, digest of the content, number of the view.
+        asked: the views.
     """
     files: dict[bytes, tuple[str, dict[bytes, int | None]]] = {}
     for key, path, digest, number in asked:
         if key not in known:
-            files.setdefault(digest, (str(path), {}))[1][key] = number
+            files.setdefault(digest, (path, {}))[1][key] = number
     return [WantedFile(path, digest, views) for digest, (path, views) in files.items()]

@@ -26,6 +26,7 @@ WORKERS_FAIL = ("shared memory", "No space left on device", "signal: Killed", "D
 
 Keyed = tuple[list[bytes], Tensor]  # n keys of views, and their pixels [n, 3, H, W] or features [n, D]
 Notes = dict[bytes, tuple[str, ...]]  # by digest of a file's content: what the reader notes about it
+Failures = dict[bytes, str]  # by digest of a file's content: why it cannot be read
 
 
 class WantedFile(NamedTuple):
@@ -36,8 +37,17 @@ class WantedFile(NamedTuple):
     views: Mapping[bytes, int | None]  # number by key of each view; None stands for the transform without chance
 
 
+class Decoded(NamedTuple):
+    """What a process sends at once."""
+
+    keys: list[bytes]  # of n views
+    pixels: Tensor  # [n, 3, H, W]
+    notes: Notes
+    failures: Failures
+
+
 class ImageViews(IterableDataset):
-    """Yield keys of views, their pixels [n, 3, H, W] and notes about their files; each file is decoded once.
+    """Yield views of files, with notes about these; each file is decoded once.
 
     Of k worker processes each takes every k-th file, so the order of the views depends on the number of processes.
 
@@ -46,20 +56,35 @@ class ImageViews(IterableDataset):
         transform: from a PIL image to pixels [3, H, W].
         views_per_item: n; the last item of each process may have fewer.
         reading: how the files are decoded.
+        skip: say which files cannot be read, instead of raising an error.
     """
 
-    def __init__(self, files: Sequence[WantedFile], transform: Callable, views_per_item: int, reading: Reading):
+    def __init__(
+        self,
+        files: Sequence[WantedFile],
+        transform: Callable,
+        views_per_item: int,
+        reading: Reading,
+        skip: bool = False,
+    ):
         self.files, self.transform, self.views_per_item = files, transform, views_per_item
-        self.reading = reading
+        self.reading, self.skip = reading, skip
 
-    def __iter__(self) -> Iterator[tuple[list[bytes], Tensor, Notes]]:
+    def __iter__(self) -> Iterator[Decoded]:
         """Yield the items of this process."""
         worker = get_worker_info()
         keys: list[bytes] = []
         notes: Notes = {}
+        failures: Failures = {}
         pixels = torch.empty(0)
         for path, digest, views in self.files[worker.id :: worker.num_workers] if worker else self.files:
-            image = read_image(path, self.reading)
+            try:
+                image = read_image(path, self.reading)
+            except UserError as error:
+                if not self.skip:
+                    raise
+                failures[digest] = str(error)
+                continue
             if found := notes_of(image):
                 notes[digest] = found
             for key, number in views.items():
@@ -69,11 +94,11 @@ class ImageViews(IterableDataset):
                 pixels[len(keys)] = drawn  # filled one by one: a list and its stack take twice the memory
                 keys.append(key)
                 if len(keys) == self.views_per_item:
-                    ready = [(keys, self._sent(pixels, worker), notes)]
-                    keys, pixels, notes = [], torch.empty(0), {}
+                    ready = [Decoded(keys, self._sent(pixels, worker), notes, failures)]
+                    keys, pixels, notes, failures = [], torch.empty(0), {}, {}
                     yield ready.pop()  # so that this process holds no second reference to pixels that are sent
-        if keys:
-            yield keys, self._sent(pixels[: len(keys)], worker), notes
+        if keys or failures:
+            yield Decoded(keys, self._sent(pixels[: len(keys)], worker), notes, failures)
 
     def _sent(self, pixels: Tensor, worker: object) -> Tensor:
         """Move pixels to shared memory in a worker process, where a failure is an error that reaches the receiver.
@@ -94,6 +119,7 @@ def load_views(
     batch: int,
     reading: Reading = Reading(),  # noqa: B008 - it cannot be changed
     notes: Notes | None = None,
+    failures: Failures | None = None,
 ) -> Generator[Keyed, None, None]:
     """Yield keys and pixels of the items of `ImageViews`, made by worker processes unless `workers` is 0.
 
@@ -105,23 +131,27 @@ def load_views(
         batch: views in an item if there are no worker processes.
         reading: how the files are decoded.
         notes: a dictionary that receives the reader's notes.
+        failures: a dictionary that receives the files that cannot be read; without it they raise an error.
 
     Raises:
+        UserError: a file cannot be read, and there are no `failures`.
         UserError: shared memory has run out, or a worker was killed.
     """
     plan = plan_decoding(workers, 3 * size * size * 4)
 
-    def without_notes(item: tuple[list[bytes], Tensor, Notes]) -> Keyed:
+    def received(item: Decoded) -> Keyed:
         if notes is not None:
-            notes.update(item[2])
-        return item[:2]
+            notes.update(item.notes)
+        if failures is not None:
+            failures.update(item.failures)
+        return item.keys, item.pixels
 
-    items = ImageViews(files, transform, plan.views if plan.workers else batch, reading)
+    items = ImageViews(files, transform, plan.views if plan.workers else batch, reading, failures is not None)
     settings: dict = {"num_workers": plan.workers, "prefetch_factor": plan.ahead, "timeout": PATIENCE}
     own = torch.Generator()  # a loader draws a seed, which must not be one of the caller's random numbers
     with explain_worker_failures():
         loader = DataLoader(items, batch_size=None, generator=own, **(settings if plan.workers else {}))
-        yield from map(without_notes, loader)
+        yield from (keyed for keyed in map(received, loader) if keyed[0])
 
 
 class Plan(NamedTuple):

@@ -64,6 +64,7 @@ class BiomedDataset(DatasetBase):
     archive_sha256 = ""  # of the zip, checked if it is known
     drive_id = ""  # of the same zip on Google Drive
     own = False  # images of the user: runs are kept under the name of their folder
+    keeps = True  # write a new draw, or division, to the folder
     prompt_bank: Path | None = None
     settings: CfgNode = DEFAULTS
     groups: Mapping[str, str] = {}  # replaced, never changed
@@ -190,7 +191,7 @@ class BiomedDataset(DatasetBase):
         if path.is_file():
             self.check_link(path)
         split_hash = splits.hash_split(split, self.groups)
-        drawn = draws.keep(drawn, split, split_hash, path, self.folder, self.source_file, seed)
+        drawn = draws.keep(drawn, split, split_hash, path, self.folder, self.source_file, seed, self.keeps)
         draws.print_few_groups(drawn["train"], self.classes, self.groups, shots)
         return drawn
 

@@ -117,7 +117,9 @@ def require_shots(items: Sequence[Item], classes: Sequence[str], shots: int, key
             )
 
 
-def keep(drawn: Split, split: Split, split_hash: str, path: Path, folder: Path, source: Path, seed: int) -> Split:
+def keep(
+    drawn: Split, split: Split, split_hash: str, path: Path, folder: Path, source: Path, seed: int, write: bool = True
+) -> Split:
     """Write a draw to a file, or return the draw that the file holds of the same split.
 
     Args:
@@ -128,6 +130,7 @@ def keep(drawn: Split, split: Split, split_hash: str, path: Path, folder: Path, 
         folder: that nothing is written outside of.
         source: the file that the split is from, for errors.
         seed: of the draw, for the line that is printed.
+        write: False to leave a draw unwritten.
 
     Raises:
         UserError: the file holds something else than a draw of as many images; names it.
@@ -137,7 +140,8 @@ def keep(drawn: Split, split: Split, split_hash: str, path: Path, folder: Path, 
     if isinstance(kept, dict) and kept.get("split") != split_hash:
         try:
             check_within(path, folder)
-            write_json(found, str(path))
+            if write:
+                write_json(found, str(path))
         except (OSError, UserError) as error:
             print(f"The draw is not kept: {path} cannot be written ({error})")
     elif kept != found:

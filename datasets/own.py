@@ -35,7 +35,6 @@ class OwnImages(BiomedDataset):
     """
 
     own = True
-    keeps_split = True  # write a new division to the folder
     dataset_dir = ""
 
     def find(self) -> tuple[Split, Counter[str]]:
@@ -89,7 +88,7 @@ class OwnImages(BiomedDataset):
         self.groups = self.find_groups([item.path for item in found[""]])
         split = divide_items(found[""], self.groups)
         splits.require_classes(split, self.classes, self.folder, self.how_to_get())
-        if self.keeps_split:
+        if self.keeps:
             self._keep(split)
         return split
 
@@ -144,11 +143,11 @@ class OwnImages(BiomedDataset):
 
 
 def without_writing(cls: type[BiomedDataset]) -> type[BiomedDataset]:
-    """Return the same data set, but one that does not write a new division down.
+    """Return the same data set, but one that does not write a new division or draw down.
 
     Commands that only look at images use it, so that they decide nothing for later runs.
     """
-    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "key": cls.key, "keeps_split": False})
+    return type(cls.__name__, (cls,), {"__module__": cls.__module__, "key": cls.key, "keeps": False})
 
 
 def part_of(word: str) -> str | None:

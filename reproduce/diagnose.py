@@ -14,53 +14,24 @@ import argparse
 import contextlib
 import os
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from functools import reduce
-from operator import getitem
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn.functional import cosine_similarity, cross_entropy
-from yacs.config import CfgNode
 
 from clip.families import known_models
-from dassl.config import merge_file
-from dassl.console import printable
 from dassl.errors import UserError, command
-from dassl.names import file_name
 from report.ablation_table import METHOD
 from report.render import FORMATS, GAP, render
-from runs.config import defaults
-from runs.spec import PHANTOMS, RunSpec
+from runs.spec import PHANTOMS
+from runs.stored import deciding, known_name, read_config
 from trainers import vmf
 from trainers.base.labels import labels_of
 from trainers.base.text_features import llm_features
 from trainers.losses import anchor_loss, reverse_cross_entropy
-
-# The settings that decide a run's numbers. The others name places, or say how much of a machine is used.
-TAKEN = (
-    "SEED",
-    "DETERMINISTIC",
-    "INPUT",
-    "OPTIM",
-    "TRAIN",
-    "TRAINER.NAME",
-    f"TRAINER.{METHOD.upper()}",
-    "PROMPTS.LLM",
-    "DATASET.NAME",
-    "DATASET.NUM_SHOTS",
-    "DATASET.DRAWS",
-    "DATASET.SUBSAMPLE_CLASSES",
-    "FEATURES.VIEWS",
-    "TEST.SPLIT",
-    "DATALOADER.TRAIN_X",
-    "DATALOADER.TEST",
-    # of own images; no file, pattern or link: these may lead anywhere, or take for ever
-    "DATASET.NESTED",
-    *(f"DATASET.TABLE.{key}" for key in ("PATH", "LABEL", "SPLIT", "GROUP", "TEST_FOLD")),
-)
 
 
 class Moment(NamedTuple):
@@ -109,48 +80,14 @@ def load_trainer(folder: Path, backbone: str = "", root: str = "") -> Any:
         raise UserError(
             f"Expected a run that has learned, but {folder} tests novel classes: name that on the base classes."
         )
-    cfg = defaults(RunSpec())
-    for key in TAKEN:
-        *nodes, name = key.split(".")
-        reduce(getitem, nodes, cfg)[name] = reduce(getitem, nodes, found)[name]
+    cfg = deciding(found)
     cfg.MODEL.BACKBONE.NAME = backbone or known_name(found.MODEL.BACKBONE.NAME, known_models(), "--backbone", folder)
     cfg.DATASET.ROOT = root or known_name(found.DATASET.ROOT, [PHANTOMS], "--root", folder)
-    cfg.DATALOADER.NUM_WORKERS = max(0, min(cfg.DATALOADER.NUM_WORKERS, found.DATALOADER.NUM_WORKERS))
     cfg.OUTPUT_DIR = str(folder)
     cfg.freeze()
     trainer = build_trainer(cfg)
     trainer.hashes["config"] = config_digest(found)  # the backbone may have another name here; its files are compared
     return trainer
-
-
-def read_config(folder: Path) -> CfgNode:
-    """Return all settings of a run, from its config.yaml.
-
-    Raises:
-        UserError: there is no config.yaml; or it holds what is no setting of this program.
-    """
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise UserError(f"Expected a run's config.yaml in {folder}, but there is none: name its seed<n> folder.")
-    cfg = defaults(RunSpec())
-    merge_file(cfg, path, links=False)
-    if file_name(cfg.PROMPTS.LLM) != cfg.PROMPTS.LLM:
-        raise UserError(f"Expected PROMPTS.LLM in {path} to be a folder of datasets/prompts/, but it is a path.")
-    return cfg
-
-
-def known_name(value: str, known: Collection[str], flag: str, folder: Path) -> str:
-    """Return `value`, read from a run, if it is one of the names that mean the same on every machine.
-
-    Raises:
-        UserError: it is not; asks for `flag`.
-    """
-    if value in known:
-        return value
-    raise UserError(
-        f'Expected {flag}, because {folder} was made with "{printable(value)}", which need not be what lies there on '
-        f"this machine: give {flag} and the one that you trust."
-    )
 
 
 def moment_at(trainer: Any, epoch: int, step: int) -> Moment:

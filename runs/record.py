@@ -60,6 +60,7 @@ class Record(NamedTuple):
         tested: number of test images; None if the file does not say.
         gap: between images and texts, as in `trainers.gap`: names of classes and numbers; {} in records of earlier
             versions, and without `GAP_PARTS` for a method that has no directions.
+        classes: names of the classes, in the order of their labels.
     """
 
     names: dict[str, Any]
@@ -77,6 +78,7 @@ class Record(NamedTuple):
     revision: str | None = None
     tested: int | None = None
     gap: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+    classes: tuple[str, ...] = ()
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -116,6 +118,7 @@ def read_record(path: Path) -> Record:
         revision=None if (found := document.get("backbone_revision")) is None else check_name(found, "commit", where),
         tested=None if (found := document.get("total")) is None else whole(found, "total", where),
         gap=_gap(document, where),
+        classes=tuple(_mapping(document["metrics"].get("per_class", {}), "per_class", where)),
     )
 
 

@@ -41,6 +41,9 @@ def test_every_line_of_the_document_runs(few_phantoms, tmp_path):
     assert [row["path"] for row in result.predictions] == [
         Path(path).relative_to(found["data"].images).as_posix() for path in found["data"].paths("test")
     ]
+    *good, bad = found["pictures"]
+    assert [each.predicted for each in good] == [row["predicted"] for row in result.predictions]
+    assert bad.error and not any(each.error for each in good)
     assert found["features"].shape == (12, 256) and len(found["accuracies"]) == 2
     assert found["field"].mu.shape == (256,)
 

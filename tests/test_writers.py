@@ -11,6 +11,7 @@ ROOMS += ("trainers", "tuning", "vmfcoop")
 FILES = [
     ROOT / "train.py",
     ROOT / "parse_test_res.py",
+    ROOT / "predict.py",
     *(path for room in ROOMS for path in (ROOT / room).rglob("*.py")),
 ]
 # Methods that write to whatever path they are given, and through a link that lies there.

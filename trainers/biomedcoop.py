@@ -58,8 +58,8 @@ class BiomedCoOp(PromptTrainer):
         node.TAU = 1.5  # outlier threshold of the teacher's prompts, in standard deviations
         return node
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         self.llm = llm_features(self, self.settings.N_PROMPTS)
         self.ensemble = ensemble(self.llm)
 

@@ -42,6 +42,7 @@ class Adapters(nn.Module):
         chosen: index [] of the ratio that is used in a test.
     """
 
+    rows = ("down", "up", "ratios")  # of each ratio
     ratios: Tensor
     chosen: Tensor
 

@@ -45,6 +45,9 @@ class CoCoOp(CoOp):
         tokens = Tokens(*(part.repeat(len(features), 1) for part in self.prompt_learner.tokens))
         return self.prompt_learner.shifted(features).flatten(0, 1), tokens
 
+    def linear_head(self) -> None:
+        """Return None: other images have other prompts."""
+
     def cosine_logits(self, features: Tensor, prompts: Tensor) -> Tensor:
         """Return the logits [B, C] of images [B, D] with their own prompts, from the prompts [B x C, D] of all."""
         own = prompts.view(len(features), -1, prompts.shape[-1])

@@ -22,6 +22,7 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from trainers.base.closed_set import ClosedSet
 from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.linear_head import affine
 from trainers.base.validation import Choice, ChosenOnValidation, score
 from trainers.zeroshot import ZeroshotText
 
@@ -84,6 +85,7 @@ class GDAText(ClosedSet, ChosenOnValidation, FittedTrainer, ZeroshotText):
         self.gaussians = nn.Linear(self.backbone.embed_dim, len(classnames)).to(self.device)  # alpha w and alpha b
         self.register_model("gaussians", self.gaussians)
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         return super().logits(features) + self.gaussians(features)
 

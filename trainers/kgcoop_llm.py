@@ -30,8 +30,8 @@ class KgCoOpLLM(PromptTrainer):
         node.W = 8.0  # weight of the distance to their mean directions
         return node
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         self.ensemble = ensemble(llm_features(self, self.settings.N_PROMPTS))
 
     def loss(self, features: Tensor, labels: Tensor, prompts: Tensor) -> Step:

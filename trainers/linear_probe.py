@@ -29,6 +29,7 @@ from dassl.engine import TRAINER_REGISTRY
 from trainers.base.choices import check_choices
 from trainers.base.closed_set import ClosedSet
 from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.linear_head import affine
 from trainers.base.validation import Choice, ChosenOnValidation, score
 
 MAX_ITER = 1000
@@ -146,6 +147,7 @@ class LinearProbe(ClosedSet, ChosenOnValidation, FittedTrainer):
         self.probe = nn.Linear(self.backbone.embed_dim, len(classnames)).to(self.device)
         self.register_model("linear_probe", self.probe)
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         return self.probe(features)
 

@@ -33,6 +33,7 @@ from dassl.engine import TRAINER_REGISTRY
 from trainers.base.choices import check_choices
 from trainers.base.closed_set import ClosedSet
 from trainers.base.fitted_trainer import FittedTrainer
+from trainers.base.linear_head import affine
 from trainers.base.text_features import TEMPLATE, template_features
 from trainers.base.validation import Choice, ChosenOnValidation, score
 
@@ -209,6 +210,7 @@ class LPpp(ClosedSet, ChosenOnValidation, FittedTrainer):
         self.probe = BlendedProbe(text, self.settings.BIAS).to(self.device)
         self.register_model("blended_probe", self.probe)
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         return self.probe(features)
 

@@ -92,8 +92,8 @@ class PromptSRCText(PromptTrainer):
                 f"Expected TRAINER.PROMPTSRCTEXT.GPA_STD above 0, but got {std}: give a part of the number of epochs."
             )
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         s = self.settings
         self.ensemble = ensemble(llm_features(self, s.N_PROMPTS))
         mean, std = s.GPA_MEAN * self.max_epoch, s.GPA_STD * self.max_epoch

@@ -72,8 +72,8 @@ class SCD(PromptTrainer):
         node.LAMBDA_ORT = 1.0  # weight of the squared cosine of prompts and silenced prompts
         return node
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         self.silenced = SilencedContext(self.prompt_learner.ctx)
         self.learn("silenced_context", self.silenced)
 

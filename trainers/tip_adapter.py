@@ -40,6 +40,7 @@ class Cache(nn.Module):
         beta: sharpness of the kernel exp(-beta (1 - cosine)).
     """
 
+    rows = ("keys", "values")  # of each image
     values: Tensor
     alpha: Tensor
     beta: Tensor
@@ -79,10 +80,17 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
 
     def build_method(self, classnames: list[str]) -> None:
         super().build_method(classnames)
-        s = self.settings
-        values = one_hot(labels_of(self.train_items), len(classnames)).float()
-        self.cache = Cache(self.initial_keys(), values, s.INIT_ALPHA, s.INIT_BETA).to(self.device)
         self.adapt()
+
+    def adapt(self) -> None:
+        """Finish the construction: keep the support set, and choose alpha and beta."""
+        self.cache = self.new_cache(self.initial_keys(), labels_of(self.train_items))
+        self.choose_settings()
+
+    def new_cache(self, keys: Tensor, labels: Tensor) -> Cache:
+        """Return a cache of keys [N, D] of images with labels [N]; alpha and beta are not chosen yet."""
+        values = one_hot(labels, self.num_classes).float()
+        return Cache(keys, values, self.settings.INIT_ALPHA, self.settings.INIT_BETA).to(self.device)
 
     def initial_keys(self) -> Tensor:
         """Return the keys [N, D] of the support set, unit norm: means of the views that VIEWS asks for."""
@@ -97,10 +105,6 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
         # Views that no epoch is trained on, unless there are only so many.
         numbers = range(min(count, there)) if there else range(self.max_epoch, self.max_epoch + count)
         return normalize(self.views(numbers).mean(dim=0), dim=-1)
-
-    def adapt(self) -> None:
-        """Finish the construction: choose alpha and beta, or prepare the training of the keys."""
-        self.choose_settings()
 
     def logits(self, features: Tensor) -> Tensor:
         return super().logits(features) + self.cache(features)
@@ -180,8 +184,16 @@ class TipAdapterF(TipAdapter):
             )
 
     def adapt(self) -> None:
+        """Register a cache without images: training or a checkpoint brings the keys."""
+        none = torch.zeros(0, self.backbone.embed_dim), torch.zeros(0, dtype=torch.long)
+        self.cache = self.new_cache(*none)
+        self.register_model("cache", self.cache)
+
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
+        self.cache = self._models["cache"] = self.new_cache(self.initial_keys(), labels_of(self.train_items))
         self.share = self.max_epoch // len(self.settings.ALPHAS)  # epochs for each alpha
-        self.register_model("cache", self.cache, *self.fresh_optimisation())
+        self._optims["cache"], self._scheds["cache"] = self.fresh_optimisation()
         self.judges = self.dm.dataset.val if self.settings.BEST_EPOCH else []  # validation images that choose an epoch
         if self.judges:
             self.best = BestEpoch(self.cache.keys).to(self.device)

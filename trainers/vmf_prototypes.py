@@ -4,6 +4,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from trainers.base.linear_head import affine
 from trainers.base.posterior_inference import PosteriorInference
 
 
@@ -23,5 +24,6 @@ class vMFPrototypes(PosteriorInference):
             self.choose_settings()
             self.save_model(0, self.output_dir)
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         return self.posterior_logits(features, None)

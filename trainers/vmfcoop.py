@@ -70,8 +70,8 @@ class vMFCoOp(PromptTrainer):
         node.VOCAB_SPACE = "encoded"  # vocabulary: "encoded", each token as a text, or "projected", its embedding alone
         return node
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         s = self.settings
         field = vmf.fit(self.vocabulary(), s.KAPPA)
         prototypes = vmf.fit(llm_features(self, s.N_PROMPTS).cpu(), s.KAPPA)  # on the CPU: equal on all devices

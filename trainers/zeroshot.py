@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.linear_head import affine
 from trainers.base.text_features import TEMPLATE, ensemble, llm_features, selective_ensemble, template_features
 
 
@@ -28,6 +29,7 @@ class Zeroshot(FeatureTrainer):
     def text_directions(self) -> Tensor | None:
         return self.directions if type(self).logits is Zeroshot.logits else None  # adapters decide otherwise
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         return self.backbone.logit_scale * features @ self.directions.T
 

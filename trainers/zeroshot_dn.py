@@ -16,6 +16,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
+from trainers.base.linear_head import affine
 from trainers.zeroshot import ZeroshotText
 
 
@@ -63,6 +64,7 @@ class ZeroshotDN(ZeroshotText):
     def text_directions(self) -> Tensor:
         return self.directions
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         scores = normalised_scores(features, self.directions, self.mean, self.settings.LAMBDA)
         return self.backbone.logit_scale * scores

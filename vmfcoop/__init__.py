@@ -1,4 +1,4 @@
-"""vMFCoOp from Python: `from vmfcoop import RunSpec, build_backbone, FeatureStore, load_dataset, run, vmf`.
+"""vMFCoOp from Python: `from vmfcoop import RunSpec, build_backbone, FeatureStore, load_dataset, run, Predictor, vmf`.
 
 The packages of this repository (`clip`, `datasets`, `trainers`, ...) are imported from its root, as in CoOp. Importing
 `vmfcoop` puts that root first on the import path, so that a notebook can lie in any folder. Each name is imported when
@@ -16,6 +16,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 NAMES = {
     "FeatureStore": "clip",
+    "Predictor": "runs.predictor",
     "RunSpec": "runs.spec",
     "build_backbone": "clip",
     "load_dataset": "datasets",

@@ -8,6 +8,7 @@ import torch
 
 import train
 from benchmarks import cost_tables, few_shot_cost, many_classes, our_way, padded_way, timing
+from benchmarks import predict as predictions
 from clip import backbone
 from dassl.utils import device as device_module
 from grid import __main__ as grid
@@ -131,6 +132,12 @@ def test_the_parts_of_the_benchmarks(tmp_path, small_products, gpu):
     seconds = cost_tables.seconds_of_runs(results, vocabulary["seconds"], classes=2, shots=1)
     assert all(second > 0 for pair in seconds.values() for second in pair)
     assert ours["step FLOPs"] > 0 and ours["written"] > 0 and padded["written"] > 0
+
+
+def test_the_benchmark_of_predictions(capsys, gpu):
+    predictions.main(["--pictures", "3", "--device", "cuda"])
+    rows = [line for line in capsys.readouterr().out.splitlines() if re.match(r"\| (PNG|JPEG)", line)]
+    assert len(rows) == 4 and all(re.search(r"\| \d+\.\d\d ms \|( +\d+ % \|){5}", row) for row in rows)
 
 
 @pytest.mark.parametrize("method", many_classes.METHODS)

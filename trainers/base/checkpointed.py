@@ -3,10 +3,16 @@
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+from torch.optim import Optimizer
+
 from dassl.errors import UserError
 from dassl.names import check_name, shared_name
+from dassl.optim import build_lr_scheduler, build_optimizer
+from dassl.optim.lr_scheduler import EpochScheduler
 from trainers.base import checkpoints
 from trainers.base.digests import differing
+from trainers.base.schedule import in_steps
 from trainers.base.stored_features import StoredFeatures
 
 
@@ -25,6 +31,23 @@ class CheckpointedTrainer(StoredFeatures):
     loaded = False
     loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
     _optims: dict[str, Any]  # each learned module has an optimizer
+
+    def learned_parameters(self) -> list[nn.Parameter]:
+        """Return the parameters of all registered modules."""
+        return [parameter for name in self.get_model_names() for parameter in self._models[name].parameters()]
+
+    def learn(self, name: str, module: nn.Module, **optim) -> None:
+        """Register a module that is optimised, and saved in `<run>/<name>/`; `optim` overrides keys of cfg.OPTIM."""
+        module.to(self.device)
+        self.register_model(name, module, *self.optimisation(module, **optim))
+
+    def optimisation(self, module: nn.Module, **optim) -> tuple[Optimizer, EpochScheduler]:
+        """Return a new optimizer of a module and its schedule; `optim` overrides keys of cfg.OPTIM."""
+        optim_cfg = self.cfg.OPTIM.clone()
+        optim_cfg.merge_from_list([x for pair in optim.items() for x in pair])
+        optim_cfg = in_steps(optim_cfg, len(self.train_loader_x))
+        optimizer = build_optimizer(module, optim_cfg)
+        return optimizer, build_lr_scheduler(optimizer, optim_cfg)
 
     @property
     def class_bound(self) -> bool:

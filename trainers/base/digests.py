@@ -110,16 +110,20 @@ def images_digest(items: Sequence[Datum], memo: Digests) -> str:
 
 
 def training_digests(cfg: CfgNode, dataset) -> dict[str, str | None]:
-    """Return digests of the split, of the training and validation images, and of the files of the backbone.
+    """Return the digests of `support_digests`, and that of the files of the backbone."""
+    memo, files = Digests(cfg.FEATURES.ROOT or None), files_of(cfg.MODEL.BACKBONE.NAME)
+    of_files = digest([content.hex() for content in memo.of_all(files)]) if files else None
+    return support_digests(cfg, dataset) | {"backbone_files": of_files}
+
+
+def support_digests(cfg: CfgNode, dataset) -> dict[str, str | None]:
+    """Return digests of the split, and of the training and validation images.
 
     Training images that a method sees without their labels are among these.
     """
-    memo, files = Digests(cfg.FEATURES.ROOT or None), files_of(cfg.MODEL.BACKBONE.NAME)
-    return {
-        "split": getattr(dataset, "split_hash", None),
-        "support": images_digest([*dataset.train_x, *(dataset.val or []), *unlabelled_images(cfg, dataset)], memo),
-        "backbone_files": digest([content.hex() for content in memo.of_all(files)]) if files else None,
-    }
+    memo = Digests(cfg.FEATURES.ROOT or None)
+    seen = [*dataset.train_x, *(dataset.val or []), *unlabelled_images(cfg, dataset)]
+    return {"split": getattr(dataset, "split_hash", None), "support": images_digest(seen, memo)}
 
 
 def data_digests(cfg: CfgNode, dataset) -> dict[str, str | None]:

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch import Tensor
 from yacs.config import CfgNode
 
 from clip import Tokens
@@ -23,8 +22,6 @@ from dassl.data.datasets import Datum
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
 from dassl.names import shared_name
-from dassl.optim import build_lr_scheduler, build_optimizer
-from dassl.optim.lr_scheduler import EpochScheduler
 from dassl.utils import get_random_state, set_random_seed, set_random_state
 from datasets.base import PHANTOM_NOTICE
 from datasets.prompts.provenance import Provenance
@@ -32,8 +29,9 @@ from trainers.base import checkpoints
 from trainers.base.digests import check_copies, config_digest, images_digest, method_settings, training_digests
 from trainers.base.gap_told import GapTold
 from trainers.base.labels import labels_of
+from trainers.base.linear_head import LinearHead, head_of, is_affine
 from trainers.base.results import Results, device_facts, evaluate
-from trainers.base.schedule import ITERATION, in_steps
+from trainers.base.schedule import ITERATION
 from trainers.base.step import Step, backpropagate, compute_losses
 
 
@@ -77,9 +75,16 @@ class FeatureTrainer(GapTold):
     def build_method(self, classnames: list[str]) -> None:
         """Build the parts of the method, and call `learn` with each module that has parameters."""
 
+    def build_training(self, classnames: list[str]) -> None:
+        """Build what training alone needs; it follows `build_method`, and is left out where a run is used."""
+
     def logits(self, features: Tensor) -> Tensor:
-        """Return the logits [B, C] of unit image features [B, D]."""
+        """Return the logits [B, C] of unit image features [B, D]; gradients reach the features."""
         raise NotImplementedError
+
+    def linear_head(self) -> LinearHead | None:
+        """Return the weight and bias of the logits; None for a method whose `logits` are not marked as `affine`."""
+        return head_of(self.logits, self.backbone.embed_dim, self.device) if is_affine(type(self)) else None
 
     def prompts(self, features: Tensor) -> tuple[Tensor, Tokens] | None:
         """Return the prompts for a step on image features [B, D]: embeddings [N, L, token_dim] and tokens [N, L].
@@ -132,6 +137,7 @@ class FeatureTrainer(GapTold):
         if cfg.SEED >= 0:  # so that initial values depend on the seed alone, not on whether the backbone was loaded
             set_random_seed(cfg.SEED)
         self.build_method(classnames)
+        self.build_training(classnames)
         self.hashes = {"config": config_digest(cfg), "sentences": self.sentences[1]}
         self.hashes |= training_digests(cfg, self.dm.dataset)
         if not self.on_novel_classes:  # of these no image may be opened before the test
@@ -145,23 +151,6 @@ class FeatureTrainer(GapTold):
     def print_freq(self) -> int:
         # With fewer batches than PRINT_FREQ, Dassl would print each: one line an epoch is enough.
         return min(self.cfg.TRAIN.PRINT_FREQ, len(self.train_loader_x))
-
-    def learned_parameters(self) -> list[nn.Parameter]:
-        """Return the parameters of all registered modules."""
-        return [parameter for name in self.get_model_names() for parameter in self._models[name].parameters()]
-
-    def learn(self, name: str, module: nn.Module, **optim) -> None:
-        """Register a module that is optimised, and saved in `<run>/<name>/`; `optim` overrides keys of cfg.OPTIM."""
-        module.to(self.device)
-        self.register_model(name, module, *self.optimisation(module, **optim))
-
-    def optimisation(self, module: nn.Module, **optim) -> tuple[Optimizer, EpochScheduler]:
-        """Return a new optimizer of a module and its schedule; `optim` overrides keys of cfg.OPTIM."""
-        optim_cfg = self.cfg.OPTIM.clone()
-        optim_cfg.merge_from_list([x for pair in optim.items() for x in pair])
-        optim_cfg = in_steps(optim_cfg, len(self.train_loader_x))
-        optimizer = build_optimizer(module, optim_cfg)
-        return optimizer, build_lr_scheduler(optimizer, optim_cfg)
 
     # ---------------------------------------------------------------------------------------------------- training
 

@@ -15,6 +15,7 @@ from trainers.base import checkpoints
 from trainers.base.digests import POSTERIOR, method_settings, reads_sentences
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.labels import labels_of
+from trainers.base.linear_head import LinearHead
 from trainers.base.text_features import ensemble, llm_features
 from trainers.base.validation import Choice, ChosenOnValidation, score
 from trainers.posterior import Evidence
@@ -72,6 +73,10 @@ class PosteriorInference(ChosenOnValidation):
     def posterior(self) -> bool:
         """Whether this run classifies by the posterior."""
         return self.settings.get("INFERENCE", POSTERIOR) == POSTERIOR
+
+    @property
+    def chooses(self) -> bool:
+        return self.posterior and not self.settings.N_0
 
     def check_cfg(self, cfg: CfgNode) -> None:
         """Raise a UserError if a setting of the posterior has no meaning."""
@@ -227,6 +232,10 @@ class PosteriorInference(ChosenOnValidation):
         # The directions lie in the span of C vectors: on its sphere they scatter.
         sure, dimension = posterior.concentration(W, kappa), max(2, W.shape[-2])
         return posterior.predictive_logits(x, posterior.mode(w), sure, kappa, dimension)
+
+    def linear_head(self) -> LinearHead | None:
+        """Return the weight and bias; None where the likelihood is averaged over the posterior."""
+        return None if self.posterior and self.settings.CONCENTRATION else super().linear_head()
 
     # -------------------------------------------------------------------------------------------------- what is told
 

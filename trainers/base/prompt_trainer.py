@@ -10,6 +10,7 @@ from clip import Tokens
 from dassl.errors import UserError
 from trainers.base.choices import check_choices
 from trainers.base.digests import POSTERIOR, method_settings
+from trainers.base.linear_head import affine
 from trainers.base.posterior_inference import PosteriorInference
 from trainers.base.prompt_learner import PromptLearner
 from trainers.base.text_features import TEMPLATE, template_features
@@ -73,10 +74,11 @@ class PromptTrainer(PosteriorInference):
     def encoded(self, features: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
         """Yield parts of image features [B, D] with the features [C, D] of the prompts for them.
 
-        Where each image has its own prompts, they are [B, C, D].
+        Where each image has its own prompts, they are [B, C, D], and there is no `linear_head`.
         """
         yield features, self.prompt_features()
 
+    @affine
     def logits(self, features: Tensor) -> Tensor:
         classify = self.posterior_logits if self.posterior else self.cosine_logits
         return torch.cat([classify(part, prompts) for part, prompts in self.encoded(features)])
@@ -100,6 +102,6 @@ class HandWrittenPrompts(PromptTrainer):
         node.TEMPLATE = TEMPLATE  # hand-written prompt with {} in place of the class name
         return node
 
-    def build_method(self, classnames: list[str]) -> None:
-        super().build_method(classnames)
+    def build_training(self, classnames: list[str]) -> None:
+        super().build_training(classnames)
         self.hand_written = template_features(self, classnames, self.settings.TEMPLATE)

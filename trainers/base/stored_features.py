@@ -61,11 +61,15 @@ class StoredFeatures(TrainerX):
         self.num_classes, self.lab2cname = self.dm.num_classes, self.dm.lab2cname
         self.train_items = self.dm.dataset.train_x
         self.train_transform, self.test_transform = self.dm.train_transform, self.dm.test_transform
+        self.seen = views_of(self.cfg)
+        self._views: dict[int, Tensor] = {}
+        self.build_train_loader()
+
+    def build_train_loader(self) -> None:
+        """Set the loader of the support set."""
         loader = self.cfg.DATALOADER.TRAIN_X
         labels = labels_of(self.train_items, self.device)
         self.train_loader_x = FeatureLoader(self.train_features, labels, loader.BATCH_SIZE, loader.DROP_LAST)
-        self.seen = views_of(self.cfg)
-        self._views: dict[int, Tensor] = {}
 
     @property
     def on_novel_classes(self) -> bool:

@@ -45,6 +45,11 @@ def score(logits: Tensor, labels: Tensor) -> tuple[int, float]:
 class ChosenOnValidation(FeatureTrainer):
     """A method that chooses a setting on the validation images; without any, the setting stays as configured."""
 
+    @property
+    def chooses(self) -> bool:
+        """Whether a run with these settings chooses, where there are validation images."""
+        return True
+
     @torch.no_grad()
     def choose(self, chooser: Callable[[Tensor, Tensor], Choice[T]], configured: T) -> T:
         """Return the value that `chooser` chooses on the validation images, and print its words.
