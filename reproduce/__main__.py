@@ -15,6 +15,7 @@ NAMES = {
     "prompts": "the figure of numbers of sentences",
     "results": "Tables 1 to 3 on the phantoms, and docs/RESULTS.md",
     "sensitivity": "what the posterior depends on: text, weight, gap, refinement",
+    "sentences": "whether sentences that explain a prediction name what is drawn; docs/EXPLANATION.md",
     "verify": "compare zero-shot BiomedCLIP with the paper's Table 3",
 }
 

@@ -1,0 +1,180 @@
+"""The sentences that speak for a class: for a picture, and for what a method has learned of the class.
+
+    python -m explain.sentences RUN                              # what each class moved towards and away from
+    python -m explain.sentences RUN --class "glioma tumor" --count 3 --llm gpt4
+
+Shapes: N pictures, C classes, n_c sentences of class c, D dimensions. All functions compute in float64.
+
+Every source is taken relative to its own centre, since images and texts lie apart (`trainers.posterior`): a picture v
+is x = v - m_V, less the mean support image; a sentence s is y = s - m_T, less the mean over classes of the means of
+their sentences. Only directions count, and a hat is a vector divided by its length.
+
+For a picture that is seen as class c, with d as the runner-up, let g be the direction in which the logit of c gains on
+that of d. The score of a sentence of c is its cosine with the picture, plus its cosine with g as far as g decides here:
+
+    score = y^ . (x^ + max(0, x^ . g^) g^)
+
+that is, what decides between c and d counts twice. How it was chosen, and how often what it names is really drawn on
+phantoms, stands in docs/EXPLANATION.md (python -m reproduce sentences).
+
+What a class moved towards and away from, which the command prints, is `explain.moved`.
+"""
+
+import argparse
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from dassl.errors import UserError, command
+from explain.directions import class_directions
+from explain.moved import movements, told
+from explain.sources import Bank, bank_of
+from explain.spoken import Spoken, sentence_directions, spoken, strongest, unit
+from runs.options import positive
+
+AT_ONCE = 64  # pictures whose gradients are computed together
+
+
+def deciding(pictures: Tensor, gains: Tensor) -> Tensor:
+    """Return x^ + max(0, x^ . g^) g^ [N, D]: each picture's direction, in which what decides counts twice.
+
+    Args:
+        pictures: x [N, D], centred.
+        gains: g [N, D], the direction in which a picture's class gains on the runner-up; 0 without one.
+
+    >>> deciding(torch.tensor([[0.6, 0.8], [0.6, 0.8]]), torch.tensor([[2.0, 0.0], [-2.0, 0.0]]))
+    tensor([[1.2000, 0.8000],
+            [0.6000, 0.8000]], dtype=torch.float64)
+    """
+    x, g = unit(pictures.double()), unit(gains.double())
+    return x + (x * g).sum(dim=-1, keepdim=True).clamp(min=0) * g
+
+
+def speaking_sentences(
+    features: Tensor,
+    classes: Tensor,
+    gains: Tensor,
+    texts: Sequence[Sequence[str]],
+    sentences: Sequence[Tensor],
+    centre: Tensor,
+    count: int = 3,
+) -> list[list[Spoken]]:
+    """Return, for each picture, the sentences of its class that speak most for it against the runner-up.
+
+    A sentence that stands twice in a bank is told once, and of equal scores the first in the bank comes first. Only
+    scores above 0 are told, so that a picture may have fewer than `count` sentences, and none if it shows none.
+
+    Args:
+        features: unit image features [N, D].
+        classes: the class of each picture [N].
+        gains: direction [N, D] in which that class gains on the runner-up; its length does not matter, and 0 stands for
+            no runner-up. For any method, the difference of two `explain.directions.class_directions`.
+        texts: sentences of each class.
+        sentences: their unit features [n_c, D].
+        centre: m_V [D], the mean support image; zeros where no image has been seen.
+        count: most sentences of a picture.
+
+    >>> texts, sentences = [["a ring", "a mass"], ["no ring", "no mass"]], [torch.eye(2), -torch.eye(2)]
+    >>> picture, gain = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])  # the gain makes it (0.6, 1.6)
+    >>> (found,) = speaking_sentences(picture, torch.tensor([0]), gain, texts, sentences, centre=torch.zeros(2))
+    >>> [(each.text, round(each.score, 2)) for each in found]
+    [('a mass', 1.14), ('a ring', 0.68)]
+    """
+    wanted = deciding(features.double() - centre.double(), gains)
+    directions = sentence_directions(sentences)
+    found = []
+    for label, picture in zip(classes.tolist(), wanted, strict=True):
+        scores = (directions[label] @ picture).tolist()
+        found.append(strongest(spoken(texts[label], scores, label), count))
+    return found
+
+
+def gains(logits: Callable[[Tensor], Tensor], features: Tensor, classes: Tensor, others: Tensor) -> Tensor:
+    """Return the gradients [N, D] of the logit of a class less that of another at unit image features [N, D].
+
+    Args:
+        logits: from features [N, D] to logits [N, C], each row of its own image alone.
+        features: unit image features [N, D].
+        classes: [N].
+        others: [N]; where it is the same class, the gradient is 0.
+
+    >>> weights = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
+    >>> gains(lambda v: v @ weights.T, torch.tensor([[0.6, 0.8]]), torch.tensor([0]), torch.tensor([1]))
+    tensor([[ 3., -1.]])
+    """
+
+    def difference(points: Tensor) -> Tensor:
+        found = logits(points)
+        pair = torch.stack([classes, others], dim=1).to(found.device)
+        return found.gather(1, pair) @ found.new_tensor([[1.0], [-1.0]])
+
+    return class_directions(difference, features, torch.zeros_like(classes))
+
+
+def best_two(logits: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the predicted classes and the runners-up [N] of logits [N, C]; of a single class, this class twice.
+
+    >>> best_two(torch.tensor([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]))
+    (tensor([1, 0]), tensor([2, 1]))
+    """
+    classes = logits.argmax(dim=1)
+    others = logits.scatter(1, classes[:, None], -torch.inf).argmax(dim=1)
+    return classes, others
+
+
+def why(
+    logits: Callable[[Tensor], Tensor], features: Tensor, bank: Bank, centre: Tensor, count: int = 3
+) -> list[list[Spoken]]:
+    """Return, for each picture, the sentences that speak most for the predicted class against the runner-up.
+
+    Args:
+        logits: of any method, from unit image features [N, D] to logits [N, C]; gradients reach the features.
+        features: unit image features [N, D].
+        bank: sentences about the C classes.
+        centre: m_V [D], as `image_centre` returns it.
+        count: most sentences of a picture.
+    """
+    found = []
+    for part in features.split(AT_ONCE):
+        with torch.no_grad():
+            classes, others = best_two(logits(part))
+        towards = gains(logits, part, classes, others)
+        found += speaking_sentences(part, classes, towards, bank.texts, bank.features, centre, count)
+    return found
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print what the classes of a run moved towards and away from."""
+    p = argparse.ArgumentParser(
+        prog="python -m explain.sentences",
+        description=(__doc__ or "").partition("\n\nShapes")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("run", type=Path, help="folder of a finished run")
+    p.add_argument("--class", dest="classes", nargs="+", default=[], metavar="NAME", help="default: all classes")
+    p.add_argument("--count", type=positive, default=5, help="sentences on each side (default: 5)")
+    p.add_argument("--llm", default="", help="folder of datasets/prompts/ (default: that of the run)")
+    args = p.parse_args(argv)
+    from runs.predictor import Predictor
+
+    trainer = Predictor.from_run(args.run).trainer
+    dataset = trainer.dm.dataset
+    names = list(dataset.classnames)
+    if unknown := [name for name in args.classes if name not in names]:
+        raise UserError(f"Expected --class to be one of {', '.join(names)}, but got {unknown[0]!r}: correct it.")
+    found = movements(trainer, bank_of(trainer, args.llm), args.count)
+    phantom = " (phantom)" if getattr(dataset, "phantom", False) else ""
+    print(f"{trainer.cfg.TRAINER.NAME} on {trainer.cfg.DATASET.NAME}{phantom}, {trainer.backbone.name}\n")
+    for label, movement in enumerate(found):
+        if not args.classes or names[label] in args.classes:
+            print(told(movement, label, names, shutil.get_terminal_size((100, 24)).columns))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,212 @@
+"""Measure whether the sentences that explain a prediction name what is drawn in the picture, and write the tables.
+
+    python -m reproduce sentences                       # all phantoms, into docs/EXPLANATION.md
+    python -m reproduce sentences --development btmri --confirmation retina --pictures 40 --to build/sentences.md
+
+Nothing is trained. The way to score was chosen on the development half, and is reported on the confirmation half. In
+--to what stands outside the two marks is kept.
+"""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from statistics import fmean
+
+import numpy as np
+from tqdm import tqdm
+
+from clip import FeatureStore, build_backbone
+from dassl.errors import UserError, command
+from dassl.reading import read_text
+from dassl.writing import atomic_write
+from datasets.phantoms import PHANTOMS, VERSION
+from report.render import GAP, render, without_places
+from reproduce.posterior import CONFIRMATION
+from reproduce.provenance import commit, today
+from reproduce.sensitivity import DEVELOPMENT
+from reproduce.sentence_figures import Decided, Ranked, Sentences, bank_sentences, captions, decide, rank, rank_classes
+from reproduce.sentence_scores import CHOSEN, SCORES
+from runs.options import positive
+
+ROOT = Path(__file__).parents[1]
+BEGIN = "<!-- What follows is written by python -m reproduce sentences. -->"
+END = "<!-- Here ends what python -m reproduce sentences writes. -->"
+KINDS = {"captions": "captions in the phantom's own phrases", "bank": "the LLM's sentences"}
+RESAMPLES = 2000  # of the pictures, for an interval
+HEADERS = [
+    *("phantom", "right (%)", "pictures", "AUROC", "other pictures' ranking", "gain [95 %]"),
+    *("AUROC, speaks", "first is drawn (%)", "other pictures' first (%)", "any (%)", "AUROC, classes"),
+]
+Figures = Mapping[str, Sequence[Ranked]]  # of the pictures, by data set
+
+
+class Measured:
+    """What a data set shows: pictures that were decided on, and sentences of both kinds."""
+
+    def __init__(self, store: FeatureStore, dataset: str, pictures: int, shots: int, seed: int):
+        self.made: Decided = decide(store, dataset, pictures, shots, seed)
+        self.kinds: dict[str, Sentences] = {
+            "captions": captions(store, self.made, seed),
+            "bank": bank_sentences(store, self.made),
+        }
+
+    @property
+    def right(self) -> float:
+        """The share of right predictions in percent."""
+        return (self.made.predicted == self.made.labels).double().mean().item() * 100
+
+
+def column(ranked: Sequence[Ranked], name: str) -> np.ndarray:
+    """Return a figure of all pictures that have it [n]."""
+    values = np.array([getattr(each, name) for each in ranked])
+    return values[~np.isnan(values)]
+
+
+def gains(ranked: Sequence[Ranked]) -> np.ndarray:
+    """Return how much a picture's own ranking is better than those of others, of the pictures that have both [n]."""
+    values = np.array([each.drawn - each.other for each in ranked])
+    return values[~np.isnan(values)]
+
+
+def interval(samples: Sequence[np.ndarray]) -> tuple[float, float, float]:
+    """Return the mean over data sets of their mean gains, and the ends of its 95 % interval (bootstrap of pictures)."""
+    rng = np.random.default_rng(0)
+    means = [some[rng.integers(len(some), size=(RESAMPLES, len(some)))].mean(axis=1) for some in samples]
+    low, high = np.percentile(np.mean(means, axis=0), [2.5, 97.5])
+    return float(np.mean([some.mean() for some in samples])), float(low), float(high)
+
+
+def averages(figures: Figures, name: str) -> float:
+    """Return the mean over data sets of a figure's mean over pictures."""
+    return float(np.mean([column(ranked, name).mean() for ranked in figures.values()]))
+
+
+def row(name: str, right: float, classes: float, figures: Figures) -> list[str]:
+    """Return a row of the table of one data set, or of the mean of several.
+
+    Args:
+        name: in the first column.
+        right: predictions in percent.
+        classes: AUROC of what classes moved towards.
+        figures: of the pictures of each data set.
+    """
+    samples = [gains(ranked) for ranked in figures.values()]
+    if not all(map(len, samples)):
+        return [name, f"{right:.0f}", *[GAP] * (len(HEADERS) - 3), f"{classes:.2f}"]
+    gain, low, high = interval(samples)
+    cells = [f"{averages(figures, each):.2f}" for each in ("drawn", "other")]
+    shares = [f"{100 * averages(figures, each):.0f}" for each in ("first", "other_first", "chance")]
+    between = f"{gain:+.2f} [{low:+.2f}, {high:+.2f}]"
+    pictures = str(sum(map(len, samples)))
+    return [
+        name,
+        f"{right:.0f}",
+        pictures,
+        *cells,
+        between,
+        f"{averages(figures, 'speaks'):.2f}",
+        *shares,
+        f"{classes:.2f}",
+    ]
+
+
+def confirmation_table(measured: Mapping[str, Measured], kind: str) -> str:
+    """Return the table of the chosen score, and a line on the data sets where it gains nothing."""
+    figures = {name: rank(each.made, each.kinds[kind], SCORES[CHOSEN]) for name, each in measured.items()}
+    right = {name: each.right for name, each in measured.items()}
+    classes = {name: float(np.nanmean(rank_classes(each.made, each.kinds[kind]))) for name, each in measured.items()}
+    rows = [row(name, right[name], classes[name], {name: ranked}) for name, ranked in figures.items()]
+    rows.append(row("mean", fmean(right.values()), fmean(classes.values()), figures))
+    none = [name for name, ranked in figures.items() if not len(gains(ranked)) or interval([gains(ranked)])[1] <= 0]
+    said = f"No gain beyond chance: {', '.join(none)}." if none else "The gain is beyond chance on every data set."
+    return f"{render(HEADERS, rows, 'markdown')}\n\n{said}"
+
+
+def development_table(measured: Mapping[str, Measured]) -> str:
+    """Return the table of all scores, averaged over the data sets."""
+    headers = ["score", *(f"{what}, {kind}" for kind in KINDS for what in ("drawn", "gain", "speaks", "first (%)"))]
+    rows = []
+    for score, rule in tqdm(SCORES.items(), desc="Scores", leave=False):
+        cells, both = [], []
+        for kind in KINDS:
+            figures = {name: rank(each.made, each.kinds[kind], rule) for name, each in measured.items()}
+            drawn, speaks = averages(figures, "drawn"), averages(figures, "speaks")
+            both += [drawn, speaks]
+            gain = drawn - averages(figures, "other")
+            cells += [f"{drawn:.3f}", f"{gain:+.3f}", f"{speaks:.3f}", f"{100 * averages(figures, 'first'):.1f}"]
+        rows.append([score + " (chosen)" * (score == CHOSEN), *cells, f"{np.mean(both):.3f}"])
+    return render([*headers, "mean of drawn and speaks"], rows, "markdown")
+
+
+def text_of(development: Mapping[str, Measured], confirmation: Mapping[str, Measured], line: str) -> str:
+    """Return the tables and where they come from."""
+    parts = [f"`{line}`, {today()}, commit {commit()}, phantoms version {VERSION}, PhantomCLIP. **Phantom figures.**"]
+    if development:
+        parts += [
+            f"**Development half** ({', '.join(development)}), mean over data sets:",
+            development_table(development),
+        ]
+    for kind, what in KINDS.items() if confirmation else ():
+        parts += [f"**Confirmation half, {what}:**", confirmation_table(confirmation, kind)]
+    return "\n\n".join(parts)
+
+
+def written_between(path: Path, text: str) -> None:
+    """Write text between the two marks of a file; at its end if they are not there.
+
+    Raises:
+        UserError: only one of the marks is there.
+    """
+    before = read_text(path) if path.exists() else ""
+    if (BEGIN in before) != (END in before):
+        raise UserError(f'Expected both marks "{BEGIN}" and "{END}" in {path}, but got one: put the other back.')
+    kept, _, rest = before.partition(BEGIN)
+    with atomic_write(path) as file:
+        file.write(f"{kept}{BEGIN}\n\n{text}\n\n{END}" + (rest.partition(END)[2] or "\n"))
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m reproduce sentences", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for half, default in (("development", DEVELOPMENT), ("confirmation", CONFIRMATION)):
+        p.add_argument(
+            f"--{half}",
+            nargs="*",
+            default=list(default),
+            choices=list(PHANTOMS),
+            metavar="PHANTOM",
+            help=f"default: the {half} half",
+        )
+    p.add_argument("--pictures", type=positive, default=200, help="test pictures of each data set (default: 200)")
+    p.add_argument("--shots", type=positive, default=16, help="support images of each class (default: 16)")
+    p.add_argument("--seed", type=int, default=1, help="of the draw and of the captions (default: 1)")
+    p.add_argument("--to", default=str(ROOT / "docs" / "EXPLANATION.md"), help="default: docs/EXPLANATION.md")
+    return p
+
+
+@command
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, and write the tables."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    args = parser().parse_args(words)
+    store = FeatureStore(build_backbone("PhantomCLIP"))
+    names = [*args.development, *args.confirmation]
+    measured = {
+        name: Measured(store, name, args.pictures, args.shots, args.seed)
+        for name in tqdm(names, desc="Phantoms", leave=False)
+    }
+    line = shlex.join(["python", "-m", "reproduce", "sentences", *without_places(words)])
+    development, confirmation = (
+        {name: measured[name] for name in half} for half in (args.development, args.confirmation)
+    )
+    text = text_of(development, confirmation, line)
+    written_between(Path(args.to), text)
+    print(text, f"Written: {args.to}", sep="\n\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
