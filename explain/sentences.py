@@ -10,12 +10,13 @@ is x = v - m_V, less the mean support image; a sentence s is y = s - m_T, less t
 their sentences. Only directions count, and a hat is a vector divided by its length.
 
 For a picture that is seen as class c, with d as the runner-up, let g be the direction in which the logit of c gains on
-that of d. The score of a sentence of c is its cosine with the picture, plus its cosine with g as far as g decides here:
+that of d. The score of a sentence of c is its cosine with the picture, weighted by how far it points from d to c:
 
-    score = y^ . (x^ + max(0, x^ . g^) g^)
+    score = x^ . y^ (1 + y^ . g^)
 
-that is, what decides between c and d counts twice. How it was chosen, and how often what it names is really drawn on
-phantoms, stands in docs/EXPLANATION.md (python -m reproduce sentences).
+A sentence that the picture shows counts twice if it says just what tells c from d, and not at all if it says the
+opposite. How this was chosen, and how often what a sentence names is really drawn on phantoms, stands in
+docs/EXPLANATION.md (python -m reproduce sentences).
 
 What a class moved towards and away from, which the command prints, is `explain.moved`.
 """
@@ -39,19 +40,19 @@ from runs.options import positive
 AT_ONCE = 64  # pictures whose gradients are computed together
 
 
-def deciding(pictures: Tensor, gains: Tensor) -> Tensor:
-    """Return x^ + max(0, x^ . g^) g^ [N, D]: each picture's direction, in which what decides counts twice.
+def sentence_scores(pictures: Tensor, gains: Tensor, directions: Tensor) -> Tensor:
+    """Return x^ . y^ (1 + y^ . g^) [N, n], float64.
 
     Args:
         pictures: x [N, D], centred.
         gains: g [N, D], the direction in which a picture's class gains on the runner-up; 0 without one.
+        directions: y^ [n, D] of the sentences of that class.
 
-    >>> deciding(torch.tensor([[0.6, 0.8], [0.6, 0.8]]), torch.tensor([[2.0, 0.0], [-2.0, 0.0]]))
-    tensor([[1.2000, 0.8000],
-            [0.6000, 0.8000]], dtype=torch.float64)
+    >>> sentence_scores(torch.tensor([[3.0, 4.0]]), torch.tensor([[0.0, 2.0]]), torch.eye(2))
+    tensor([[0.6000, 1.6000]], dtype=torch.float64)
     """
-    x, g = unit(pictures.double()), unit(gains.double())
-    return x + (x * g).sum(dim=-1, keepdim=True).clamp(min=0) * g
+    y = directions.double()
+    return unit(pictures.double()) @ y.T * (1 + unit(gains.double()) @ y.T)
 
 
 def speaking_sentences(
@@ -72,28 +73,27 @@ def speaking_sentences(
         features: unit image features [N, D].
         classes: the class of each picture [N].
         gains: direction [N, D] in which that class gains on the runner-up; its length does not matter, and 0 stands for
-            no runner-up. For any method, the difference of two `explain.directions.class_directions`.
+            no runner-up. For any method, `gain_directions`.
         texts: sentences of each class.
         sentences: their unit features [n_c, D].
         centre: m_V [D], the mean support image; zeros where no image has been seen.
         count: most sentences of a picture.
 
     >>> texts, sentences = [["a ring", "a mass"], ["no ring", "no mass"]], [torch.eye(2), -torch.eye(2)]
-    >>> picture, gain = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])  # the gain makes it (0.6, 1.6)
+    >>> picture, gain = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
     >>> (found,) = speaking_sentences(picture, torch.tensor([0]), gain, texts, sentences, centre=torch.zeros(2))
     >>> [(each.text, round(each.score, 2)) for each in found]
-    [('a mass', 1.14), ('a ring', 0.68)]
+    [('a mass', 1.6), ('a ring', 0.6)]
     """
-    wanted = deciding(features.double() - centre.double(), gains)
-    directions = sentence_directions(sentences)
+    x, directions = features.double() - centre.double(), sentence_directions(sentences)
     found = []
-    for label, picture in zip(classes.tolist(), wanted, strict=True):
-        scores = (directions[label] @ picture).tolist()
+    for i, label in enumerate(classes.tolist()):
+        (scores,) = sentence_scores(x[i : i + 1], gains[i : i + 1], directions[label]).tolist()
         found.append(strongest(spoken(texts[label], scores, label), count))
     return found
 
 
-def gains(logits: Callable[[Tensor], Tensor], features: Tensor, classes: Tensor, others: Tensor) -> Tensor:
+def gain_directions(logits: Callable[[Tensor], Tensor], features: Tensor, classes: Tensor, others: Tensor) -> Tensor:
     """Return the gradients [N, D] of the logit of a class less that of another at unit image features [N, D].
 
     Args:
@@ -103,7 +103,7 @@ def gains(logits: Callable[[Tensor], Tensor], features: Tensor, classes: Tensor,
         others: [N]; where it is the same class, the gradient is 0.
 
     >>> weights = torch.tensor([[3.0, 0.0], [0.0, 1.0]])
-    >>> gains(lambda v: v @ weights.T, torch.tensor([[0.6, 0.8]]), torch.tensor([0]), torch.tensor([1]))
+    >>> gain_directions(lambda v: v @ weights.T, torch.tensor([[0.6, 0.8]]), torch.tensor([0]), torch.tensor([1]))
     tensor([[ 3., -1.]])
     """
 
@@ -142,7 +142,7 @@ def why(
     for part in features.split(AT_ONCE):
         with torch.no_grad():
             classes, others = best_two(logits(part))
-        towards = gains(logits, part, classes, others)
+        towards = gain_directions(logits, part, classes, others)
         found += speaking_sentences(part, classes, towards, bank.texts, bank.features, centre, count)
     return found
 

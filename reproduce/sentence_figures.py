@@ -127,10 +127,24 @@ def draw_one(rng: Generator, phantom: Phantom, classname: str, wanted: frozenset
     return found[int(rng.integers(len(found)))]
 
 
+def naming(phantom: Phantom) -> Callable[[str], frozenset[str]]:
+    """Return a function from a sentence to the telling attributes that it names by rule."""
+    names, wanted = namer(phantom.phrases, phantom.classes), telling(phantom)
+    return lambda sentence: names(sentence) & wanted
+
+
+def named_pairs(dataset: str) -> list[str]:
+    """Return a line for each attribute that a sentence of the LLM names by rule."""
+    phantom = find_phantom(dataset)
+    names = naming(phantom)
+    bank = load_prompts(dataset, LLM, list(phantom.classes), N_PROMPTS)
+    return [f"{dataset}, {each}: {text}" for texts in bank for text in texts for each in sorted(names(text))]
+
+
 def bank_sentences(store: FeatureStore, made: Decided) -> Sentences:
     """Return the LLM's sentences, which name attributes by the rule of `datasets.phantoms.naming`."""
-    names, wanted = namer(made.phantom.phrases, made.phantom.classes), telling(made.phantom)
-    named = [[names(text) & wanted for text in texts] for texts in made.bank]
+    names = naming(made.phantom)
+    named = [[names(text) for text in texts] for texts in made.bank]
     return Sentences([store.texts(texts).double() for texts in made.bank], named)
 
 

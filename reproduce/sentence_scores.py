@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from explain.sentences import deciding
+from explain.sentences import sentence_scores
 from explain.spoken import sentence_directions, unit
 
 
@@ -66,27 +66,27 @@ def shown(seen: Seen) -> Tensor:
 
 
 def told(seen: Seen) -> Tensor:
-    """Return y^ . g^ [N, n]: the class against the runner-up alone, the same for all pictures."""
+    """Return y^ . g^ [N, n]: the gain alone, the same for all pictures."""
     return seen.told.expand_as(seen.shown)
 
 
 def weighted(seen: Seen) -> Tensor:
     """Return x^ . y^ (1 + y^ . g^) [N, n]: the picture, weighted by the gain."""
-    return seen.shown * (1 + seen.told)
+    return sentence_scores(seen.pictures - seen.centre, seen.gain[None], seen.own)
 
 
-def decided(seen: Seen) -> Tensor:
+def twice(seen: Seen) -> Tensor:
     """Return y^ . (x^ + max(0, x^ . g^) g^) [N, n]: the picture, in which what decides counts twice."""
-    x = seen.pictures - seen.centre
-    return deciding(x, seen.gain.expand_as(x)) @ seen.own.T
+    decides = (unit(seen.pictures - seen.centre) @ unit(seen.gain)).clamp(min=0)
+    return seen.shown + decides[:, None] * seen.told
 
 
-CHOSEN = "the picture, in which what decides counts twice"  # what `explain.sentences` does
+CHOSEN = "the picture, weighted by the gain"  # what `explain.sentences` does
 SCORES: dict[str, Callable[[Seen], Tensor]] = {
     "the cosine as it is": plain,
     "the share in the difference of ensembles": share,
     "the picture alone": shown,
-    "the class against the runner-up alone": told,
-    "the picture, weighted by the gain": weighted,
-    CHOSEN: decided,
+    "the gain alone": told,
+    CHOSEN: weighted,
+    "the picture, with what decides twice": twice,
 }

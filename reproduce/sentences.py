@@ -3,8 +3,10 @@
     python -m reproduce sentences                       # all phantoms, into docs/EXPLANATION.md
     python -m reproduce sentences --development btmri --confirmation retina --pictures 40 --to build/sentences.md
 
-Nothing is trained. The way to score was chosen on the development half, and is reported on the confirmation half. In
---to what stands outside the two marks is kept.
+Nothing is trained, and each seed has its own draw of support images and its own captions. The way to score was chosen
+on the development half, and is reported on the confirmation half. In --to what stands outside the two marks is kept.
+--sample 60 prints so many of the attributes that the LLM's sentences name by the rule of `datasets.phantoms.naming`,
+to be read by a person, and measures nothing.
 """
 
 import argparse
@@ -13,6 +15,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import NamedTuple
 
 import numpy as np
 from tqdm import tqdm
@@ -26,7 +29,17 @@ from report.render import GAP, render, without_places
 from reproduce.posterior import CONFIRMATION
 from reproduce.provenance import commit, today
 from reproduce.sensitivity import DEVELOPMENT
-from reproduce.sentence_figures import Decided, Ranked, Sentences, bank_sentences, captions, decide, rank, rank_classes
+from reproduce.sentence_figures import (
+    Decided,
+    Ranked,
+    Sentences,
+    bank_sentences,
+    captions,
+    decide,
+    named_pairs,
+    rank,
+    rank_classes,
+)
 from reproduce.sentence_scores import CHOSEN, SCORES
 from runs.options import positive
 
@@ -42,20 +55,42 @@ HEADERS = [
 Figures = Mapping[str, Sequence[Ranked]]  # of the pictures, by data set
 
 
-class Measured:
-    """What a data set shows: pictures that were decided on, and sentences of both kinds."""
+class Measured(NamedTuple):
+    """What a data set shows on one seed: pictures that were decided on, and sentences of both kinds."""
 
-    def __init__(self, store: FeatureStore, dataset: str, pictures: int, shots: int, seed: int):
-        self.made: Decided = decide(store, dataset, pictures, shots, seed)
-        self.kinds: dict[str, Sentences] = {
-            "captions": captions(store, self.made, seed),
-            "bank": bank_sentences(store, self.made),
-        }
+    made: Decided
+    kinds: dict[str, Sentences]
 
-    @property
-    def right(self) -> float:
-        """The share of right predictions in percent."""
-        return (self.made.predicted == self.made.labels).double().mean().item() * 100
+
+def measure(store: FeatureStore, dataset: str, pictures: int, shots: int, seed: int) -> Measured:
+    """Return the pictures of a data set, as a method on a draw of a seed sees them, and the sentences."""
+    made = decide(store, dataset, pictures, shots, seed)
+    return Measured(made, {"captions": captions(store, made, seed), "bank": bank_sentences(store, made)})
+
+
+Half = Mapping[str, Sequence[Measured]]  # the seeds of each data set
+
+
+def averaged(seeds: Sequence[Sequence[Ranked]]) -> list[Ranked]:
+    """Return the figures of each picture as means over the seeds that have them.
+
+    >>> nan = float("nan")
+    >>> averaged([[Ranked(0.5, 0.5, nan, 1.0, 0.5, nan)], [Ranked(1.0, 0.5, 0.8, 1.0, 0.5, nan)]])
+    [Ranked(drawn=0.75, other=0.5, speaks=0.8, first=1.0, other_first=0.5, chance=nan)]
+    """
+    values = np.array(seeds)
+    there = ~np.isnan(values)
+    count = there.sum(axis=0)
+    total = np.where(there, values, 0.0).sum(axis=0)
+    return [Ranked(*some) for some in np.where(count, total / count.clip(min=1), np.nan).tolist()]
+
+
+def figures_of(half: Half, kind: str, score: str) -> Figures:
+    """Return how the pictures of each data set rank sentences of a kind by a score."""
+    return {
+        name: averaged([rank(each.made, each.kinds[kind], SCORES[score]) for each in seeds])
+        for name, seeds in half.items()
+    }
 
 
 def column(ranked: Sequence[Ranked], name: str) -> np.ndarray:
@@ -112,11 +147,19 @@ def row(name: str, right: float, classes: float, figures: Figures) -> list[str]:
     ]
 
 
-def confirmation_table(measured: Mapping[str, Measured], kind: str) -> str:
+def right_share(seeds: Sequence[Measured]) -> float:
+    """Return the share of right predictions in percent."""
+    return fmean((each.made.predicted == each.made.labels).double().mean().item() * 100 for each in seeds)
+
+
+def confirmation_table(half: Half, kind: str) -> str:
     """Return the table of the chosen score, and a line on the data sets where it gains nothing."""
-    figures = {name: rank(each.made, each.kinds[kind], SCORES[CHOSEN]) for name, each in measured.items()}
-    right = {name: each.right for name, each in measured.items()}
-    classes = {name: float(np.nanmean(rank_classes(each.made, each.kinds[kind]))) for name, each in measured.items()}
+    figures = figures_of(half, kind, CHOSEN)
+    right = {name: right_share(seeds) for name, seeds in half.items()}
+    classes = {
+        name: float(np.nanmean([rank_classes(each.made, each.kinds[kind]) for each in seeds]))
+        for name, seeds in half.items()
+    }
     rows = [row(name, right[name], classes[name], {name: ranked}) for name, ranked in figures.items()]
     rows.append(row("mean", fmean(right.values()), fmean(classes.values()), figures))
     none = [name for name, ranked in figures.items() if not len(gains(ranked)) or interval([gains(ranked)])[1] <= 0]
@@ -124,14 +167,14 @@ def confirmation_table(measured: Mapping[str, Measured], kind: str) -> str:
     return f"{render(HEADERS, rows, 'markdown')}\n\n{said}"
 
 
-def development_table(measured: Mapping[str, Measured]) -> str:
+def development_table(half: Half) -> str:
     """Return the table of all scores, averaged over the data sets."""
     headers = ["score", *(f"{what}, {kind}" for kind in KINDS for what in ("drawn", "gain", "speaks", "first (%)"))]
     rows = []
-    for score, rule in tqdm(SCORES.items(), desc="Scores", leave=False):
+    for score in tqdm(SCORES, desc="Scores", leave=False):
         cells, both = [], []
         for kind in KINDS:
-            figures = {name: rank(each.made, each.kinds[kind], rule) for name, each in measured.items()}
+            figures = figures_of(half, kind, score)
             drawn, speaks = averages(figures, "drawn"), averages(figures, "speaks")
             both += [drawn, speaks]
             gain = drawn - averages(figures, "other")
@@ -140,14 +183,12 @@ def development_table(measured: Mapping[str, Measured]) -> str:
     return render([*headers, "mean of drawn and speaks"], rows, "markdown")
 
 
-def text_of(development: Mapping[str, Measured], confirmation: Mapping[str, Measured], line: str) -> str:
-    """Return the tables and where they come from."""
+def text_of(development: Half, confirmation: Half, line: str) -> str:
+    """Return the tables, and where they come from."""
     parts = [f"`{line}`, {today()}, commit {commit()}, phantoms version {VERSION}, PhantomCLIP. **Phantom figures.**"]
     if development:
-        parts += [
-            f"**Development half** ({', '.join(development)}), mean over data sets:",
-            development_table(development),
-        ]
+        parts.append(f"**Development half** ({', '.join(development)}), mean over data sets:")
+        parts.append(development_table(development))
     for kind, what in KINDS.items() if confirmation else ():
         parts += [f"**Confirmation half, {what}:**", confirmation_table(confirmation, kind)]
     return "\n\n".join(parts)
@@ -182,7 +223,8 @@ def parser() -> argparse.ArgumentParser:
         )
     p.add_argument("--pictures", type=positive, default=200, help="test pictures of each data set (default: 200)")
     p.add_argument("--shots", type=positive, default=16, help="support images of each class (default: 16)")
-    p.add_argument("--seed", type=int, default=1, help="of the draw and of the captions (default: 1)")
+    p.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3], help="of draws and captions (default: 1 2 3)")
+    p.add_argument("--sample", type=positive, help="print attributes that sentences name, and measure nothing")
     p.add_argument("--to", default=str(ROOT / "docs" / "EXPLANATION.md"), help="default: docs/EXPLANATION.md")
     return p
 
@@ -192,10 +234,15 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Measure, and write the tables."""
     words = list(sys.argv[1:] if argv is None else argv)
     args = parser().parse_args(words)
+    names = dict.fromkeys([*args.development, *args.confirmation])
+    if args.sample:
+        pairs = [pair for name in names for pair in named_pairs(name)]
+        chosen = np.random.default_rng(0).permutation(len(pairs))[: args.sample]
+        print(f"{len(pairs)} pairs", *(pairs[i] for i in sorted(chosen)), sep="\n")
+        return 0
     store = FeatureStore(build_backbone("PhantomCLIP"))
-    names = [*args.development, *args.confirmation]
     measured = {
-        name: Measured(store, name, args.pictures, args.shots, args.seed)
+        name: [measure(store, name, args.pictures, args.shots, seed) for seed in args.seeds]
         for name in tqdm(names, desc="Phantoms", leave=False)
     }
     line = shlex.join(["python", "-m", "reproduce", "sentences", *without_places(words)])

@@ -13,7 +13,7 @@ from .phantom import Phantom
 
 COVER = 0.7  # part of a phrase's weight that a sentence has to have
 LEAST = 2  # words of a phrase that it has to have, if the phrase has so many
-DENYING = "no not without absence never neither nor lack lacks free hardly instead rather unlike"  # what follows
+DENYING = "no not without absence never neither nor lack lacks hardly instead rather unlike"  # what follows
 GONE = "absent missing lost vanished gone"  # deny the whole part of the sentence
 EMPTY = (  # say nothing about a picture
     "a an the of in on at by to from with and or as is are be it its this that these into over under than which who "
@@ -46,7 +46,7 @@ def words_of(sentence: str) -> set[str]:
     """
     denying, gone, left_out = (set(words.split()) for words in (DENYING, GONE, f"{DENYING} {GONE} {EMPTY}"))
     found = set()
-    for part in re.split(r"[,.;:()]", sentence.lower()):
+    for part in re.split(r"[,.;:()]", re.sub("free (of|from)", "without", sentence.lower())):
         words = re.findall(r"[a-z0-9]{2,}", part)
         denied = not gone.isdisjoint(words)
         for word in words:
