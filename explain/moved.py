@@ -124,7 +124,7 @@ def told(movement: Movement, label: int, classnames: Sequence[str], width: int =
     name = printable(classnames[label])
     if not (movement.towards or movement.away):
         return f"{name}: did not move\n"
-    lines = [f"{name}: moved by {movement.distance:.2f} of the distance between classes"]
+    lines = [f"{name}: moved by {movement.distance:.2f} times the distance between classes"]
     for words, side in (("towards", movement.towards), ("away", movement.away)):
         for i, each in enumerate(side):
             about = "" if each.label == label else f"({printable(classnames[each.label])}) "

@@ -133,12 +133,12 @@ def naming(phantom: Phantom) -> Callable[[str], frozenset[str]]:
     return lambda sentence: names(sentence) & wanted
 
 
-def named_pairs(dataset: str) -> list[str]:
-    """Return a line for each attribute that a sentence of the LLM names by rule."""
+def named_lines(dataset: str) -> list[list[str]]:
+    """Return, for each of the LLM's sentences, a line for each attribute that it names by rule."""
     phantom = find_phantom(dataset)
     names = naming(phantom)
     bank = load_prompts(dataset, LLM, list(phantom.classes), N_PROMPTS)
-    return [f"{dataset}, {each}: {text}" for texts in bank for text in texts for each in sorted(names(text))]
+    return [[f"{dataset}, {each}: {text}" for each in sorted(names(text))] for texts in bank for text in texts]
 
 
 def bank_sentences(store: FeatureStore, made: Decided) -> Sentences:

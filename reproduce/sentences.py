@@ -36,7 +36,7 @@ from reproduce.sentence_figures import (
     bank_sentences,
     captions,
     decide,
-    named_pairs,
+    named_lines,
     rank,
     rank_classes,
 )
@@ -236,9 +236,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(words)
     names = dict.fromkeys([*args.development, *args.confirmation])
     if args.sample:
-        pairs = [pair for name in names for pair in named_pairs(name)]
+        found = [lines for name in names for lines in named_lines(name)]
+        pairs = [pair for lines in found for pair in lines]
         chosen = np.random.default_rng(0).permutation(len(pairs))[: args.sample]
-        print(f"{len(pairs)} pairs", *(pairs[i] for i in sorted(chosen)), sep="\n")
+        print(f"{len(pairs)} attributes are named by {sum(map(bool, found))} of {len(found)} sentences; some of them:")
+        print(*(pairs[i] for i in sorted(chosen)), sep="\n")
         return 0
     store = FeatureStore(build_backbone("PhantomCLIP"))
     measured = {

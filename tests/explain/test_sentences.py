@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
-from explain.moved import moved_sentences, steps
+from explain.moved import Movement, moved_sentences, steps
 from explain.sentences import best_two, gain_directions, speaking_sentences, why
 from explain.sources import Bank
 from explain.spoken import Spoken, sentence_centre, sentence_directions
@@ -129,6 +129,11 @@ def test_a_single_class_has_no_runner_up_and_is_explained_by_the_picture_alone()
     assert only == Spoken("a ring", pytest.approx(math.sqrt(0.5)), 0)
 
 
+def test_the_runner_up_is_the_second_best_class():
+    classes, others = best_two(torch.tensor([[1.0, 3.0, 2.0], [-4.0, -5.0, -6.0]]))
+    assert classes.tolist() == [1, 0] and others.tolist() == [2, 1]
+
+
 def test_no_picture_has_no_sentence():
     weights = unit_rows(0, 3)
     assert why(lambda v: v @ weights.T, torch.zeros(0, D), Bank(TEXTS, drawn(0)[3]), ZERO) == []
@@ -138,6 +143,8 @@ def test_a_sentence_in_the_middle_of_all_says_nothing():
     (alone,) = sentence_directions([torch.tensor([[0.6, 0.8]])])
     assert torch.equal(alone, torch.zeros(1, 2, dtype=torch.double))
     assert why(lambda v: v[:, :1], torch.eye(2), Bank([["a"]], [torch.eye(2)[:1]]), torch.zeros(2)) == [[], []]
+    first, second, third = sentence_directions([torch.tensor([[3.0, 0.0], [1.0, 0.0], [2.0, 0.0]])])[0].tolist()
+    assert first == [1, 0] and second == [-1, 0] and third == [0, 0]
 
 
 @given(seeds)
@@ -168,14 +175,19 @@ def test_a_class_moves_towards_what_it_came_nearer_to():
     assert first.distance == pytest.approx(steps(before, after)[0].norm().item()) and first.distance > third.distance
 
 
+def test_a_class_that_stays_does_not_move_though_others_do():
+    eye = torch.eye(4)
+    sentences = [eye[label : label + 1] for label in range(4)]
+    found = moved_sentences(eye, eye[[1, 0, 2, 3]], [[str(label)] for label in range(4)], sentences)
+    assert [bool(each.towards) for each in found] == [True, True, False, False] and found[3] == Movement([], [], 0.0)
+
+
 @given(seeds, st.floats(0.1, 9))
 def test_what_all_classes_have_in_common_and_a_longer_vector_are_no_movement(seed, length):
-    before, common = unit_rows(seed, 3), unit_rows(seed + 1, 1)
-    (still,) = {
-        tuple(map(tuple, each[:2])) for each in moved_sentences(before, length * before + common, TEXTS, drawn(seed)[3])
-    }
-    assert still == ((), ())
-    assert all(each.distance == 0 for each in moved_sentences(before[:1], common, TEXTS[:1], drawn(seed)[3][:1]))
+    before, common, sentences = unit_rows(seed, 3), unit_rows(seed + 1, 1), drawn(seed)[3]
+    still = Movement([], [], 0.0)
+    assert moved_sentences(before, length * before + common, TEXTS, sentences) == [still] * 3
+    assert moved_sentences(before[:1], common, TEXTS[:1], sentences[:1]) == [still]
 
 
 @given(seeds)

@@ -1,6 +1,7 @@
 """The sentences of trained methods: where they come from, what they explain, and what the command prints."""
 
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -85,6 +86,15 @@ def test_prompts_have_not_moved_before_training_and_have_after(build, method):
     assert step.norm() > 0.01
 
 
+def test_prompts_are_compared_with_the_words_that_their_context_started_from(build):
+    trainer = build(
+        "CoOp", "TRAINER.COOP.CTX_INIT", "this scan shows one", "TRAINER.COOP.CLASS_TOKEN_POSITION", "front"
+    )
+    expected = trainer.store.texts([f"{name} this scan shows one." for name in CLASSES])
+    assert torch.allclose(untrained_prompts(trainer), expected, atol=1e-6)
+    assert movements(trainer, bank_of(trainer)) == [Movement([], [], 0.0)] * 4
+
+
 def test_a_context_of_random_numbers_is_compared_with_the_template(build, capsys):
     trainer = build("CoOp", "TRAINER.COOP.CTX_INIT", "")
     expected = trainer.store.texts([f"a photo of a {name}." for name in CLASSES])
@@ -102,9 +112,12 @@ def test_other_methods_moved_from_zero_shot(trained, method):
 def test_a_movement_is_told_in_lines_of_the_terminal():
     spoken = [Spoken("a ring \x1b[2J " + "and more " * 20, 0.5, 0), Spoken("a tail", 0.25, 1)]
     text = told(Movement(spoken, [Spoken("a fold", -0.5, 1)], 0.75), 0, ["glioma", "normal\x1b brain"], width=60)
-    assert text.startswith("glioma: moved by 0.75 of the distance between classes\n  towards +0.50  a ring")
+    assert text.startswith("glioma: moved by 0.75 times the distance between classes\n  towards +0.50  a ring")
     assert max(map(len, text.split("\n"))) <= 60 and "\x1b" not in text
     assert "          +0.25  (normal\\x1b brain) a tail\n  away    -0.50  (normal" in text
+    assert all(line.startswith(" " * 17) for line in text.split("\n")[2:4])  # the rest of a long sentence
+    one_side = told(Movement(spoken[1:], [], 0.75), 1, ["glioma", "normal"])
+    assert one_side == "normal: moved by 0.75 times the distance between classes\n  towards +0.25  a tail\n"
     assert told(Movement([], [], 0.0), 1, ["glioma", "normal"]) == "normal: did not move\n"
 
 
@@ -112,7 +125,7 @@ def test_a_movement_is_told_in_lines_of_the_terminal():
 def command(trained, monkeypatch, capsys):
     """command(*words) -> status, output and errors of the command on a run of CoOp, which is `command.trainer`."""
     trainer = trained("CoOp")
-    predictor = SimpleNamespace(from_run=lambda folder: SimpleNamespace(trainer=trainer))
+    predictor = SimpleNamespace(from_run={Path("folder"): SimpleNamespace(trainer=trainer)}.__getitem__)
     monkeypatch.setitem(sys.modules, "runs.predictor", SimpleNamespace(Predictor=predictor))
     monkeypatch.setenv("COLUMNS", "90")
 
@@ -133,6 +146,7 @@ def test_the_command_tells_all_classes_or_one(command):
     status, text, _ = command("--class", CLASSES[1], "--llm", "claude-brief")
     assert status == 0 and "by claude-brief" in text
     assert [name for name in CLASSES if f"\n{name}: moved by" in text] == CLASSES[1:2]
+    assert text.count(" +0.") == text.count(" -0.") == 5
 
 
 def test_the_command_says_phantom(command):

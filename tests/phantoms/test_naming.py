@@ -38,9 +38,22 @@ def test_the_name_of_a_class_names_no_attribute():
     assert namer(phrases, ["lung opacity lungs"])(sentence) == set()
 
 
+def test_a_word_that_many_attributes_have_counts_for_less():
+    phrases = {
+        "ring": ["a bright ring of the lesion"],
+        "core": ["a dark core of the lesion"],
+        "rim": ["rim of the lesion"],
+    }
+    names = namer(phrases)
+    assert names("A bright ring.") == {"ring"} and names("The lesion has a core.") == set()
+    assert names("The lesion has a rim.") == {"rim"} and names("A rim.") == set()  # one word of two is not enough
+
+
 def test_what_is_denied_is_another_word_until_the_part_of_the_sentence_ends():
     assert words_of("No mass with oedema, but a midline shift.") == {"no mas", "no edema", "midlin", "shift"}
+    assert words_of("Borders free of spicules") == {"border", "no spicul"} and "fre" in words_of("free precession")
     assert words_of("A grey centre of tumours") == words_of("a gray center of tumors")
+    assert words_of("Ring of fibre, red") == {"ring", "fiber", "red"}
 
 
 @pytest.mark.parametrize("key", PHANTOMS)
