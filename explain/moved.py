@@ -14,9 +14,8 @@ from torch import Tensor
 
 from dassl.console import printable
 from explain.directions import class_directions
-from explain.sources import Bank, image_centre
+from explain.sources import Bank, Explained, image_centre
 from explain.spoken import Spoken, sentence_directions, spoken, strongest, unit
-from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.prompt_learner import PromptLearner
 from trainers.base.prompt_trainer import PromptTrainer
 from trainers.base.text_features import TEMPLATE, template_features
@@ -102,21 +101,23 @@ def untrained_prompts(trainer: PromptTrainer) -> Tensor:
     return trainer.backbone.encode_tokens(learner(), learner.tokens)
 
 
-def movements(trainer: FeatureTrainer, bank: Bank, count: int = 3) -> list[Movement]:
-    """Return what each class of a trained method moved towards and away from.
+def movements(run: Explained, bank: Bank, count: int = 3) -> list[Movement]:
+    """Return what each class of a finished run moved towards and away from.
 
     A method that learns prompts moved from its untrained to its learned prompts, whatever it classifies by. Any other
     moved from the zero-shot direction, that of "a photo of a {}.", to the gradient of its logit (at the mean support
     image, where that depends on the image).
     """
+    trainer = run.trainer
     if isinstance(trainer, PromptTrainer):
+        before = untrained_prompts(trainer)
         with torch.no_grad():
             after = trainer.prompt_features()
-        return moved_sentences(untrained_prompts(trainer), after, bank.texts, bank.features, count)
-    before = template_features(trainer, trainer.dm.dataset.classnames)
-    place = unit(image_centre(trainer)).to(before)
-    after = class_directions(trainer.logits, place.expand_as(before), torch.arange(len(before), device=before.device))
-    return moved_sentences(before, after, bank.texts, bank.features, count)
+    else:
+        before = template_features(trainer, trainer.dm.dataset.classnames)
+        place, every = unit(image_centre(run)).float(), torch.arange(len(before))
+        after = class_directions(run.logits, place.expand(len(before), -1), every, contrast=False)
+    return moved_sentences(before.cpu(), after.cpu(), bank.texts, bank.features, count)
 
 
 def told(movement: Movement, label: int, classnames: Sequence[str], width: int = 100) -> str:

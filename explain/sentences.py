@@ -31,9 +31,10 @@ import torch
 from torch import Tensor
 
 from dassl.errors import UserError, command
+from dassl.names import shared_name
 from explain.directions import class_directions
 from explain.moved import movements, told
-from explain.sources import Bank, bank_of
+from explain.sources import Explained, bank_of, image_centre
 from explain.spoken import Spoken, sentence_directions, spoken, strongest, unit
 from runs.options import positive
 
@@ -55,7 +56,7 @@ def sentence_scores(pictures: Tensor, gains: Tensor, directions: Tensor) -> Tens
     return unit(pictures.double()) @ y.T * (1 + unit(gains.double()) @ y.T)
 
 
-def speaking_sentences(
+def ranked_sentences(
     features: Tensor,
     classes: Tensor,
     gains: Tensor,
@@ -81,7 +82,7 @@ def speaking_sentences(
 
     >>> texts, sentences = [["a ring", "a mass"], ["no ring", "no mass"]], [torch.eye(2), -torch.eye(2)]
     >>> picture, gain = torch.tensor([[0.6, 0.8]]), torch.tensor([[0.0, 1.0]])
-    >>> (found,) = speaking_sentences(picture, torch.tensor([0]), gain, texts, sentences, centre=torch.zeros(2))
+    >>> (found,) = ranked_sentences(picture, torch.tensor([0]), gain, texts, sentences, centre=torch.zeros(2))
     >>> [(each.text, round(each.score, 2)) for each in found]
     [('a mass', 1.6), ('a ring', 0.6)]
     """
@@ -112,38 +113,30 @@ def gain_directions(logits: Callable[[Tensor], Tensor], features: Tensor, classe
         pair = torch.stack([classes, others], dim=1).to(found.device)
         return found.gather(1, pair) @ found.new_tensor([[1.0], [-1.0]])
 
-    return class_directions(difference, features, torch.zeros_like(classes))
+    return class_directions(difference, features, torch.zeros_like(classes), contrast=False)
 
 
-def best_two(logits: Tensor) -> tuple[Tensor, Tensor]:
-    """Return the predicted classes and the runners-up [N] of logits [N, C]; of a single class, this class twice.
-
-    >>> best_two(torch.tensor([[1.0, 3.0, 3.0], [0.0, -1.0, -2.0]]))
-    (tensor([1, 0]), tensor([2, 1]))
-    """
-    classes = logits.argmax(dim=1)
-    others = logits.scatter(1, classes[:, None], -torch.inf).argmax(dim=1)
-    return classes, others
-
-
-def why(
-    logits: Callable[[Tensor], Tensor], features: Tensor, bank: Bank, centre: Tensor, count: int = 3
+def speaking_sentences(
+    run: Explained, features: Tensor, classes: Tensor, runners_up: Tensor, count: int = 3, llm: str = ""
 ) -> list[list[Spoken]]:
-    """Return, for each picture, the sentences that speak most for the predicted class against the runner-up.
+    """Return, for each picture, the sentences that speak most for its class against the runner-up.
 
     Args:
-        logits: of any method, from unit image features [N, D] to logits [N, C]; gradients reach the features.
+        run: a finished run of any method.
         features: unit image features [N, D].
-        bank: sentences about the C classes.
-        centre: m_V [D], as `image_centre` returns it.
+        classes: that are predicted [N].
+        runners_up: [N]; the class itself where there is no other one.
         count: most sentences of a picture.
+        llm: name of a folder of datasets/prompts/; "" for that of the run.
+
+    Raises:
+        UserError: there is no such bank of sentences, or it lacks a class.
     """
+    bank, centre = bank_of(run.trainer, llm), image_centre(run)
     found = []
-    for part in features.split(AT_ONCE):
-        with torch.no_grad():
-            classes, others = best_two(logits(part))
-        towards = gain_directions(logits, part, classes, others)
-        found += speaking_sentences(part, classes, towards, bank.texts, bank.features, centre, count)
+    for v, c, d in zip(*(each.cpu().split(AT_ONCE) for each in (features, classes, runners_up)), strict=True):
+        gains = gain_directions(run.logits, v, c, d)
+        found += ranked_sentences(v, c, gains, bank.texts, bank.features, centre, count)
     return found
 
 
@@ -159,17 +152,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     p.add_argument("--class", dest="classes", nargs="+", default=[], metavar="NAME", help="default: all classes")
     p.add_argument("--count", type=positive, default=5, help="sentences on each side (default: 5)")
     p.add_argument("--llm", default="", help="folder of datasets/prompts/ (default: that of the run)")
+    p.add_argument("--root", default="", help="folder of the data sets, if it has moved")
+    p.add_argument("--backbone", default="", help="place of the backbone, if it has moved, such as local-dir:/path")
     args = p.parse_args(argv)
     from runs.predictor import Predictor
 
-    trainer = Predictor.from_run(args.run).trainer
-    dataset = trainer.dm.dataset
-    names = list(dataset.classnames)
+    run: Explained = Predictor.from_run(args.run, root=args.root, backbone=args.backbone)
+    trainer = run.trainer
+    names = list(trainer.dm.dataset.classnames)
     if unknown := [name for name in args.classes if name not in names]:
         raise UserError(f"Expected --class to be one of {', '.join(names)}, but got {unknown[0]!r}: correct it.")
-    found = movements(trainer, bank_of(trainer, args.llm), args.count)
-    phantom = " (phantom)" if getattr(dataset, "phantom", False) else ""
-    print(f"{trainer.cfg.TRAINER.NAME} on {trainer.cfg.DATASET.NAME}{phantom}, {trainer.backbone.name}\n")
+    found = movements(run, bank_of(trainer, args.llm), args.count)
+    phantom = " (phantom)" if run.phantom else ""
+    print(f"{trainer.cfg.TRAINER.NAME} on {trainer.cfg.DATASET.NAME}{phantom}, {shared_name(trainer.backbone.name)}\n")
     for label, movement in enumerate(found):
         if not args.classes or names[label] in args.classes:
             print(told(movement, label, names, shutil.get_terminal_size((100, 24)).columns))

@@ -2,15 +2,39 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor
 
+from dassl.errors import UserError
 from datasets.prompts import bank_path, read_bank
 from datasets.prompts.provenance import read_provenance
 from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.posterior_inference import PosteriorInference
 from trainers.base.text_features import check_lengths
+
+
+class Explained(Protocol):
+    """What is needed of a finished run; `runs.predictor.Predictor` has it.
+
+    Attributes:
+        trainer: its method, with what it has learned.
+        phantom: whether its images or its backbone are phantoms.
+    """
+
+    trainer: Any  # a FeatureTrainer
+
+    @property
+    def phantom(self) -> bool: ...
+
+    def logits(self, features: Tensor) -> Tensor:
+        """Return the logits [N, C] of unit image features [N, D]; gradients reach the features."""
+        ...
+
+    def dataset(self, why: str) -> Any:
+        """Return the run's data set; raise a UserError, which tells why it is needed, if it is not there."""
+        ...
 
 
 class Bank(NamedTuple):
@@ -18,7 +42,7 @@ class Bank(NamedTuple):
 
     Attributes:
         texts: n_c sentences of each class.
-        features: their unit features [n_c, D], of each class.
+        features: their unit features [n_c, D], of each class, on the CPU.
         told: who wrote them.
     """
 
@@ -48,14 +72,21 @@ def bank_of(trainer: FeatureTrainer, llm: str = "") -> Bank:
     print(f"Sentences: {' to '.join(map(str, counts[:1] + counts[1:][-1:]))} per class, by {told}")
     everything = [text for some in texts for text in some]
     check_lengths(trainer.backbone, everything, "cut")
-    features = trainer.store.texts(everything).to(trainer.device)
+    features = trainer.store.texts(everything)
     return Bank(texts, features.split([len(some) for some in texts]), told)
 
 
-def image_centre(trainer: FeatureTrainer) -> Tensor:
-    """Return m_V [D] of a method's support images, float64; zeros, and a line, where it has none."""
+def image_centre(run: Explained) -> Tensor:
+    """Return m_V [D] of a run's support images, float64 on the CPU; zeros, and a line, where they are not known.
+
+    A method that classifies by the posterior has it in its checkpoint. For any other, the support images are needed.
+    """
+    trainer: FeatureTrainer = run.trainer
+    if not (isinstance(trainer, PosteriorInference) and trainer.posterior):
+        try:
+            trainer.train_items = run.dataset("the centre of the images").train_x
+        except UserError as error:
+            print(f"Sentences: the centre of the images is not known. {error}")
+            return torch.zeros(trainer.backbone.embed_dim, dtype=torch.double)
     centre = trainer.support_centre()
-    if centre is None:
-        print("Sentences: no support image is known, so that pictures are not centred")
-        return torch.zeros(trainer.backbone.embed_dim, dtype=torch.double, device=trainer.device)
-    return centre.double()
+    return torch.zeros(trainer.backbone.embed_dim, dtype=torch.double) if centre is None else centre.double().cpu()

@@ -20,6 +20,9 @@ class Spoken(NamedTuple):
     score: float
     label: int
 
+    def __str__(self) -> str:
+        return self.text
+
 
 def sentence_centre(sentences: Sequence[Tensor]) -> Tensor:
     """Return m_T [D], the mean over the C classes of the means of their sentences [n_c, D].

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from explain.moved import Movement, moved_sentences, steps
-from explain.sentences import best_two, gain_directions, speaking_sentences, why
-from explain.sources import Bank
+from explain.sentences import gain_directions, ranked_sentences
 from explain.spoken import Spoken, sentence_centre, sentence_directions
 
 D, COUNTS = 6, (4, 1, 3)  # dimensions, and sentences of three classes
@@ -32,7 +31,7 @@ def drawn(seed: int, n: int = 5):
 
 
 def told(pictures, classes, gains, sentences, centre, count=9):
-    return speaking_sentences(pictures, classes, gains, TEXTS, sentences, centre, count)
+    return ranked_sentences(pictures, classes, gains, TEXTS, sentences, centre, count)
 
 
 def same(one, other) -> bool:
@@ -50,7 +49,7 @@ def test_the_runner_up_decides_between_sentences_that_the_picture_shows_alike():
     picture = torch.tensor([[1.0, 1.0, 0.0, 0.0]]) / math.sqrt(2) + sentence_centre(sentences)
     against = {"it is large": torch.tensor([[1.0, 0, 0, 0]]), "it is round": torch.tensor([[0, 1.0, 0, 0]])}
     for first, gain in against.items():
-        (found,) = speaking_sentences(picture, torch.tensor([0]), gain, texts, sentences, torch.zeros(4))
+        (found,) = ranked_sentences(picture, torch.tensor([0]), gain, texts, sentences, torch.zeros(4))
         assert found[0].text == first and {each.text for each in found} == {"it is large", "it is round"}
         assert found[0].score > found[1].score + 0.5
 
@@ -100,13 +99,13 @@ def test_a_sentence_is_told_once_and_equals_come_in_the_order_of_the_bank():
     texts = [["First.", "second", "Second. ", "first"], ["other"]]
     ring = torch.tensor([1.0, 0.0])
     sentences = [torch.stack([ring] * 4), -ring[None]]
-    (found,) = speaking_sentences(ring[None], torch.tensor([0]), ring[None], texts, sentences, torch.zeros(2), count=4)
+    (found,) = ranked_sentences(ring[None], torch.tensor([0]), ring[None], texts, sentences, torch.zeros(2), count=4)
     assert [each.text for each in found] == ["First.", "second"] and found[0].score == pytest.approx(2)
 
 
 def test_a_sentence_that_the_picture_denies_is_not_told():
     ring = torch.tensor([1.0, 0.0])
-    (found,) = speaking_sentences(
+    (found,) = ranked_sentences(
         -ring[None], torch.tensor([0]), ring[None], [["a"], ["b"]], [ring[None], -ring[None]], 0 * ring
     )
     assert found == []
@@ -124,25 +123,24 @@ def test_a_single_class_has_no_runner_up_and_is_explained_by_the_picture_alone()
     def logits(features):
         return 9 * features @ torch.tensor([[1.0], [0.0]])
 
-    assert torch.equal(gain_directions(logits, picture, *best_two(logits(picture))), torch.zeros(1, 2))
-    ((only,),) = why(logits, picture, Bank([["a ring", "a mass"]], sentences), torch.zeros(2))
-    assert only == Spoken("a ring", pytest.approx(math.sqrt(0.5)), 0)
-
-
-def test_the_runner_up_is_the_second_best_class():
-    classes, others = best_two(torch.tensor([[1.0, 3.0, 2.0], [-4.0, -5.0, -6.0]]))
-    assert classes.tolist() == [1, 0] and others.tolist() == [2, 1]
+    only = torch.tensor([0])
+    gain = gain_directions(logits, picture, only, only)
+    assert torch.equal(gain, torch.zeros(1, 2))
+    ((found,),) = ranked_sentences(picture, only, gain, [["a ring", "a mass"]], sentences, torch.zeros(2))
+    assert found == Spoken("a ring", pytest.approx(math.sqrt(0.5)), 0) and str(found) == "a ring"
 
 
 def test_no_picture_has_no_sentence():
-    weights = unit_rows(0, 3)
-    assert why(lambda v: v @ weights.T, torch.zeros(0, D), Bank(TEXTS, drawn(0)[3]), ZERO) == []
+    nothing = torch.zeros(0, D)
+    assert told(nothing, torch.zeros(0).long(), nothing, drawn(0)[3], ZERO) == []
 
 
 def test_a_sentence_in_the_middle_of_all_says_nothing():
     (alone,) = sentence_directions([torch.tensor([[0.6, 0.8]])])
     assert torch.equal(alone, torch.zeros(1, 2, dtype=torch.double))
-    assert why(lambda v: v[:, :1], torch.eye(2), Bank([["a"]], [torch.eye(2)[:1]]), torch.zeros(2)) == [[], []]
+    assert ranked_sentences(
+        *(torch.eye(2), torch.tensor([0, 0]), torch.eye(2)), [["a"]], [torch.eye(2)[:1]], ZERO[:2]
+    ) == [[], []]
     first, second, third = sentence_directions([torch.tensor([[3.0, 0.0], [1.0, 0.0], [2.0, 0.0]])])[0].tolist()
     assert first == [1, 0] and second == [-1, 0] and third == [0, 0]
 
@@ -155,7 +153,7 @@ def test_the_gain_of_any_method_is_the_gradient_of_the_difference(seed):
         return torch.tanh(features @ weights.T) + features @ weights.T
 
     pictures = unit_rows(seed + 1, 4).double()
-    classes, others = best_two(logits(pictures))
+    classes, others = logits(pictures).topk(2, dim=1).indices.T
     found = gain_directions(logits, pictures, classes, others)
     for v, c, d, g in zip(pictures, classes, others, found, strict=True):
         slopes = 2 - torch.tanh(weights @ v).square()

@@ -10,12 +10,24 @@ import torch
 from dassl.errors import UserError
 from explain import sentences
 from explain.moved import Movement, movements, told, untrained_prompts
+from explain.sentences import gain_directions, speaking_sentences
 from explain.sources import bank_of, image_centre
 from explain.spoken import Spoken
 from tests.conftest import CLASSES
 
 pytestmark = pytest.mark.usefixtures("tiny")
 METHODS = ("ZeroshotCLIP", "CoOp", "CoCoOp", "vMFPrototypes", "TipAdapter", "LinearProbe")
+
+
+def run_of(trainer, phantom=False, why=None):
+    """What `explain` needs of a finished run; `why` is the error of one whose data set is not there."""
+
+    def dataset(reason):
+        if why:
+            raise UserError(f"{why}: {reason}")
+        return trainer.dm.dataset
+
+    return SimpleNamespace(trainer=trainer, phantom=phantom, logits=trainer.logits, dataset=dataset)
 
 
 @pytest.fixture
@@ -33,23 +45,36 @@ def trained(build):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_sentences_of_any_method_are_about_the_class_that_it_predicts(trained, method):
+def test_any_method_is_explained_by_sentences_about_the_class_that_it_predicts(trained, method):
     trainer = trained(method)
     bank, features = bank_of(trainer), trainer.plain_features(trainer.dm.dataset.test)
     assert [len(some) for some in bank.texts] == [len(some) for some in bank.features] and len(bank.texts) == 4
-    found = sentences.why(trainer.logits, features, bank, image_centre(trainer), count=2)
-    predicted = trainer.logits(features).argmax(dim=1).tolist()
+    first, second = trainer.logits(features).topk(2, dim=1).indices.T
+    found = speaking_sentences(run_of(trainer), features, first, second, count=2)
     assert any(found)
-    for some, label in zip(found, predicted, strict=True):
+    for some, label in zip(found, first.tolist(), strict=True):
         assert len(some) <= 2 and all(each.label == label and each.text in bank.texts[label] for each in some)
+    turned = speaking_sentences(run_of(trainer), features, second, first, count=2)
+    assert found != turned
+
+
+def test_many_pictures_are_explained_as_few(trained, monkeypatch):
+    trainer = trained("CoCoOp")
+    features = trainer.plain_features(trainer.dm.dataset.test)
+    best = trainer.logits(features).topk(2, dim=1).indices.T
+    whole = speaking_sentences(run_of(trainer), features, *best)
+    monkeypatch.setattr(sentences, "AT_ONCE", 3)
+    parts = speaking_sentences(run_of(trainer), features, *best)
+    for one, other in zip(whole, parts, strict=True):
+        assert [each.score for each in one] == pytest.approx([each.score for each in other], abs=1e-5)
 
 
 def test_a_gain_of_zero_shot_is_the_difference_of_its_directions(trained):
     trainer = trained("ZeroshotCLIP")
     features = trainer.plain_features(trainer.dm.dataset.test)
-    classes, others = sentences.best_two(trainer.logits(features))
-    found = sentences.gain_directions(trainer.logits, features, classes, others)
-    assert torch.allclose(found, 20 * (trainer.directions[classes] - trainer.directions[others]), atol=1e-5)
+    first, second = trainer.logits(features).topk(2, dim=1).indices.T
+    found = gain_directions(trainer.logits, features, first, second)
+    assert torch.allclose(found, 20 * (trainer.directions[first] - trainer.directions[second]), atol=1e-5)
 
 
 def test_a_method_that_reads_no_sentence_is_explained_by_the_bank_of_its_settings(build, capsys):
@@ -64,23 +89,33 @@ def test_a_method_that_reads_no_sentence_is_explained_by_the_bank_of_its_setting
         bank_of(trainer, "nobody")
 
 
-def test_without_support_images_pictures_are_not_centred(build, capsys):
-    trainer = build("CoOp")
-    assert image_centre(trainer).norm() > 0.1
+def test_without_support_images_pictures_are_not_centred_and_a_line_says_why(trained, capsys):
+    trainer = trained("CoOp")
+    expected = trainer.plain_features(trainer.train_items).view(4, 2, -1).mean(dim=1).mean(dim=0).double()
+    assert torch.allclose(image_centre(run_of(trainer)), expected, atol=1e-6) and expected.norm() > 0.1
     capsys.readouterr()
-    trainer.train_items = []
-    assert torch.equal(image_centre(trainer), torch.zeros(16, dtype=torch.double))
-    assert "no support image" in capsys.readouterr().out
+    assert torch.equal(image_centre(run_of(trainer, why="It has moved")), torch.zeros(16, dtype=torch.double))
+    said = capsys.readouterr().out
+    assert said == "Sentences: the centre of the images is not known. It has moved: the centre of the images\n"
+
+
+def test_the_posterior_has_the_centre_in_its_checkpoint(trained, capsys):
+    trainer = trained("vMFPrototypes")
+    features = trainer.plain_features(trainer.train_items)
+    trainer.train_items = None
+    found = image_centre(run_of(trainer, why="It has moved"))
+    assert torch.allclose(found, features.view(4, 2, -1).mean(dim=1).mean(dim=0).double(), atol=1e-6)
+    assert "not known" not in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("method", ["CoOp", "CoCoOp", "BiomedCoOp", "vMFCoOp"])
 def test_prompts_have_not_moved_before_training_and_have_after(build, method):
     trainer = build(method)
     bank = bank_of(trainer)
-    assert movements(trainer, bank) == [Movement([], [], 0.0)] * 4
+    assert movements(run_of(trainer), bank) == [Movement([], [], 0.0)] * 4
     with torch.no_grad():
         trainer.prompt_learner.ctx.add_(torch.randn_like(trainer.prompt_learner.ctx))
-    found = movements(trainer, bank, count=2)
+    found = movements(run_of(trainer), bank, count=2)
     assert all(each.distance > 0.01 and len(each.towards) == len(each.away) == 2 for each in found)
     step = trainer.prompt_features() - untrained_prompts(trainer)
     assert step.norm() > 0.01
@@ -92,7 +127,7 @@ def test_prompts_are_compared_with_the_words_that_their_context_started_from(bui
     )
     expected = trainer.store.texts([f"{name} this scan shows one." for name in CLASSES])
     assert torch.allclose(untrained_prompts(trainer), expected, atol=1e-6)
-    assert movements(trainer, bank_of(trainer)) == [Movement([], [], 0.0)] * 4
+    assert movements(run_of(trainer), bank_of(trainer)) == [Movement([], [], 0.0)] * 4
 
 
 def test_a_context_of_random_numbers_is_compared_with_the_template(build, capsys):
@@ -105,7 +140,7 @@ def test_a_context_of_random_numbers_is_compared_with_the_template(build, capsys
 @pytest.mark.parametrize("method", ["ZeroshotCLIP", "ZeroshotEnsemble", "LinearProbe", "TipAdapter"])
 def test_other_methods_moved_from_zero_shot(trained, method):
     trainer = trained(method)
-    found = movements(trainer, bank_of(trainer))
+    found = movements(run_of(trainer), bank_of(trainer))
     assert all((each == Movement([], [], 0.0)) == (method == "ZeroshotCLIP") for each in found)
 
 
@@ -123,9 +158,14 @@ def test_a_movement_is_told_in_lines_of_the_terminal():
 
 @pytest.fixture
 def command(trained, monkeypatch, capsys):
-    """command(*words) -> status, output and errors of the command on a run of CoOp, which is `command.trainer`."""
+    """command(*words) -> status, output and errors of the command on a run of CoOp; `phantom` says what it is."""
     trainer = trained("CoOp")
-    predictor = SimpleNamespace(from_run={Path("folder"): SimpleNamespace(trainer=trainer)}.__getitem__)
+
+    def from_run(folder, root, backbone):
+        assert (folder, root, backbone) == (Path("folder"), "", "")
+        return run_of(trainer, run.phantom)
+
+    predictor = SimpleNamespace(from_run=from_run)
     monkeypatch.setitem(sys.modules, "runs.predictor", SimpleNamespace(Predictor=predictor))
     monkeypatch.setenv("COLUMNS", "90")
 
@@ -134,7 +174,7 @@ def command(trained, monkeypatch, capsys):
         return status, *capsys.readouterr()
 
     capsys.readouterr()
-    run.trainer = trainer
+    run.phantom = False
     return run
 
 
@@ -150,7 +190,7 @@ def test_the_command_tells_all_classes_or_one(command):
 
 
 def test_the_command_says_phantom(command):
-    command.trainer.dm.dataset.phantom = True
+    command.phantom = True
     assert "CoOp on BTMRI (phantom), PhantomCLIP" in command()[1]
 
 
