@@ -17,6 +17,7 @@ NAMES = {
     "results": "Tables 1 to 3 on the phantoms, and docs/RESULTS.md",
     "saliency": "whether saliency maps show the lesions; docs/SALIENCY.md",
     "sensitivity": "what the posterior depends on: text, weight, gap, refinement",
+    "sentences": "whether sentences that explain a prediction name what is drawn; docs/EXPLANATION.md",
     "verify": "compare zero-shot BiomedCLIP with the paper's Table 3",
 }
 

@@ -113,6 +113,16 @@ def is_marked(folder: str | Path) -> bool:
     return any("phantom" in (_read_marker(place) or {}) for place in around)
 
 
+def seed_of(path: str | Path) -> tuple[int, int]:
+    """Return the seed with which `registry.sample` draws the picture of a file again: part of the data set, and number.
+
+    >>> seed_of("data/phantoms/BTMRI/BTMRI/glioma_tumor/test_0042.png")
+    (2, 42)
+    """
+    part, _, number = Path(path).stem.rpartition("_")
+    return list(Counts().per_class(1)).index(part), int(number)
+
+
 def _read_marker(folder: Path) -> dict | None:
     """Return the content of a folder's marker file; None if there is no marker that can be read."""
     try:
