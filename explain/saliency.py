@@ -47,10 +47,8 @@ def saliency(backbone: Backbone, pixels: Tensor, directions: Tensor, kind: str =
     if name not in KINDS:
         raise UserError(f"Expected a kind of saliency of {', '.join(KINDS)}, but got {name!r}: choose one of them.")
     several = directions if directions.ndim == 3 else directions[None]
-    several, device = several.to(backbone.device), backbone.device
-    found = [
-        to_pixels(KINDS[name](backbone, part.to(device), several[:, start : start + AT_ONCE]), pixels.shape[-1]).cpu()
-        for start, part in zip(range(0, len(pixels), AT_ONCE), pixels.split(AT_ONCE), strict=True)
-    ]
+    several = several.to(backbone.device, pixels.dtype)
+    parts = zip(pixels.to(backbone.device).split(AT_ONCE), several.split(AT_ONCE, dim=1), strict=True)
+    found = [to_pixels(KINDS[name](backbone, *part), pixels.shape[-1]).cpu() for part in parts]
     maps = torch.cat(found, dim=1)
     return maps if directions.ndim == 3 else maps[0]

@@ -149,8 +149,8 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
             if run is None:
                 panels.append(Panel(None, "not run"))
                 continue
-            one, *seen_now = panel(run, shown, template.root, kind)
-            seen = seen or (seen_now[0], seen_now[1])
+            one, lesions, predictor = panel(run, shown, template.root, kind)
+            seen = seen or (lesions, predictor)
             panels.append(one)
         if seen is None:
             continue

@@ -88,8 +88,8 @@ def _without_maps(dataset: str, lesions: Lesions, classes: Tensor) -> Iterator[S
     centre[size // 2, size // 2] = 1.0
     for row, map_ in ((CENTRE, centre), (BLIND, torch.zeros(size, size))):
         maps = map_.expand(len(classes), -1, -1)
-        found = [100 * over_classes(score(maps, lesions.masks), classes) for score in (pointing, energy)]
-        yield Score(dataset, row, None, None, "", False, *found, len(classes))
+        hit, share = (100 * over_classes(score(maps, lesions.masks), classes) for score in (pointing, energy))
+        yield Score(dataset, row, None, None, "", False, hit, share, len(classes))
 
 
 def _scores(predictor: Predictor, lesions: Lesions, directions: Tensor, kind: str) -> tuple[Tensor, Tensor]:

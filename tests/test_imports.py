@@ -20,7 +20,7 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "reproduce": ("explain", "grid", "tuning"),
     "benchmarks": ("runs",),
     "train": ("runs",),
-    "predict": ("runs",),
+    "predict": ("explain",),
     "parse_test_res": ("report",),
 }
 LIGHT = {"runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.record", "runs.spec"}  # without PyTorch
