@@ -55,6 +55,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if there is one, by default")
     p.add_argument("--root", default="", help="folder of the data sets, if it has moved")
     p.add_argument("--backbone", default="", help="place of the backbone, if it has moved, such as local-dir:/path")
+    p.add_argument("--options", nargs="+", default=[], metavar="KEY VALUE", help="settings that no run is trusted with")
     return p
 
 
@@ -230,7 +231,7 @@ def main(argv: list[str] | None = None) -> int:
     pictures, lines = find_pictures(args.pictures)
     for line in lines:
         print(line)
-    predictor = Predictor.from_run(args.run, args.device, args.root, args.backbone)
+    predictor = Predictor.from_run(args.run, args.device, args.root, args.backbone, args.options)
     introduce(predictor)
     calibration = None if coverage is None else calibration_of(predictor, coverage)
     answers = answers_of(predictor, pictures, calibration, args.top)

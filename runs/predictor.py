@@ -74,7 +74,12 @@ class Predictor:
 
     @classmethod
     def from_run(
-        cls, folder: str | Path, device: str | None = None, root: str | Path = "", backbone: str = ""
+        cls,
+        folder: str | Path,
+        device: str | None = None,
+        root: str | Path = "",
+        backbone: str = "",
+        options: Sequence[str] = (),
     ) -> "Predictor":
         """Return the predictor of a finished run of any of our methods.
 
@@ -84,13 +89,15 @@ class Predictor:
             root: folder of the data sets, if it has moved; it is read by methods that keep no features of their
                 support images, such as Tip-Adapter, and to calibrate.
             backbone: place of the backbone, such as "local-dir:/path", if it has moved.
+            options: words KEY VALUE KEY VALUE of settings that no run is trusted with, such as DATASET.GROUP_PATTERN,
+                where the data set is read.
 
         Raises:
             UserError: there is no such run; or the backbone, the images or what was learned are others than its record
                 tells.
         """
         folder = Path(folder)
-        return cls(folder, *rebuild(folder, device, str(root), backbone))
+        return cls(folder, *rebuild(folder, device, str(root), backbone, options))
 
     @property
     def phantom(self) -> bool:

@@ -5,6 +5,7 @@ config.yaml says they lie, and nothing is used unless its digest is that of the 
 nothing that the user has not named.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from yacs.config import CfgNode
 from clip.digests import Digests
 from clip.families import known_models
 from clip.files import HubRepo, is_local, locate
+from dassl.config import merge_pairs
 from dassl.console import printable
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
@@ -33,7 +35,7 @@ DEVICES = ("cpu", "cuda")
 
 
 def rebuild(
-    folder: Path, device: str | None = None, root: str = "", backbone: str = ""
+    folder: Path, device: str | None = None, root: str = "", backbone: str = "", options: Sequence[str] = ()
 ) -> tuple[Predicting, Record, CfgNode]:
     """Return the trainer of a finished run with what it has learned, the run's record, and its settings.
 
@@ -44,6 +46,8 @@ def rebuild(
         device: "cpu" or "cuda"; None is the GPU where there is one.
         root: folder of the data sets; by default where the run had it.
         backbone: name of the backbone; by default that of the run.
+        options: words KEY VALUE KEY VALUE of settings that are not taken from a run (`runs.stored.TAKEN`), such as
+            DATASET.GROUP_PATTERN.
 
     Raises:
         UserError: the folder holds no finished run of one of our methods, or what it learned lies elsewhere.
@@ -57,6 +61,7 @@ def rebuild(
     cfg.MODEL.BACKBONE.NAME = backbone or trusted_backbone(found.MODEL.BACKBONE.NAME, folder)
     cfg.DATASET.ROOT = str(root) or found.DATASET.ROOT
     cfg.VERBOSE = False
+    merge_pairs(cfg, options)
     cfg.freeze()
     check_backbone(cfg, record, folder)
     place = learned_in(folder, record)

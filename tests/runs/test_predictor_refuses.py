@@ -169,3 +169,14 @@ def test_nothing_is_written_beside_the_images(flags, tmp_path, data_root, tiny):
     before = sorted(images.rglob("*"))
     assert torch.allclose(Predictor.from_run(folder).probabilities(torch.eye(16)), expected, atol=1e-5)
     assert sorted(images.rglob("*")) == before
+
+
+def test_a_pattern_of_patients_is_given_and_not_taken_from_the_run(flags, tmp_path, data_root, tiny):
+    images = tmp_path / "chest"
+    shutil.copytree(data_root / "BTMRI" / "BTMRI", images)
+    pattern = ("DATASET.GROUP_PATTERN", "([a-z]+[0-9])[.]png")
+    line = flags("CoOp", *pattern, root=images, dataset="folder", more=("--output-dir", tmp_path / "run"))
+    assert train.main(line) == 0
+    with pytest.raises(UserError, match="has other entries of the split"):
+        Predictor.from_run(tmp_path / "run").dataset()
+    assert len(Predictor.from_run(tmp_path / "run", options=pattern).dataset().groups) == 56
