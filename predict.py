@@ -13,7 +13,9 @@ sentences of the LLM that speak most for the predicted class, against the second
 """
 
 import argparse
+import shutil
 import sys
+import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -161,14 +163,22 @@ def table_of(answers: Sequence[Answer], classes: Sequence[str]) -> str:
     return tabulate(rows, headers, disable_numparse=True)
 
 
+def wrapped(sentence: str) -> str:
+    """Return a sentence as an item of a list, in lines that fit the terminal."""
+    width = max(40, min(shutil.get_terminal_size((100, 24)).columns, 120))
+    return textwrap.fill(sentence, width, initial_indent="  * ", subsequent_indent="    ")
+
+
 def show(answers: Sequence[Answer], classes: Sequence[str], out: Path | None) -> None:
     """Print the table, the sentences, and what could not be read."""
     good = [each for each in answers if not each.prediction.error]
     if good:
         print(f"\n{table_of(good, classes)}\n")
     for each in good[:MOST_ROWS]:
-        for sentence in each.sentences:
-            print(f"{printable(each.name)}: {printable(sentence)}")
+        if each.sentences:
+            second = printable(each.prediction.runner_up)
+            print(f"{printable(each.name)}: {printable(each.prediction.predicted)} rather than {second}: the sentences most like it")
+            print(*(wrapped(printable(sentence)) for sentence in each.sentences), "", sep="\n")
     if len(good) > MOST_ROWS:
         rest = f"{out} has all" if out else "--out FILE.csv writes all"
         print(f"{MOST_ROWS} of {len(good)} pictures are shown; {rest}")

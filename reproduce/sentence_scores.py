@@ -75,6 +75,11 @@ def weighted(seen: Seen) -> Tensor:
     return sentence_scores(seen.pictures - seen.centre, seen.gain[None], seen.own)
 
 
+def uncentred(seen: Seen) -> Tensor:
+    """Return v . y^ (1 + y^ . g^) [N, n]: the same where the mean support image is not known."""
+    return sentence_scores(seen.pictures, seen.gain[None], seen.own)
+
+
 def twice(seen: Seen) -> Tensor:
     """Return y^ . (x^ + max(0, x^ . g^) g^) [N, n]: the picture, in which what decides counts twice."""
     decides = (unit(seen.pictures - seen.centre) @ unit(seen.gain)).clamp(min=0)
@@ -88,5 +93,6 @@ SCORES: dict[str, Callable[[Seen], Tensor]] = {
     "the picture alone": shown,
     "the gain alone": told,
     CHOSEN: weighted,
+    "the same, of pictures that are not centred": uncentred,
     "the picture, with what decides twice": twice,
 }

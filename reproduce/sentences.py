@@ -6,7 +6,7 @@
 Nothing is trained, and each seed has its own draw of support images and its own captions. The way to score was chosen
 on the development half, and is reported on the confirmation half. In --to what stands outside the two marks is kept.
 --sample 60 prints so many of the attributes that the LLM's sentences name by the rule of `datasets.phantoms.naming`,
-to be read by a person, and measures nothing.
+to be read and judged, and measures nothing.
 """
 
 import argparse

@@ -11,7 +11,17 @@ from PIL import Image
 from datasets.phantoms import Phantom, find_phantom, prepare, sample
 from datasets.phantoms.folder import Counts, seed_of
 from reproduce import sentences
-from reproduce.sentence_figures import Decided, Ranked, Sentences, auroc, captions, draw_one, rank, rank_classes
+from reproduce.sentence_figures import (
+    Decided,
+    Ranked,
+    Sentences,
+    all_scores,
+    auroc,
+    captions,
+    draw_one,
+    rank,
+    rank_classes,
+)
 from reproduce.sentence_scores import CHOSEN, SCORES
 
 ATTRIBUTES = ("ring", "oedema", "tail", "smooth")
@@ -67,6 +77,20 @@ def test_what_speaks_is_drawn_and_more_frequent_than_in_the_runner_up():
         found = rank(decided, texts, score)[i]
         assert found.speaks == expected  # a ring speaks for a glioma, a tail against it
         assert math.isnan(found.drawn) and found.chance == 1  # both are drawn
+
+
+def test_a_score_sees_the_pictures_of_one_class_and_runner_up_with_its_gain():
+    decided, texts = made()
+    directions = torch.tensor([[1.0, 2.0, 4.0, 8.0], [0.5, 0.5, 0.0, 0.0]]).double()
+
+    def score(seen):
+        assert (seen.label, seen.other) in ((0, 1), (1, 0)) and len(seen.pictures) == 20
+        return (seen.pictures @ seen.gain)[:, None].expand(-1, len(seen.sentences[seen.label]))
+
+    found = all_scores(decided._replace(directions=directions), texts, score)
+    gains = [(directions[0] - directions[1]) * (1 - 2 * label) for label in decided.labels]
+    for picture, gain, own, label in zip(decided.pictures, gains, found, decided.labels, strict=True):
+        assert own.tolist() == pytest.approx([(picture @ gain).item()] * len(texts.named[label]))
 
 
 def test_sentences_that_name_nothing_or_what_is_half_drawn_are_left_out():
@@ -161,7 +185,9 @@ def test_the_command_writes_between_its_marks(tmp_path, monkeypatch, capsys):
     text = page.read_text()
     assert text.startswith(f"before\n\n{sentences.BEGIN}\n") and text.endswith(f"{sentences.END}\n\n## After\n")
     assert "of another day" not in text and "<folder>/page.md" in text and str(tmp_path) not in text
-    assert text.count("| busi") == 2 and "**Phantom figures.**" in text and "Development" not in text
+    rows = [[cell.strip() for cell in line.split("|")] for line in text.splitlines() if line.startswith("| busi")]
+    assert [int(row[2]) > 60 and int(row[3]) > 15 and float(row[4]) > 0.6 for row in rows] == [True, True]
+    assert "**Phantom figures.**" in text and "Development" not in text
     assert sentences.main([*words[:-1], str(tmp_path / "new.md")]) == 0
     assert (tmp_path / "new.md").read_text().startswith(sentences.BEGIN)
     page.write_text(sentences.BEGIN)
