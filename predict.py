@@ -176,8 +176,8 @@ def show(answers: Sequence[Answer], classes: Sequence[str], out: Path | None) ->
         print(f"\n{table_of(good, classes)}\n")
     for each in good[:MOST_ROWS]:
         if each.sentences:
-            second = printable(each.prediction.runner_up)
-            print(f"{printable(each.name)}: {printable(each.prediction.predicted)} rather than {second}: the sentences most like it")
+            name, first, second = map(printable, (each.name, each.prediction.predicted, each.prediction.runner_up))
+            print(f"{name}: {first} rather than {second}; the sentences most like it:")
             print(*(wrapped(printable(sentence)) for sentence in each.sentences), "", sep="\n")
     if len(good) > MOST_ROWS:
         rest = f"{out} has all" if out else "--out FILE.csv writes all"

@@ -4,7 +4,6 @@ import csv
 import json
 import subprocess
 import sys
-import types
 from pathlib import Path
 
 import pytest
@@ -12,6 +11,7 @@ from PIL import Image
 
 import predict
 import train
+from explain import sentences
 from runs.predictor import Predictor
 from tests.conftest import CLASSES
 from tests.run_folders import run_folder
@@ -125,22 +125,25 @@ def test_a_wrong_flag_is_told_before_anything_is_read(tmp_path, capsys, more):
 
 def test_sentences_follow_the_table(run, images, tmp_path, capsys, monkeypatch):
     asked = []
+    monkeypatch.setenv("COLUMNS", "50")
 
     def speaking_sentences(predictor, features, predicted, runner_up, count):
         asked.append((features.shape, predicted.tolist(), runner_up.tolist(), count))
-        return [[f"sentence {n}" for n in range(count)] for _ in features]
+        return [[f"sentence {n} of many words in a narrow terminal" for n in range(count)] for _ in features]
 
-    module = types.ModuleType("explain.sentences")
-    module.speaking_sentences = speaking_sentences
-    monkeypatch.setitem(sys.modules, "explain", types.ModuleType("explain"))
-    monkeypatch.setitem(sys.modules, "explain.sentences", module)
+    monkeypatch.setattr(sentences, "speaking_sentences", speaking_sentences)
     out = tmp_path / "out.json"
     assert predict.main(words(run, "gone.png", images / "test0.png", "--top", 2, "--out", out)) == 0
     (expected,) = Predictor.from_run(run).predict([images / "test0.png"])
     (given,) = asked
     assert given == ((1, 16), [CLASSES.index(expected.predicted)], [CLASSES.index(expected.runner_up)], 2)
-    assert "test0.png: sentence 1\n" in capsys.readouterr().out
-    assert json.loads(out.read_text())["pictures"][1]["sentences"] == ["sentence 0", "sentence 1"]
+    told = capsys.readouterr().out
+    assert f"test0.png: {expected.predicted} rather than {expected.runner_up}" in told
+    assert "  * sentence 1 of many words in a narrow terminal\n" in told
+    assert [text[:10] for text in json.loads(out.read_text())["pictures"][1]["sentences"]] == [
+        "sentence 0",
+        "sentence 1",
+    ]
 
 
 def test_names_steer_neither_a_terminal_nor_a_spreadsheet(run, images, tmp_path, capsys):
