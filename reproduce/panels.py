@@ -10,8 +10,9 @@ from torch import Tensor
 from report.plots import MARGIN, WIDTH, canvas, save, shortened
 
 YELLOW, RED = "#FFE100", (0.9, 0.0, 0.1)
+SMALL, X_SMALL = 0.833, 0.694  # of letters of medium size, as Matplotlib scales them
 STRENGTH = 0.65  # of the red where a map is 1
-WORDS = 0.4  # inches that the words below a picture take
+WORDS = 0.45  # inches that the words below a picture take
 
 
 class Panel(NamedTuple):
@@ -54,10 +55,9 @@ def plot_panels(
         title: above the picture.
         within: folder that both must lie in, as for `dassl.writing.atomic_write`.
     """
-    side = (WIDTH - 2 * MARGIN) / (len(columns) + 1) - 2 * MARGIN
-    figure, grid = canvas(
-        height=0.8 + len(rows) * (side + WORDS + 2 * MARGIN), rows=len(rows), columns=len(columns) + 1
-    )
+    room = (WIDTH - 2 * MARGIN) / (len(columns) + 1)  # of a picture and what is between two
+    side = room - 2 * MARGIN
+    figure, grid = canvas(height=0.7 + len(rows) * (side + WORDS), rows=len(rows), columns=len(columns) + 1)
     grid = np.reshape(grid, (len(rows), len(columns) + 1))
     for axes_of_row, row in zip(grid, rows, strict=True):
         for axes, panel in zip(axes_of_row, (Panel(None, row.below), *row.panels), strict=True):
@@ -71,9 +71,9 @@ def plot_panels(
                 axes.imshow(_red(panel.map.numpy()), interpolation="bilinear")
             if row.mask.any() and not row.mask.all():
                 axes.contour(row.mask.astype(float), levels=[0.5], colors=YELLOW, linewidths=1.2)
-            axes.set_xlabel(_lines(figure, panel.below, side), size="x-small")
+            axes.set_xlabel(_lines(figure, panel.below, room / X_SMALL), size="x-small")
     for axes, name in zip(grid[0], ("picture", *columns), strict=True):
-        axes.set_title(shortened(figure, name, side), size="small")
+        axes.set_title(shortened(figure, name, room / SMALL), size="small")
     save(figure, path, title, svg=True, within=within)
 
 
@@ -85,5 +85,5 @@ def _red(values: np.ndarray) -> np.ndarray:
 
 
 def _lines(figure, text: str, width: float) -> str:
-    """Return each line of a text, cut to a width in inches of letters that are larger than it is drawn with."""
-    return "\n".join(shortened(figure, line, 1.3 * width) for line in text.split("\n"))
+    """Return each line of a text, cut to a width in inches of letters of medium size."""
+    return "\n".join(shortened(figure, line, width) for line in text.split("\n"))
