@@ -13,6 +13,7 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "trainers": ("clip", "datasets"),
     "checkouts": ("trainers",),
     "runs": ("checkouts",),
+    "explain": ("runs",),
     "report": ("runs",),
     "grid": ("report",),
     "tuning": ("report",),
@@ -21,7 +22,8 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "train": ("runs",),
     "parse_test_res": ("report",),
 }
-LIGHT = {"runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.record", "runs.spec"}  # without PyTorch
+LIGHT = {"runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.predictions"}
+LIGHT |= {"runs.record", "runs.spec"}  # without PyTorch
 
 
 def allowed(package: str) -> set[str]:
