@@ -24,16 +24,8 @@ from dassl.writing import atomic_write
 from explain.directions import class_directions
 from explain.overlay import overlay, picture
 from explain.saliency import KINDS, saliency
-from runs.error_pictures import (
-    MOST,
-    ConfidentError,
-    ErrorPictures,
-    digest_of_predictions,
-    picture_paths,
-    write_index,
-)
+from runs.error_pictures import MOST, ConfidentError, ErrorPictures, digest_of_predictions, prepare, write_index
 from runs.layout import ABLATION, in_prompts_folder
-from runs.methods import SEEDLESS
 from runs.predictions import Predictions, read_predictions
 from runs.predictor import Predictor
 from runs.record import Record, read_record
@@ -112,8 +104,9 @@ def write_errors(run: Path, predictor: Any, count: int, kind: str) -> int:
     Raises:
         UserError: the predictions, or the pictures that they are of, are not there.
     """
-    found = read_predictions(run)
+    found = _predictions(run, len(predictor.classnames))
     chosen = most_confident(found, count)
+    pictures = prepare(run)
     if chosen:
         dataset = predictor.dataset("the pictures of errors")
         files = {relative_path(item.impath, dataset): item.impath for item in dataset.test}
@@ -125,16 +118,26 @@ def write_errors(run: Path, predictor: Any, count: int, kind: str) -> int:
         maps = saliency(predictor.backbone, pixels, directions, kind).cpu().numpy()
         for number, (seen, one) in enumerate(zip(pixels.numpy(), maps, strict=True), start=1):
             shown = picture(seen, predictor.backbone.mean, predictor.backbone.std, SIDE)
-            for path, image in zip(picture_paths(run, number), (shown, overlay(shown, one)), strict=True):
+            for path, image in zip(pictures[number - 1], (shown, overlay(shown, one)), strict=True):
                 _save(image, path, run)
-    for number in range(len(chosen) + 1, MOST + 1):  # of a call with more
-        for path in picture_paths(run, number):
-            path.unlink(missing_ok=True)
     names, sure = found.classes, found.confidence
     errors = (ConfidentError(names[found.labels[i]], names[found.predicted[i]], float(sure[i])) for i in chosen)
     phantom = predictor.record.phantom_images
     write_index(run, ErrorPictures(kind, phantom, digest_of_predictions(run), tuple(errors)))
     return len(chosen)
+
+
+def _predictions(run: Path, classes: int) -> Predictions:
+    """Return the predictions of a run; a UserError if it has none, or of another number of classes."""
+    try:
+        found = read_predictions(run)
+    except FileNotFoundError as error:
+        raise UserError(f"Expected predictions.csv in {run}, but it has none: run its script again.") from error
+    if len(found.classes) != classes:
+        raise UserError(
+            f"Expected predictions of {classes} classes in {run}, but got {len(found.classes)}: run it again."
+        )
+    return found
 
 
 def _save(image: "Image.Image", path: Path, run: Path) -> None:
@@ -151,9 +154,6 @@ def each(runs: Iterable[Path], args: argparse.Namespace) -> tuple[int, int]:
             count = write_errors(run, predictor, args.count, args.kind)
             print(f"{run}: {count} errors{' (phantom)' if predictor.record.phantom_images else ''}")
             done += 1
-        except FileNotFoundError:
-            print(f"error: Expected predictions.csv in {run}, but it has none: run it again.", file=sys.stderr)
-            failed += 1
         except UserError as error:
             print(f"error: {printable(str(error))}", file=sys.stderr)
             failed += 1

@@ -23,7 +23,7 @@ from runs.layout import SETTING
 from runs.methods import METHODS, both_protocols, row_name, with_setting
 
 PAGE = "index.html"
-PICTURES = 1_400_000  # bytes of the pictures of errors on a page, as files; in the page they take a third more
+PICTURES = 1_000_000  # bytes of the pictures of errors on a page, as files; in the page they take a third more
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
 
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import read_bytes, read_json
-from dassl.writing import write_json
+from dassl.writing import check_within, write_json
 from runs.predictions import LIMIT, PREDICTIONS
 
 FOLDER, INDEX = "errors", "errors.json"
@@ -56,6 +56,20 @@ def picture_paths(run: Path, number: int) -> tuple[Path, Path]:
     ['seed1/errors/2.jpg', 'seed1/errors/2_saliency.jpg']
     """
     return run / FOLDER / f"{number}.jpg", run / FOLDER / f"{number}_saliency.jpg"
+
+
+def prepare(run: Path) -> list[tuple[Path, Path]]:
+    """Remove what an earlier call has left in a run's folder of errors; return the paths of MOST pairs of pictures.
+
+    Raises:
+        UserError: the folder is a link.
+    """
+    pairs = [picture_paths(run, number) for number in range(1, MOST + 1)]
+    index = run / FOLDER / INDEX
+    check_within(index, run)
+    for path in (index, *(path for pair in pairs for path in pair)):
+        path.unlink(missing_ok=True)
+    return pairs
 
 
 def digest_of_predictions(run: Path) -> str:

@@ -83,7 +83,7 @@ def _parsed(text: str, where: str) -> Predictions:
         shares.extend(map(float, cells))
     if not paths:
         raise ValueError("it has no images")
-    probabilities = np.array(shares).reshape(len(paths), len(classes))
+    probabilities = np.frombuffer(shares).reshape(len(paths), len(classes))
     found = Predictions(classes, paths, np.array(labels, np.intp), np.array(predicted, np.intp), probabilities)
     _check(found)
     return found

@@ -86,7 +86,7 @@ def hint(found: dict, methods: int, output: str, gallery: Found | None) -> list[
 
     Args:
         found: what `find_errors` has found.
-        methods: how many methods might have pictures, over all data sets.
+        methods: how many might have pictures, a method on a data set each.
         output: folder of the runs, as a word of a command line.
         gallery: what is shown; None where the page was not asked to.
     """
@@ -101,8 +101,9 @@ def hint(found: dict, methods: int, output: str, gallery: Found | None) -> list[
         ]
     words, shown = [], sum(len(each.shown) for each in gallery.galleries.values())
     if shown < gallery.total:
-        why = "the page is to stay light, or the others cannot be read"
-        words.append(f"{shown} of {gallery.total} errors are shown: {why}.")
+        why = "as many as keep the page light (--datasets and --methods name fewer), or as can be read"
+        words.append(f"{shown} of {gallery.total} errors are shown, {why}.")
     if len(found) < methods:
-        words.append(f"{methods - len(found)} of {methods} methods have no pictures of errors: {make} makes them.")
+        lacking = f"{methods - len(found)} of {methods} (a method on a data set each)"
+        words.append(f"No pictures of errors for {lacking}: {make} makes them.")
     return words

@@ -108,11 +108,16 @@ def choose(runs: Sequence[FoundRun], grid: Grid, dataset: str) -> tuple[int | No
     shots = max((run.shots for run in drawn if run.shots in grid.shots), default=max(grid.shots, default=None))
     rows: dict[str, list[FoundRun]] = {}
     for row in grid.methods:
-        seedless = [run for run in own if run.row == row and run.trainer in SEEDLESS]
+        seedless = sorted((run for run in own if run.row == row and run.trainer in SEEDLESS), key=_first)
         of_seeds = {run.seed: run for run in drawn if run.row == row and run.shots == shots}
         if found := seedless[:1] or [of_seeds[seed] for seed in grid.seeds if seed in of_seeds]:
             rows[row] = found
     return shots, rows
+
+
+def _first(run: FoundRun) -> tuple[int, int]:
+    """Return a key that sorts the run with the most shots first, and of these the first seed."""
+    return -(run.shots or 0), run.seed or 0
 
 
 def _read(runs: dict[Key, list[FoundRun]]) -> tuple[dict, list[str]]:

@@ -6,6 +6,7 @@ with Browser(find_browser()) as browser:
 """
 
 import base64
+import fcntl
 import json
 import os
 import select
@@ -38,12 +39,17 @@ class Browser:
     def __enter__(self) -> "Browser":
         self._profile = tempfile.TemporaryDirectory(ignore_cleanup_errors=True)
         ours, theirs = os.pipe(), os.pipe()  # what the browser reads, what it writes
+        reads, writes = (fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 10) for end in (ours[0], theirs[1]))
+
+        def place() -> None:
+            os.dup2(reads, 3)  # where --remote-debugging-pipe expects them
+            os.dup2(writes, 4)
+
         flags = [*FLAGS, f"--user-data-dir={self._profile.name}", "--remote-debugging-pipe", "about:blank"]
-        line = ["sh", "-c", f'exec "$0" "$@" 3<&{ours[0]} 4>&{theirs[1]}', self.program, *flags]
         quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        self._process = subprocess.Popen(line, pass_fds=(ours[0], theirs[1]), **quiet)
-        os.close(ours[0])
-        os.close(theirs[1])
+        self._process = subprocess.Popen([self.program, *flags], close_fds=False, preexec_fn=place, **quiet)
+        for end in (ours[0], theirs[1], reads, writes):
+            os.close(end)
         self._to, self._from = ours[1], theirs[0]
         return self
 
