@@ -9,17 +9,14 @@ import torch
 from PIL import Image
 
 import train
-from tests.report.predicted import CLASSES, answers, write_answers
-from tests.tiny_backbone import TinyBackbone
-
-for name in ("runs.predictor", "explain.directions", "explain.saliency"):
-    pytest.importorskip(name)
-
 from dassl.errors import UserError
 from explain import errors
+from explain.directions import class_directions
 from explain.overlay import MOST, overlay, picture
 from runs.error_pictures import FOLDER, picture_paths, read_index
 from runs.predictions import read_predictions
+from tests.report.predicted import CLASSES, answers, write_answers
+from tests.tiny_backbone import TinyBackbone
 
 SEEN = []  # directions that a saliency was asked for
 
@@ -65,13 +62,22 @@ def run(write_run):
 def test_the_most_confident_errors_are_drawn_with_the_direction_of_what_was_predicted(run):
     found = read_predictions(run)
     wrong = sorted(np.flatnonzero(~found.hits), key=lambda i: -found.confidence[i])[:3]
-    assert errors.write_errors(run, StandIn(60), 3, "legrad") == 3
+    predictor = StandIn(60)
+    assert errors.write_errors(run, predictor, 3, "legrad") == 3
     index = read_index(run)
     assert (index.kind, index.phantom) == ("legrad", True)
     expected = [(CLASSES[found.labels[i]], CLASSES[found.predicted[i]], found.confidence[i]) for i in wrong]
     assert [tuple(error) for error in index.errors] == expected
+    features = predictor.backbone.encode_image(
+        torch.stack([predictor.pixels(f"/data/BTMRI/image{i}.png") for i in wrong])
+    )
     ((directions, kind),) = SEEN
-    assert kind == "legrad" and torch.equal(directions, 10 * torch.eye(4, 16)[found.predicted[wrong].tolist()])
+    asked = class_directions(predictor.logits, features, torch.from_numpy(found.predicted[wrong]))
+    assert (
+        kind == "legrad"
+        and torch.equal(directions, asked)
+        and asked.argmax(1).tolist() == found.predicted[wrong].tolist()
+    )
     shown, bright = (np.asarray(Image.open(path), float) for path in picture_paths(run, 1))
     mean, std = TinyBackbone.mean[0], TinyBackbone.std[0]
     assert shown[..., 0].mean() == pytest.approx(255 * (mean + std * wrong[0] / 100), abs=3)
