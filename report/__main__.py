@@ -151,6 +151,8 @@ def main(argv: list[str] | None = None) -> int:
     else:
         sections = [shared(each, asked.output) for each in sections]
         remarks = [relative(remark, asked.output) for remark in remarks]
+    if args.pictures:
+        remarks = ["With images of the data sets: look whether they may be passed on before this page is.", *remarks]
     write(to / PAGE, html(title, sections, remarks), asked.within)
     print(f"Page: {to / PAGE}; tables and pictures: {', '.join(map(str, folders))}")
     return int(not known)

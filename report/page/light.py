@@ -4,8 +4,6 @@ import re
 from pathlib import Path
 from urllib.parse import quote
 
-from markupsafe import Markup
-
 UNQUOTED = " '/:;,=()*!?@$+"
 DRAWN = re.compile(r'\b(d|x|y|points|transform)="([^"]*)"')  # attributes that hold coordinates
 NUMBER = re.compile(r"-?\d+\.\d{3,}")
@@ -14,13 +12,13 @@ IDS = re.compile(r'(?<=\bid=")[^"]+')
 STYLED = re.compile(r'(?:<use [^>]*? style="([^"]*)"/>\s*)(?:<use [^>]*? style="\1"/>\s*)+')  # dots of one kind
 
 
-def data_uri(path: Path) -> Markup:
+def data_uri(path: Path) -> str:
     """Return an SVG file as a URI that holds its content, for an attribute in double quotes.
 
     All but UNQUOTED is percent-encoded, which is shorter than base64 here, and has no marks of HTML.
     """
     svg = lightened(path.read_text(encoding="utf-8")).replace("'", "&apos;").replace('"', "'")
-    return Markup(f"data:image/svg+xml,{quote(svg, safe=UNQUOTED)}")
+    return f"data:image/svg+xml,{quote(svg, safe=UNQUOTED)}"
 
 
 def lightened(svg: str) -> str:

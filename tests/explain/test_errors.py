@@ -68,21 +68,16 @@ def test_the_most_confident_errors_are_drawn_with_the_direction_of_what_was_pred
     assert (index.kind, index.phantom) == ("legrad", True)
     expected = [(CLASSES[found.labels[i]], CLASSES[found.predicted[i]], found.confidence[i]) for i in wrong]
     assert [tuple(error) for error in index.errors] == expected
-    features = predictor.backbone.encode_image(
-        torch.stack([predictor.pixels(f"/data/BTMRI/image{i}.png") for i in wrong])
-    )
+    pixels = torch.stack([predictor.pixels(f"/data/BTMRI/image{i}.png") for i in wrong])
+    classes = torch.from_numpy(found.predicted[wrong])
+    asked = class_directions(predictor.logits, predictor.backbone.encode_image(pixels), classes)
     ((directions, kind),) = SEEN
-    asked = class_directions(predictor.logits, features, torch.from_numpy(found.predicted[wrong]))
-    assert (
-        kind == "legrad"
-        and torch.equal(directions, asked)
-        and asked.argmax(1).tolist() == found.predicted[wrong].tolist()
-    )
+    assert kind == "legrad" and torch.equal(directions, asked) and torch.equal(asked.argmax(dim=1), classes)
     shown, bright = (np.asarray(Image.open(path), float) for path in picture_paths(run, 1))
     mean, std = TinyBackbone.mean[0], TinyBackbone.std[0]
     assert shown[..., 0].mean() == pytest.approx(255 * (mean + std * wrong[0] / 100), abs=3)
     assert shown.shape == bright.shape == (errors.SIDE, errors.SIDE, 3)
-    assert abs(bright - shown)[:, :20].mean() < 15 < 60 < abs(bright - shown)[:, -20:].mean()
+    assert abs(bright - shown)[:, :20].mean() < 15 < 40 < abs(bright - shown)[:, -20:].mean()
 
 
 def test_no_path_is_kept_and_nothing_else_is_in_a_picture(run):

@@ -166,7 +166,9 @@ def test_pictures_are_in_the_page_only_if_they_are_asked_for(told, page):
     text, out = page()
     assert "data:image/jpeg" not in text and "glioma tumor, predicted" not in text
     assert "lie beside a run, in errors/, and are not in this page" in text and f"{run.parents[4]} --pictures" in out
+    assert "may be passed on before this page is" not in text
     text, _ = page("--pictures")
+    assert "may be passed on before this page is" in text.partition("<h2>")[0]
     assert text.count("data:image/jpeg;base64,") == 4 and "glioma tumor, predicted <b>normal brain</b> 99.0%" in text
     assert "of seed 1, and what spoke for the predicted class (grad_eclip, phantom)" in text
     assert text.count('alt="Phantom picture of glioma tumor"') == 2 and "python -m explain.errors" not in text
@@ -198,3 +200,13 @@ def test_pictures_have_so_many_bytes_and_the_most_confident_come_first(told, pag
     text, _ = page("--pictures")
     assert text.count("data:image/jpeg") == 6 and "3 of 7 errors are shown, as many" in text
     assert [part.count("data:image/jpeg") for part in text.split('<div class="method">')[1:]] == [4, 2]
+
+
+def test_of_a_method_that_draws_no_images_the_run_is_shown_that_has_pictures_made_of_it(told, page, tmp_path):
+    """As `python -m explain.errors` chooses: the most shots, then the first seed."""
+    for shots, seed in ((1, 1), (16, 2), (16, 1)):
+        told("btmri", shots, "ZeroshotCLIP", seed)
+    (run,) = (path.parent for path in tmp_path.rglob("shots_16/*/*/seed1/metrics.json"))
+    write_pictures(run)
+    text, _ = page("--pictures")
+    assert text.count("data:image/jpeg") == 4 and "Most confident errors of seed 1" in text
