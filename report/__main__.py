@@ -6,6 +6,7 @@ python -m report output
 import argparse
 import os
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from dassl.console import printable
@@ -22,6 +23,7 @@ from runs.layout import SETTING
 from runs.methods import METHODS, both_protocols, row_name, with_setting
 
 PAGE = "index.html"
+PICTURES = 1_000_000  # bytes of the pictures of errors on a page, as files; in the page they take a third more
 SUFFIXES = {"markdown": "md", "latex": "tex", "csv": "csv"}
 
 
@@ -45,6 +47,12 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--format", default="text", choices=FORMATS, help="of what is printed; files come in all")
     parser.add_argument(
         "--with-paths", action="store_true", help="name folders of this machine in the page, which is then not to share"
+    )
+    parser.add_argument(
+        "--pictures",
+        action="store_true",
+        help="show the most confident errors that python -m explain.errors has left beside the runs; the page then "
+        "holds images of the data set, perhaps of patients",
     )
     return parser
 
@@ -101,6 +109,8 @@ def print_section(section: Section, style: str) -> None:
         print(f"unfinished: {problem}")
     for problem in section.unseen:
         print(f"no picture: {problem}")
+    for remark in section.untold:
+        print(f"predictions: {remark}")
     print()
 
 
@@ -127,6 +137,8 @@ def main(argv: list[str] | None = None) -> int:
     if known and args.keyword not in known:
         print(f"No run has {args.keyword!r}: expected one of {', '.join(sorted(known))}.", file=sys.stderr)
         return 1
+    if args.pictures:
+        asked = replace(asked, pictures=PICTURES // len(groups))
     sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
     for group, folder in zip(groups, folders, strict=True):
         check_same_data(group.runs)
@@ -139,6 +151,8 @@ def main(argv: list[str] | None = None) -> int:
     else:
         sections = [shared(each, asked.output) for each in sections]
         remarks = [relative(remark, asked.output) for remark in remarks]
+    if args.pictures:
+        remarks = ["With images of the data sets: look whether they may be passed on before this page is.", *remarks]
     write(to / PAGE, html(title, sections, remarks), asked.within)
     print(f"Page: {to / PAGE}; tables and pictures: {', '.join(map(str, folders))}")
     return int(not known)

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dassl.console import IN_NAME
 from dassl.names import OWN_FOLDER
@@ -19,6 +20,9 @@ from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_
 from report.stats import rank
 from runs.layout import own_datasets
 from runs.methods import METHODS, ZERO_SHOT, llm_of, method_of, split_protocol, without_llm
+
+if TYPE_CHECKING:
+    from report.page.section import Answers
 
 ROOT = Path(__file__).parents[1]
 OUTPUT = "output"  # folder of all runs, unless OUTPUT= names another
@@ -36,6 +40,7 @@ class Request:
         metric: its name in metrics.json.
         subject: the method that is compared with all others.
         few_shot, base2new, ablation: what the tables span.
+        pictures: bytes that the pictures of errors of a group may take; None to show none.
     """
 
     output: Path
@@ -45,6 +50,7 @@ class Request:
     few_shot: Wanted
     base2new: Wanted
     ablation: Wanted
+    pictures: int | None = None
 
 
 def assemble(group: Group, request: Request, folder: Path) -> Section:
@@ -57,7 +63,17 @@ def assemble(group: Group, request: Request, folder: Path) -> Section:
         gaps += missing
     unfinished = [run.problem for run in group.runs if not run.finished]
     pictures, unseen = gap_pictures(group, folder, request.within)
-    return Section(group.title, group.phantom, [*parts, *pictures], gaps, unfinished, unseen)
+    told = _answers(group, request)
+    return Section(
+        group.title, group.phantom, [*parts, *pictures], gaps, unfinished, unseen, told.datasets, told.remarks
+    )
+
+
+def _answers(group: Group, request: Request) -> "Answers":
+    from report.page.section import answers  # NumPy is not loaded before it is needed
+
+    runs = group.few_shot()
+    return answers(runs, grid_of(runs, request.few_shot), request.output, request.pictures)
 
 
 def few_shot(group: Group, request: Request, folder: Path) -> Part:
@@ -79,13 +95,15 @@ def few_shot(group: Group, request: Request, folder: Path) -> Part:
 def _datasets(group: Group, request: Request, folder: Path) -> Part:
     scores, grid, metric = _few_shot_scores(group, request)
     seen = seen_note(group.few_shot())
-    parts: list[Table | Figure] = []
+    own: list[Table | Figure] = []
     for dataset, name in zip(grid.datasets, file_names(grid.datasets), strict=True):
+        parts: list[Table | Figure] = []
         parts.append(dataset_table(scores, grid, dataset, name, group.source, metric, group.title, seen))
         if len(grid.datasets) > 1:
             path, where = folder / f"curves_{name}.png", f"{dataset}, {group.title}"
             parts += _curves(scores, grid, [dataset], path, metric, where, request.within)
-    return parts, []
+        own += [part._replace(dataset=dataset) for part in parts]
+    return own, []
 
 
 def _few_shot_scores(group: Group, request: Request) -> tuple[dict[str, Scores], Grid, str]:

@@ -30,6 +30,7 @@ from runs.methods import (
     split_protocol,
     trainer_of,
 )
+from runs.trying import commands_to_try
 
 NUMBER = re.compile(r"\d{1,15}", re.ASCII)
 
@@ -275,6 +276,10 @@ def main(argv: list[str] | None = None) -> int:
         )
     for line in gap_lines(comparison):
         print(line)
+    if tried := comparison.finished(subject, shots[-1]):
+        root = args.root or ("phantoms" if tried[0].phantom_images else "")
+        lines = commands_to_try(tried[0].path, args.dataset, root, output)
+        print("\nTry:", *lines, sep="\n    ")
     return int(not found)
 
 

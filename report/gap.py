@@ -70,7 +70,8 @@ def gap_pictures(group: Group, folder: Path, within: Path) -> tuple[list[Figure]
             path = folder / f"gap_{name}.png"
             title = title_of(run)
             plot_gap(points, run.record.gap, path, title, within)
-            figures.append(Figure(path.with_suffix(".svg"), f"{title}. {_shares(run.record.gap)}{CAPTION}"))
+            caption = f"{title}. {_shares(run.record.gap)}{CAPTION}"
+            figures.append(Figure(path.with_suffix(".svg"), caption, run.dataset))
             break
     return figures, problems
 

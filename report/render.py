@@ -4,7 +4,6 @@ Words in cells, titles and notes may come from run folders that somebody else ma
 and are no markup, no formula of a spreadsheet and no command of a terminal.
 """
 
-import base64
 import itertools
 import re
 from collections.abc import Iterable, Sequence
@@ -24,6 +23,8 @@ from report import paper
 if TYPE_CHECKING:
     from jinja2 import Template
 
+    from report.page.section import DatasetShown
+
 FORMATS = {"text": "simple", "markdown": "github", "latex": "latex_booktabs", "csv": "csv"}
 GAP = "-"
 # Marks that begin something in Markdown: HTML, a link, code, a formula, emphasis; "_" only if it
@@ -34,20 +35,25 @@ AFTER_FOLDER = re.compile(rf"(?<=_{file_name(OWN_FOLDER)})[\w.-]+")
 
 
 class Table(NamedTuple):
-    """A table of ready-made strings: its file name, its title, and a note on how to read it."""
+    """A table of ready-made strings: its file name, its title, and a note on how to read it.
+
+    `dataset` is the data set that it is of, "" for several.
+    """
 
     name: str
     title: str
     headers: list[str]
     rows: list[list[str]]
     note: str
+    dataset: str = ""
 
 
 class Figure(NamedTuple):
-    """An SVG file and its caption."""
+    """An SVG file, its caption, and the data set that it is of, "" for several."""
 
     path: Path
     caption: str
+    dataset: str = ""
 
 
 class Gap(NamedTuple):
@@ -64,7 +70,8 @@ class Gap(NamedTuple):
 class Section(NamedTuple):
     """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs.
 
-    `unseen` are sentences on pictures that could not be drawn.
+    `unseen` are sentences on pictures that could not be drawn; `answers` is what the runs' predictions tell, and
+    `untold` are sentences on what they do not.
     """
 
     title: str
@@ -73,11 +80,25 @@ class Section(NamedTuple):
     gaps: Sequence[Gap]
     unfinished: Sequence[str]
     unseen: Sequence[str] = ()
+    answers: Sequence["DatasetShown"] = ()
+    untold: Sequence[str] = ()
 
     @property
     def tables(self) -> list[Table]:
         """The tables among the parts."""
         return [part for part in self.parts if isinstance(part, Table)]
+
+    @property
+    def general(self) -> list[Table | Figure]:
+        """The parts that are of no single data set."""
+        return [part for part in self.parts if not part.dataset]
+
+    @property
+    def datasets(self) -> list[tuple[str, list[Table | Figure], "DatasetShown | None"]]:
+        """The parts and the answers of each data set."""
+        answers = {each.dataset: each for each in self.answers}
+        names = dict.fromkeys([*(part.dataset for part in self.parts if part.dataset), *answers])
+        return [(name, [part for part in self.parts if part.dataset == name], answers.get(name)) for name in names]
 
 
 def mean_std(values: Sequence[float]) -> str:
@@ -167,7 +188,11 @@ def latex_comment(text: str) -> str:
 
 def html(title: str, sections: Sequence[Section], remarks: Iterable[str]) -> str:
     """Return the report as one HTML page that fetches and runs nothing; `remarks` stand above all sections."""
-    return _page().render(title=title, sections=sections, remarks=remarks, paper=paper, base64=_base64)
+    from report.page import charts
+    from report.page.light import data_uri
+
+    what = {"title": title, "sections": sections, "remarks": remarks}
+    return _page().render(**what, paper=paper, data_uri=data_uri, charts=charts)
 
 
 @cache
@@ -176,7 +201,7 @@ def _page() -> "Template":
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     return Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(Path(__file__).parent / "page"),
         autoescape=True,
         finalize=_shown,
         undefined=StrictUndefined,
@@ -186,11 +211,8 @@ def _page() -> "Template":
 
 
 def _shown(value: Any) -> Any:
-    return printable(value) if isinstance(value, str) else value
-
-
-def _base64(path: Path) -> str:
-    return base64.b64encode(path.read_bytes()).decode("ascii")
+    """Return text that is printable; what a macro of the template has made is so already."""
+    return printable(value) if isinstance(value, str) and not hasattr(value, "__html__") else value
 
 
 def shared(section: Section, output: str | Path) -> Section:
@@ -199,8 +221,13 @@ def shared(section: Section, output: str | Path) -> Section:
     Paths are relative to `output`, and commands have `<folder>` and `<output>`.
     """
     gaps = [gap._replace(command=gap.shared) for gap in section.gaps]
-    unfinished, unseen = ([relative(each, output) for each in said] for said in (section.unfinished, section.unseen))
-    return section._replace(gaps=gaps, unfinished=unfinished, unseen=unseen)
+
+    def said(sentences: Iterable[str]) -> list[str]:
+        return [relative(sentence, output) for sentence in sentences]
+
+    words = section.unfinished, section.unseen, section.untold
+    unfinished, unseen, untold = map(said, words)
+    return section._replace(gaps=gaps, unfinished=unfinished, unseen=unseen, untold=untold)
 
 
 def relative(text: str, output: str | Path) -> str:

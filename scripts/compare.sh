@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs methods side by side, then prints their table with the paired differences and draws it beside the runs:
+# Runs methods side by side, then prints their table with the paired differences, draws it beside the runs, and names
+# two commands to try:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
 # run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
@@ -7,7 +8,7 @@
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
 if [ $# -lt 3 ]; then
-    sed -n '2,5s/^# \{0,1\}//p' scripts/compare.sh >&2
+    sed -n '2,6s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
 if [[ " ${OPTS:-} " == *" PROTOCOL "* ]]; then # of all methods: which rows are meant could not be told

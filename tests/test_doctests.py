@@ -10,7 +10,19 @@ import toolbox  # noqa: F401, its dassl comes first
 
 ROOT = Path(__file__).parents[1]
 PLACES = (ROOT, ROOT / "toolbox")  # of packages
-ROOMS = ("checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "toolbox", "trainers", "tuning")
+ROOMS = (
+    "checkouts",
+    "clip",
+    "datasets",
+    "explain",
+    "grid",
+    "report",
+    "reproduce",
+    "runs",
+    "toolbox",
+    "trainers",
+    "tuning",
+)
 FILES = [file for room in ROOMS for file in sorted((ROOT / room).rglob("*.py")) if ">>> " in file.read_text()]
 
 

@@ -13,6 +13,7 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "trainers": ("clip", "datasets"),
     "checkouts": ("trainers",),
     "runs": ("checkouts",),
+    "explain": ("runs",),
     "report": ("runs",),
     "explain": ("runs",),
     "grid": ("report",),
@@ -23,7 +24,8 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "predict": ("explain",),
     "parse_test_res": ("report",),
 }
-LIGHT = {"runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.record", "runs.spec"}  # without PyTorch
+LIGHT = {"runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.predictions"}
+LIGHT |= {"runs.record", "runs.spec", "runs.trying"}  # without PyTorch
 
 
 def allowed(package: str) -> set[str]:

@@ -64,8 +64,8 @@ def test_no_index_is_asked_for_what_lies_here():
 
 
 def test_what_is_imported_is_asked_for():
-    rooms = ("checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "toolbox", "trainers", "tuning")
-    rooms += ("train.py", "parse_test_res.py")
+    rooms = ("checkouts", "clip", "datasets", "explain", "grid", "report", "reproduce", "runs", "toolbox", "trainers")
+    rooms += ("tuning", "train.py", "parse_test_res.py")
     own = {path.stem for path in ROOT.iterdir()} | {"dassl"}
     found = set()
     for room in rooms:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("benchmarks", "checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "scripts", "toolbox")
-ROOMS += ("trainers", "tuning", "vmfcoop")
+ROOMS = ("benchmarks", "checkouts", "clip", "datasets", "explain", "grid", "report", "reproduce", "runs", "scripts")
+ROOMS += ("toolbox", "trainers", "tuning", "vmfcoop")
 FILES = [
     ROOT / "train.py",
     ROOT / "parse_test_res.py",
