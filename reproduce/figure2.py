@@ -19,15 +19,14 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from clip import Backbone
 from dassl.errors import UserError, command
 from dassl.images import SUFFIXES
 from datasets import load_dataset
 from datasets.masks import mask_of
 from explain.directions import class_directions
 from explain.lesions import Lesions, first_with_lesion, read_lesions
+from explain.overlay import picture
 from explain.saliency import KINDS, saliency
 from report.collect import FoundRun
 from report.render import Table
@@ -123,12 +122,6 @@ def panel(run: FoundRun, shown: Shown, root: str, kind: str) -> tuple[Panel, Les
     return Panel(found, f"{predictor.classnames[best]}\n{probabilities[best]:.0%}"), lesions, predictor
 
 
-def as_colours(pixels: Tensor, backbone: Backbone) -> np.ndarray:
-    """Return pixels [3, S, S] of a tower as colours [S, S, 3] in 0..1."""
-    mean, std = (torch.tensor(part)[:, None, None] for part in (backbone.mean, backbone.std))
-    return (pixels * std + mean).clamp(0, 1).permute(1, 2, 0).numpy()
-
-
 def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind: str) -> Table:
     """Draw what has been run, and return what the runs say about the pictures."""
     runs = [run for each in found for run in each.runs]
@@ -156,7 +149,9 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
             continue
         lesions, predictor = seen
         truth = "" if shown.label is None else predictor.classnames[shown.label]
-        colours, mask = as_colours(lesions.pixels[0], predictor.backbone), lesions.masks[0].numpy()
+        backbone = predictor.backbone
+        shown_as = picture(lesions.pixels[0].numpy(), backbone.mean, backbone.std, backbone.image_size)
+        colours, mask = np.asarray(shown_as) / 255, lesions.masks[0].numpy()
         rows.append(PictureRow(colours, mask, f"{shown.dataset}\n{truth}" if truth else shown.dataset, panels))
         lines.append([shown.dataset, Path(shown.path).name, truth, *(p.below.replace("\n", " ") for p in panels)])
     names = [str(each.series) for each in found]

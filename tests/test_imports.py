@@ -13,7 +13,6 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "trainers": ("clip", "datasets"),
     "checkouts": ("trainers",),
     "runs": ("checkouts",),
-    "explain": ("runs",),
     "report": ("runs",),
     "explain": ("runs",),
     "grid": ("report",),
