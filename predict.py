@@ -2,7 +2,7 @@
 
     python predict.py output/btmri/shots_16/CoOp_BiomedCLIP/nctx4_cscFalse_ctpend/seed1 scan.png folder/ list.csv
 
-A folder stands for the pictures in it, at any depth, without those in folders called `mask`; a table (.csv, .tsv) for
+A folder stands for the pictures in it, at any depth, without masks (`mask/` beside pictures); a table (.csv, .tsv) for
 those in its column of paths, relative to its own folder. The run's backbone, reader and preprocessing are used, and
 refused if they are not what its record tells. A picture that cannot be read is one line. The exit status is 1 if none
 could be read.
