@@ -29,7 +29,8 @@ def saliency(backbone: Backbone, pixels: Tensor, directions: Tensor, kind: str =
 
     The score of a picture is the product of the class's direction and the picture's unit feature. Each map is enlarged
     bilinearly and stretched to its own range, so that values of two maps cannot be compared; a map without differences
-    is 0 everywhere. The towers compute in float32 whatever their precision is.
+    is 0 everywhere. The towers compute in float32 whatever their precision is. While it lasts, no other thread may use
+    the backbone.
 
     Args:
         backbone: whose image tower is asked.
