@@ -143,6 +143,13 @@ def test_towers_of_timm(model, pool):
     check_kinds(backbone, without)
 
 
+def vit_of_open_clip(**kind) -> TowerBackbone:
+    from open_clip.transformer import VisionTransformer
+
+    size = {"image_size": 64, "patch_size": 16, "width": 32, "layers": 2, "heads": 2, "mlp_ratio": 2}
+    return TowerBackbone(VisionTransformer(**size, output_dim=16, **kind))
+
+
 @pytest.mark.parametrize(
     ("kind", "without"),
     [
@@ -153,20 +160,14 @@ def test_towers_of_timm(model, pool):
     ],
 )
 def test_vits_of_open_clip(kind, without):
-    from open_clip.transformer import VisionTransformer
-
-    size = {"image_size": 64, "patch_size": 16, "width": 32, "layers": 2, "heads": 2, "mlp_ratio": 2}
-    backbone = TowerBackbone(VisionTransformer(**size, output_dim=16, **kind))
+    backbone = vit_of_open_clip(**kind)
     check_attention(backbone)
     check_kinds(backbone, without)
     assert (backbone.image_layers().readout is None) is bool(kind)
 
 
 def test_an_error_leaves_no_hook_and_no_gradient_behind(monkeypatch):
-    from open_clip.transformer import VisionTransformer
-
-    size = {"image_size": 64, "patch_size": 16, "width": 32, "layers": 2, "heads": 2, "mlp_ratio": 2}
-    backbone = TowerBackbone(VisionTransformer(**size, output_dim=16))
+    backbone = vit_of_open_clip()
     pixels, asked = pictures(backbone), directions(backbone)
     last = backbone.visual.transformer.resblocks[-1].mlp
 
