@@ -13,7 +13,6 @@ from datasets.own import list_counts
 from datasets.rows import PATH, Finder, read_table
 
 TABLES = (".csv", ".tsv")
-MASKS = "mask"  # folders of masks that lie beside pictures
 
 
 class Picture(NamedTuple):
@@ -27,8 +26,8 @@ class Picture(NamedTuple):
 def find_pictures(words: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return all pictures that words name, in their order, and lines about what is left out.
 
-    A word is a picture; a folder, whose pictures are taken at any depth but for those in folders called mask; or a
-    table (.csv, .tsv) with a column of paths, relative to its own folder.
+    A word is a picture; a folder, whose pictures are taken at any depth but for masks, which are in folders called mask
+    beside pictures; or a table (.csv, .tsv) with a column of paths, relative to its own folder.
 
     Raises:
         UserError: a folder cannot be listed, or a table cannot be read.
@@ -52,10 +51,7 @@ def find_pictures(words: Sequence[str]) -> tuple[list[Picture], list[str]]:
 def _in_folder(folder: Path) -> tuple[list[Picture], Counter[str]]:
     """Return the pictures in a folder, and how many other things there are, by kind."""
     images, left_out = Listing(folder).images(nested=True)
-    kept = [image for image in images if MASKS not in image.split("/")[:-1]]
-    if masks := len(images) - len(kept):
-        left_out[f"images in folders called {MASKS}"] = masks
-    return [Picture(str(folder / image), str(folder / image)) for image in kept], left_out
+    return [Picture(str(folder / image), str(folder / image)) for image in images], left_out
 
 
 def _in_table(file: Path) -> list[Picture]:
