@@ -1,7 +1,7 @@
 """Grad-ECLIP: which places the attention that makes the feature takes from, weighted by what the class asks for.
 
 Reference:
-    Zhao, Wang, Jiang, Chan, Gu: Gradient-based visual explanation for transformer-based CLIP. ICML 2024.
+    Zhao, Wang, Zeng, Zhao, Chan: Gradient-based visual explanation for transformer-based CLIP. ICML 2024.
 """
 
 import torch
