@@ -2,10 +2,10 @@
 
     python predict.py output/btmri/shots_16/CoOp_BiomedCLIP/nctx4_cscFalse_ctpend/seed1 scan.png folder/ list.csv
 
-A folder stands for the pictures in it, at any depth, without masks (`mask/` beside pictures); a table (.csv, .tsv) for
-those in its column of paths, relative to its own folder. The run's backbone, reader and preprocessing are used, and
-refused if they are not what its record tells. A picture that cannot be read is one line. The exit status is 1 if none
-could be read.
+A folder stands for the pictures in it, at any depth, without masks (in folders called `mask` beside pictures); a table
+(.csv, .tsv) for those in its column of paths, relative to its own folder. The run's backbone, reader and preprocessing
+are used, and refused if they are not what its record tells. A picture that cannot be read is one line. The exit status
+is 1 if none could be read.
 
 `--out` writes the probability of each class, as .csv or .json. `--set coverage 0.9` adds to each picture a set of
 classes that holds the right one for nine in ten pictures like the run's own (docs/PREDICTION.md). `--top 3` adds the

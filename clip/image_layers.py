@@ -12,8 +12,8 @@ class ImageLayers(NamedTuple):
     Attributes:
         spatial: the last layer whose output has values for each place, and whose gradients are not zero there.
         layout: of this output: "NLC" for tokens [B, N, W], "NCHW" for maps [B, W, h, w], "NHWC" for [B, h, w, W].
-        readout: the attention whose first query reads the feature out of all places; None if it is their mean, or if
-            the places are too few.
+        readout: the attention whose first query reads the feature out of all places; None if it is their mean, if the
+            places are too few, or if the attention is of a kind that `clip.attention` does not know.
         blocks: pairs of a layer that puts out tokens, and the attention whose weights tell where these come from.
         read: returns features [B, D] of any norm from what the layer of a block puts out.
         prefix: number of tokens before those of the places.

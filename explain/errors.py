@@ -95,6 +95,8 @@ def most_confident(found: Predictions, count: int) -> list[int]:
 def write_errors(run: Path, predictor: Any, count: int, kind: str) -> int:
     """Write the pictures of a run's most confident errors, and what they are; return their number.
 
+    Those of an earlier call are removed once the new ones are drawn.
+
     Args:
         run: its folder.
         predictor: of the run, a `runs.predictor.Predictor`.
@@ -106,25 +108,31 @@ def write_errors(run: Path, predictor: Any, count: int, kind: str) -> int:
     """
     found = _predictions(run, len(predictor.classnames))
     chosen = most_confident(found, count)
-    pictures = prepare(run)
-    if chosen:
-        dataset = predictor.dataset("the pictures of errors")
-        files = {relative_path(item.impath, dataset): item.impath for item in dataset.test}
-        if unknown := [found.paths[i] for i in chosen if found.paths[i] not in files]:
-            raise UserError(f"Expected {printable(unknown[0])} among the test images of {run}, but it is none.")
-        pixels = torch.stack([predictor.pixels(files[found.paths[i]]) for i in chosen])
-        classes = torch.from_numpy(found.predicted[chosen])
-        directions = class_directions(predictor.logits, predictor.backbone.encode_image(pixels), classes)
-        maps = saliency(predictor.backbone, pixels, directions, kind).cpu().numpy()
-        for number, (seen, one) in enumerate(zip(pixels.numpy(), maps, strict=True), start=1):
-            shown = picture(seen, predictor.backbone.mean, predictor.backbone.std, SIDE)
-            for path, image in zip(pictures[number - 1], (shown, overlay(shown, one)), strict=True):
-                _save(image, path, run)
+    drawn = _drawn(run, predictor, found, chosen, kind) if chosen else []
+    for paths, images in zip(prepare(run), drawn, strict=False):  # it names as many as there may be
+        for path, image in zip(paths, images, strict=True):
+            _save(image, path, run)
     names, sure = found.classes, found.confidence
     errors = (ConfidentError(names[found.labels[i]], names[found.predicted[i]], float(sure[i])) for i in chosen)
     phantom = predictor.record.phantom_images
     write_index(run, ErrorPictures(kind, phantom, digest_of_predictions(run), tuple(errors)))
     return len(chosen)
+
+
+def _drawn(
+    run: Path, predictor: Any, found: Predictions, chosen: list[int], kind: str
+) -> list[tuple["Image.Image", "Image.Image"]]:
+    """Return the picture of each of the chosen test images, and the same with what spoke for the predicted class."""
+    dataset, backbone = predictor.dataset("the pictures of errors"), predictor.backbone
+    files = {relative_path(item.impath, dataset): item.impath for item in dataset.test}
+    if unknown := [found.paths[i] for i in chosen if found.paths[i] not in files]:
+        raise UserError(f"Expected {printable(unknown[0])} among the test images of {run}, but it is none.")
+    pixels = torch.stack([predictor.pixels(files[found.paths[i]]) for i in chosen])
+    classes = torch.from_numpy(found.predicted[chosen])
+    directions = class_directions(predictor.logits, backbone.encode_image(pixels), classes)
+    maps = saliency(backbone, pixels, directions, kind).numpy()
+    shown = [picture(seen, backbone.mean, backbone.std, SIDE) for seen in pixels.numpy()]
+    return [(seen, overlay(seen, one)) for seen, one in zip(shown, maps, strict=True)]
 
 
 def _predictions(run: Path, classes: int) -> Predictions:

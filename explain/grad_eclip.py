@@ -1,7 +1,7 @@
 """Grad-ECLIP: which places the attention that makes the feature takes from, weighted by what the class asks for.
 
 Reference:
-    Zhao, Wang, Jiang, Chan, Gu: Gradient-based visual explanation for transformer-based CLIP. ICML 2024.
+    Zhao, Wang, Zeng, Zhao, Chan: Gradient-based visual explanation for transformer-based CLIP. ICML 2024.
 """
 
 import torch
@@ -19,9 +19,10 @@ def grad_eclip(backbone: Backbone, pixels: Tensor, directions: Tensor) -> Tensor
 
     w is the gradient of the score with respect to the output of the attention whose query reads the feature out, before
     its projection, v_i the value of place i, and lambda_i the cosine of that query and the key of place i, stretched to
-    0..1 over the places. A tower that takes the mean of its places has no such attention, and where very few places are
-    pooled it shows little (`ImageLayers.readout`): there all lambda_i are 1, v_i is the spatial layer's output itself,
-    and w its gradient at this place, which is gradient times activation (HiResCAM; Draelos and Carin, 2020).
+    0..1 over the places. A tower that takes the mean of its places has no such attention, where very few places are
+    pooled it shows little, and of some kinds it is not known how they compute (`ImageLayers.readout`): there all
+    lambda_i are 1, v_i is the spatial layer's output itself, and w its gradient at this place, which is gradient times
+    activation (HiResCAM; Draelos and Carin, 2020).
 
     Args:
         backbone: of any tower.

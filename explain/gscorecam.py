@@ -51,7 +51,7 @@ def _of_picture(backbone: Backbone, pixels: Tensor, maps: Tensor, directions: Te
         chosen: channels [M, K].
     """
     tried, places = chosen.unique(return_inverse=True)  # places: [M, K] in `tried`
-    seen = pixels * to_pixels(maps[tried], pixels.shape[-1])[:, None]
-    features = torch.cat([normalize(backbone.pool_image(part), dim=-1) for part in seen.split(AT_ONCE)])
+    parts = (pixels * to_pixels(part, pixels.shape[-1])[:, None] for part in maps[tried].split(AT_ONCE))
+    features = torch.cat([normalize(backbone.pool_image(part), dim=-1) for part in parts])
     scores = (features @ directions.T).T.gather(1, places)  # [M, K]
     return torch.einsum("mk,mkhw->mhw", scores.softmax(dim=1), maps[tried][places]).relu()

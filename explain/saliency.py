@@ -29,7 +29,8 @@ def saliency(backbone: Backbone, pixels: Tensor, directions: Tensor, kind: str =
 
     The score of a picture is the product of the class's direction and the picture's unit feature. Each map is enlarged
     bilinearly and stretched to its own range, so that values of two maps cannot be compared; a map without differences
-    is 0 everywhere. The towers compute in float32 whatever their precision is.
+    is 0 everywhere. The towers compute in float32 whatever precision is set. While it lasts, no other thread may use
+    the backbone.
 
     Args:
         backbone: whose image tower is asked.
@@ -49,6 +50,7 @@ def saliency(backbone: Backbone, pixels: Tensor, directions: Tensor, kind: str =
     several = directions if directions.ndim == 3 else directions[None]
     several = several.to(backbone.device, pixels.dtype)
     parts = zip(pixels.to(backbone.device).split(AT_ONCE), several.split(AT_ONCE, dim=1), strict=True)
-    found = [to_pixels(KINDS[name](backbone, *part), pixels.shape[-1]).cpu() for part in parts]
+    with torch.autocast(backbone.device.type, enabled=False):
+        found = [to_pixels(KINDS[name](backbone, *part), pixels.shape[-1]).cpu() for part in parts]
     maps = torch.cat(found, dim=1)
     return maps if directions.ndim == 3 else maps[0]

@@ -26,8 +26,8 @@ class Picture(NamedTuple):
 def find_pictures(words: Sequence[str]) -> tuple[list[Picture], list[str]]:
     """Return all pictures that words name, in their order, and lines about what is left out.
 
-    A word is a picture; a folder, whose pictures are taken at any depth but for masks beside pictures; or a
-    table (.csv, .tsv) with a column of paths, relative to its own folder.
+    A word is a picture; a folder, whose pictures are taken at any depth but for masks, which are in folders called mask
+    beside pictures; or a table (.csv, .tsv) with a column of paths, relative to its own folder.
 
     Raises:
         UserError: a folder cannot be listed, or a table cannot be read.

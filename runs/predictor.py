@@ -71,6 +71,7 @@ class Predictor:
         self.folder, self.trainer, self.record, self.cfg = folder, trainer, record, cfg
         self.backbone: Backbone = trainer.backbone
         self.classnames: list[str] = list(record.classes)
+        self._dataset: Any = None
 
     @classmethod
     def from_run(
@@ -105,7 +106,7 @@ class Predictor:
         return self.record.phantom_images or bool(self.record.phantom_backbone)
 
     def dataset(self, why: str = "it was asked for") -> Any:
-        """Return the run's data set, whose training, validation and test images are those of the record.
+        """Return the run's data set, read once: its training, validation and test images are those of the record.
 
         Args:
             why: what needs it, for the error.
@@ -113,7 +114,8 @@ class Predictor:
         Raises:
             UserError: it is not there, or has other images.
         """
-        return read_data(self.cfg, self.record, self.folder, f"{why} needs", test=True)
+        self._dataset = self._dataset or read_data(self.cfg, self.record, self.folder, f"{why} needs", test=True)
+        return self._dataset
 
     def pixels(self, path: str | Path) -> Tensor:
         """Return what the image tower sees of a picture: pixels [3, S, S]; a UserError if it cannot be read."""

@@ -90,7 +90,7 @@ def risk_coverage(confidence: Floats, hits: NDArray[np.bool_]) -> Floats:
     """Return the selective risk: the share of errors among the k images with the highest confidence, k = 1 ... N.
 
     Images of one confidence have no order; their errors are spread evenly over them, which is the mean over all orders
-    (El-Yaniv and Wiener 2010 define the curve, Geifman and El-Yaniv 2017 the area below it).
+    (El-Yaniv and Wiener 2010 define the curve, Geifman, Uziel and El-Yaniv 2019 the area below it).
 
     Args:
         confidence: probability of the predicted class [N].

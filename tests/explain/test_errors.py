@@ -100,6 +100,14 @@ def test_fewer_errors_leave_none_of_more_behind(run):
     assert len(list((run / FOLDER).iterdir())) == 3
 
 
+def test_pictures_stay_where_new_ones_cannot_be_drawn(run):
+    errors.write_errors(run, StandIn(60), 2, "grad_eclip")
+    before = {path.name: path.read_bytes() for path in (run / FOLDER).iterdir()}
+    with pytest.raises(UserError, match="among the test images"):
+        errors.write_errors(run, StandIn(3), 2, "grad_eclip")
+    assert {path.name: path.read_bytes() for path in (run / FOLDER).iterdir()} == before
+
+
 def test_a_run_without_errors(write_run):
     labels = np.arange(20) % 4
     run = write_answers(write_run(), labels, np.eye(4)[labels])

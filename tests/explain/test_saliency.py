@@ -56,6 +56,18 @@ def test_maps_differ_between_prompts(kind):
     assert torch.allclose(one, saliency(backbone, pixels, texts[:1].expand(2, -1), kind), atol=1e-4)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_towers_compute_in_float32(kind):
+    exact, rough = build_backbone("PhantomCLIP"), build_backbone("PhantomCLIP", precision="bf16")
+    pixels = torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+    directions = exact.logit_scale * exact.encode_text(["a glioma tumor", "a normal scan"])
+    expected = saliency(exact, pixels, directions, kind)
+    with torch.autocast("cpu", torch.bfloat16):
+        within = saliency(exact, pixels, directions, kind)
+    for found in (within, saliency(rough, pixels, directions, kind)):
+        torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
+
+
 def test_each_place_of_a_linear_tower_has_exactly_its_share():
     """score = d . z / |z| with z the sum of z_i: the share of place i is the derivative along z_i."""
     backbone = LinearBackbone()

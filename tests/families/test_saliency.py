@@ -98,38 +98,90 @@ TIMM = {  # name of a model, its pooling -> how it is made small, and the kinds 
     ),
     ("convnext_atto", "avg"): ({"depths": (1, 1, 1, 1), "dims": (8, 16, 24, 32)}, ("legrad",)),
     ("resnet18", "avg"): ({}, ("legrad",)),
+    ("beit_base_patch16_224", "avg"): (SMALL_VIT, ("legrad",)),
 }
 
 
-class TimmBackbone(TinyBackbone):
-    """A model of timm and a projection, as open_clip puts them together."""
+class TowerBackbone(TinyBackbone):
+    """A tower of open_clip or timm with large random weights: of the initial ones all pictures look alike."""
 
     image_size = 64
 
-    def __init__(self, model: str, pool: str, **small):
-        super().__init__("of timm")
+    def __init__(self, visual: torch.nn.Module):
+        super().__init__("of random weights")
+        self.visual = visual
         torch.manual_seed(0)
-        self.visual = torch.nn.Module()
-        self.visual.trunk = timm.create_model(model, num_classes=0, global_pool=pool, **small)
-        self.visual.head = torch.nn.Linear(self.visual.trunk.num_features, 16, bias=False)
-        for parameter in self.parameters():  # initial values are so small that all pictures look alike
+        for parameter in self.parameters():
             if parameter.ndim > 1:
                 torch.nn.init.normal_(parameter, std=0.2)
         self.freeze()
 
     def pool_image(self, images):
-        return self.visual.head(self.visual.trunk(images))
+        return self.visual(images)
 
     def image_layers(self):
         return layers_of(self.visual)
 
 
+class TimmTower(torch.nn.Module):
+    """A model of timm and a projection, as open_clip puts them together."""
+
+    def __init__(self, model: str, pool: str, **small):
+        super().__init__()
+        self.trunk = timm.create_model(model, num_classes=0, global_pool=pool, **small)
+        self.head = torch.nn.Linear(self.trunk.num_features, 16, bias=False)
+
+    def forward(self, images):
+        return self.head(self.trunk(images))
+
+
 @pytest.mark.parametrize(("model", "pool"), TIMM)
 def test_towers_of_timm(model, pool):
     small, without = TIMM[model, pool]
-    backbone = TimmBackbone(model, pool, **small)
+    backbone = TowerBackbone(TimmTower(model, pool, **small))
     check_attention(backbone)
     check_kinds(backbone, without)
+
+
+def vit_of_open_clip(**kind) -> TowerBackbone:
+    from open_clip.transformer import VisionTransformer
+
+    size = {"image_size": 64, "patch_size": 16, "width": 32, "layers": 2, "heads": 2, "mlp_ratio": 2}
+    return TowerBackbone(VisionTransformer(**size, output_dim=16, **kind))
+
+
+@pytest.mark.parametrize(
+    ("kind", "without"),
+    [
+        ({}, ()),
+        ({"pool_type": "avg"}, ()),
+        ({"qk_norm": True}, ("legrad",)),  # attention of open_clip's own, which is not watched
+        ({"attentional_pool": True, "attn_pooler_queries": 4, "attn_pooler_heads": 2}, ("legrad",)),
+    ],
+)
+def test_vits_of_open_clip(kind, without):
+    backbone = vit_of_open_clip(**kind)
+    check_attention(backbone)
+    check_kinds(backbone, without)
+    assert (backbone.image_layers().readout is None) is bool(kind)
+
+
+def test_an_error_leaves_no_hook_and_no_gradient_behind(monkeypatch):
+    backbone = vit_of_open_clip()
+    pixels, asked = pictures(backbone), directions(backbone)
+    last = backbone.visual.transformer.resblocks[-1].mlp
+
+    def stop(*_):
+        assert any(module._forward_hooks or module._forward_pre_hooks for module in backbone.modules())
+        raise MemoryError
+
+    for kind in ("grad_eclip", "gscorecam", "legrad"):
+        saliency(backbone, pixels, asked, kind)
+        with monkeypatch.context() as patch, pytest.raises(MemoryError):
+            patch.setattr(last, "forward", stop)
+            saliency(backbone, pixels, asked, kind)
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in backbone.modules())
+    assert not any(each.requires_grad or each.grad is not None for each in backbone.parameters())
 
 
 def test_a_tower_of_which_nothing_is_known_is_refused():

@@ -84,6 +84,7 @@ def test_a_run_is_calibrated_on_validation_images_and_told_on_test_images(predic
     labels = {part: torch.tensor(predictor.dataset().labels(part)) for part in ("val", "test")}
     p = {part: predictor.probabilities(x) for part, x in features.items()}
     held = sorted(1 - p["val"][i, y].item() for i, y in enumerate(labels["val"]))
+    assert predictor.dataset("another part") is predictor.dataset()
     assert (found.images, found.tested) == (8, 20) and found.threshold == pytest.approx(held[6])  # ceil(9 * 0.7) = 7th
     members = 1 - p["test"] <= held[6]
     assert found.reached == pytest.approx(sum(members[i, y].item() for i, y in enumerate(labels["test"])) / 20)

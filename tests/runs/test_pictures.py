@@ -28,6 +28,9 @@ def test_a_folder_stands_for_the_pictures_below_it_without_masks(folder):
     names = ["a.jpg", "b.png", "deep/c.png", "masked/d.png"]
     assert pictures == [Picture(str(folder / name), str(folder / name)) for name in names]
     assert lines == [f'Left out in {folder}: 2 folders of masks ("mask"); 1 .txt files']
+    (folder / "a.jpg").unlink()
+    (folder / "b.png").unlink()
+    assert [each.path for each in found(folder)][-2:] == [str(folder / name) for name in ("mask/b.png", "masked/d.png")]
     assert found(folder / "mask") == [Picture(str(folder / "mask" / "b.png"), str(folder / "mask" / "b.png"))]
 
 

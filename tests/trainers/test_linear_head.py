@@ -6,7 +6,7 @@ from torch.nn.functional import normalize
 
 from tests.gpu.sides import METHODS, options
 from trainers.base.feature_trainer import FeatureTrainer
-from trainers.base.linear_head import is_affine
+from trainers.base.linear_head import head_of, is_affine
 from trainers.zeroshot import ZeroshotCLIP
 
 CURVED = ("CoCoOp", "TipAdapter", "TipAdapterF", "CLIPAdapter")
@@ -71,3 +71,11 @@ def test_what_overrides_the_logits_of_a_linear_method_is_not_taken_for_linear():
             return super().logits(features).square()
 
     assert is_affine(ZeroshotCLIP) and not is_affine(Squared) and not is_affine(FeatureTrainer)
+
+
+def test_logits_that_are_marked_as_affine_and_are_not_give_no_head():
+    prompts = torch.eye(4, 8)
+    assert torch.allclose(head_of(lambda v: 5 * v @ prompts.T - 1, 8).weight, 5 * prompts.double(), atol=1e-5)
+    for curved in (lambda v: (v @ prompts.T).square(), lambda v: (v - 0.1).norm(dim=1, keepdim=True) * prompts[:, 0]):
+        with pytest.raises(TypeError, match="affine"):
+            head_of(curved, 8)

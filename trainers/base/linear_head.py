@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 F = TypeVar("F", bound=Callable[..., Tensor])
+ROUNDING = 1e-3  # of the largest logit
 
 
 class LinearHead(NamedTuple):
@@ -51,9 +52,16 @@ def head_of(logits: Callable[[Tensor], Tensor], dim: int, device: torch.device |
         dim: D.
         device: of the features.
 
+    Raises:
+        TypeError: it is not affine: at other points it has other values than the head.
+
     >>> head_of(lambda v: 10 * v @ torch.tensor([[0.6, 0.8]]).T + 1, dim=2)
     LinearHead(weight=tensor([[6., 8.]], dtype=torch.float64), bias=tensor([1.], dtype=torch.float64))
     """
-    places = torch.cat([torch.zeros(1, dim), torch.eye(dim)]).to(device)
-    bias, *steps = logits(places).double()
-    return LinearHead((torch.stack(steps) - bias).T.contiguous(), bias)
+    origin, steps, others = torch.zeros(1, dim), torch.eye(dim), torch.linspace(-1, 1, 4 * dim).view(dim, 4).T
+    places = torch.cat([origin, steps, others / others.norm(dim=1, keepdim=True)]).to(device)
+    found = logits(places).double()
+    head = LinearHead((found[1 : dim + 1] - found[0]).T.contiguous(), found[0])
+    if (head.logits(places) - found).abs().max() > ROUNDING * found.abs().max():
+        raise TypeError("Expected logits that are affine in the features, as they are marked, but got others.")
+    return head

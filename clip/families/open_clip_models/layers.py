@@ -50,9 +50,12 @@ def _as_it_is(x: Tensor) -> Tensor:
 
 
 def _of_open_clip(visual: Any) -> ImageLayers:
-    """Return the layers of open_clip's own ViT: its feature is that of the class token, or the mean of the patches."""
+    """Return the layers of open_clip's own ViT: its feature is that of the class token, or the mean of the patches.
+
+    Attention of its own kind (with norms of queries and keys, or scaled) is not watched.
+    """
     blocks = visual.transformer.resblocks
-    own = visual.attn_pool is None and visual.pool_type == "tok"
+    watched = visual.attn_pool is None and all(can_be_watched(block.attn) for block in blocks)
 
     def read(tokens: Tensor) -> Tensor:
         pooled = visual.ln_post(tokens.mean(dim=1))
@@ -62,8 +65,8 @@ def _of_open_clip(visual: Any) -> ImageLayers:
     return ImageLayers(
         blocks[-1].ln_1,
         "NLC",
-        blocks[-1].attn if own else None,
-        tuple((block, block.attn) for block in blocks) if visual.attn_pool is None else (),
+        blocks[-1].attn if watched and visual.pool_type == "tok" else None,
+        tuple((block, block.attn) for block in blocks) if watched else (),
         read,
         prefix=1,
     )
@@ -80,7 +83,7 @@ def _of_timm(visual: Any) -> ImageLayers:
             )
         last = trunk.get_submodule(trunk.feature_info[-1]["module"])
         return ImageLayers(last, "NHWC" if getattr(trunk, "output_fmt", "NCHW") == "NHWC" else "NCHW")
-    blocks, pool = trunk.blocks, trunk.attn_pool
+    blocks, pool = trunk.blocks, getattr(trunk, "attn_pool", None)
     spatial, prefix = blocks[-1].norm1, trunk.num_prefix_tokens
     if pool is not None:
         known = can_be_watched(pool) and (trunk.pool_include_prefix or not prefix)  # so that it sees the same tokens
