@@ -26,6 +26,7 @@ from dassl.errors import UserError, command
 from dassl.names import shared_name
 from dassl.sheet import csv_lines
 from dassl.writing import atomic_write, write_json
+from runs.options import positive
 
 if TYPE_CHECKING:
     from runs.calibration import Calibration
@@ -52,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("run", type=Path, help="folder of the run, such as .../seed1")
     p.add_argument("pictures", nargs="+", help="pictures, folders of them, or tables (.csv, .tsv) that list them")
     p.add_argument("--out", type=Path, help="file for all figures, .csv or .json")
-    p.add_argument("--top", type=int, default=0, metavar="N", help="sentences that speak most for the predicted class")
+    p.add_argument("--top", type=positive, metavar="N", help="sentences that speak most for the predicted class")
     p.add_argument("--set", nargs=2, metavar=(COVERAGE, "0.9"), help="add sets of classes of this coverage")
     p.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if there is one, by default")
     p.add_argument("--root", default="", help="folder of the data sets, if it has moved")
@@ -244,7 +245,7 @@ def main(argv: list[str] | None = None) -> int:
     predictor = Predictor.from_run(args.run, args.device, args.root, args.backbone, args.options)
     introduce(predictor)
     calibration = None if coverage is None else calibration_of(predictor, coverage)
-    answers = answers_of(predictor, pictures, calibration, args.top)
+    answers = answers_of(predictor, pictures, calibration, args.top or 0)
     show(answers, predictor.classnames, args.out)
     if args.out and args.out.suffix.lower() == ".csv":
         write_csv(answers, predictor.classnames, args.out)

@@ -27,7 +27,8 @@ NAMES = {
     "vmf": "trainers.vmf",
 }
 MODULES = ("losses", "posterior", "vmf")  # the names that stand for the module itself
-PACKAGES = ("checkouts", "clip", "datasets", "grid", "report", "reproduce", "runs", "toolbox", "trainers", "tuning")
+PACKAGES = ("checkouts", "clip", "datasets", "explain", "grid", "report", "reproduce", "runs", "toolbox", "trainers")
+PACKAGES += ("tuning",)
 
 __all__ = sorted(NAMES)
 

@@ -90,7 +90,7 @@ def test_numbers_of_shots_are_any_and_no_others(flags, tmp_path, capsys):
     for shots in ("0", "-1", "many"):
         with pytest.raises(SystemExit):
             train.main(flags("ZeroshotCLIP", shots=shots))
-        assert "number of images per class such as 1, 5 or 16" in capsys.readouterr().err
+        assert "whole number of at least 1, such as 1, 5 or 16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

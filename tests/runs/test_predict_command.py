@@ -123,6 +123,12 @@ def test_a_wrong_flag_is_told_before_anything_is_read(tmp_path, capsys, more):
     assert err.count("\n") == 1
 
 
+def test_a_number_of_sentences_is_positive(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        predict.main(words(tmp_path / "no run", "picture.png", "--top", -1))
+    assert "argument --top" in capsys.readouterr().err
+
+
 def test_sentences_follow_the_table(run, images, tmp_path, capsys, monkeypatch):
     asked = []
     monkeypatch.setenv("COLUMNS", "50")
