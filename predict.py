@@ -52,7 +52,9 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("run", type=Path, help="folder of the run, such as .../seed1")
     p.add_argument("pictures", nargs="+", help="pictures, folders of them, or tables (.csv, .tsv) that list them")
     p.add_argument("--out", type=Path, help="file for all figures, .csv or .json")
-    p.add_argument("--top", type=int, default=0, metavar="N", help="sentences that speak most for the predicted class")
+    p.add_argument(
+        "--top", type=count, default=0, metavar="N", help="sentences that speak most for the predicted class"
+    )
     p.add_argument("--set", nargs=2, metavar=(COVERAGE, "0.9"), help="add sets of classes of this coverage")
     p.add_argument("--device", choices=("cpu", "cuda"), help="the GPU if there is one, by default")
     p.add_argument("--root", default="", help="folder of the data sets, if it has moved")
@@ -73,10 +75,21 @@ def coverage_of(words: Sequence[str]) -> float:
     return found
 
 
-def check_out(out: Path | None) -> None:
-    """Raise a UserError unless the file of figures is to be CSV or JSON."""
-    if out and out.suffix.lower() not in (".csv", ".json"):
+def check_out(out: Path | None, pictures: Sequence[str]) -> None:
+    """Raise a UserError unless the file of figures is to be CSV or JSON, and none of those that are read."""
+    if not out:
+        return
+    if out.suffix.lower() not in (".csv", ".json") or out.is_dir():
         raise UserError(f"Expected a file that ends in .csv or .json for --out, but got {out}: give it such a name.")
+    if out.resolve() in [Path(word).resolve() for word in pictures]:
+        raise UserError(f"Expected --out to be a new file, but {out} lists the pictures: give it another name.")
+
+
+def count(word: str) -> int:
+    """Return the number of sentences that `--top` asks for; negative ones are refused."""
+    if (found := int(word)) < 0:
+        raise argparse.ArgumentTypeError(f"expected 0 or more, but got {word}")
+    return found
 
 
 def introduce(predictor: "Predictor") -> None:
@@ -233,23 +246,24 @@ def _document(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Return 1 if no picture could be read."""
     args = parser().parse_args(argv)
-    check_out(args.out)
+    check_out(args.out, args.pictures)
     coverage = coverage_of(args.set) if args.set else None
     from runs.pictures import find_pictures  # PyTorch is not needed to print --help
     from runs.predictor import Predictor
 
-    pictures, lines = find_pictures(args.pictures)
+    links = dict(zip(args.options[::2], args.options[1::2], strict=False)).get("DATASET.LINKS", "inside")
+    pictures, lines = find_pictures(args.pictures, links)
     for line in lines:
         print(line)
     predictor = Predictor.from_run(args.run, args.device, args.root, args.backbone, args.options)
     introduce(predictor)
     calibration = None if coverage is None else calibration_of(predictor, coverage)
     answers = answers_of(predictor, pictures, calibration, args.top)
-    show(answers, predictor.classnames, args.out)
     if args.out and args.out.suffix.lower() == ".csv":
         write_csv(answers, predictor.classnames, args.out)
     elif args.out:
         write_document(answers, predictor, calibration, args.out)
+    show(answers, predictor.classnames, args.out)
     return int(all(each.prediction.error for each in answers))
 
 

@@ -27,7 +27,7 @@ def test_a_folder_stands_for_the_pictures_below_it_without_masks(folder):
     pictures, lines = find_pictures([str(folder)])
     names = ["a.jpg", "b.png", "deep/c.png", "masked/d.png"]
     assert pictures == [Picture(str(folder / name), str(folder / name)) for name in names]
-    assert lines == [f"Left out in {folder}: 1 .txt files; 2 images in folders called mask"]
+    assert lines == [f'Left out in {folder}: 2 folders of masks ("mask"); 1 .txt files']
     assert found(folder / "mask") == [Picture(str(folder / "mask" / "b.png"), str(folder / "mask" / "b.png"))]
 
 
@@ -65,3 +65,7 @@ def test_a_link_that_leads_out_of_a_folder_is_refused(folder, tmp_path):
     (folder / "link.png").symlink_to(tmp_path / "private.png")
     with pytest.raises(UserError, match=r"link\.png is a link that leads out of it"):
         found(folder)
+    (folder / "list.csv").write_text("path\nlink.png\n")
+    assert "leads out of it" in found(folder / "list.csv")[0].error
+    asked, _ = find_pictures([str(folder), str(folder / "list.csv")], links="anywhere")
+    assert [each.path for each in asked].count(str(folder / "link.png")) == 2
