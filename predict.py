@@ -200,13 +200,17 @@ def show(answers: Sequence[Answer], classes: Sequence[str], out: Path | None) ->
             print(f"Not read: {printable(each.name)}: {printable(each.prediction.error)}", file=sys.stderr)
 
 
-def write_csv(answers: Sequence[Answer], classes: Sequence[str], out: Path) -> None:
-    """Write a row for each picture: its class, probabilities, margin, set, sentences, or why it could not be read."""
+def write_csv(answers: Sequence[Answer], classes: Sequence[str], phantom: bool, out: Path) -> None:
+    """Write a row for each picture: its class, probabilities, margin, set, sentences, or why it could not be read.
+
+    With `phantom`, each row says so.
+    """
     extra = {"set": any(a.members is not None for a in answers), "sentences": any(a.sentences for a in answers)}
+    extra["phantom"] = phantom
     chosen = [name for name, there in extra.items() if there]
     rows = [["path", "predicted", "margin", "runner_up", *classes, *chosen, "error"]]
     for name, found, members, sentences in answers:
-        cells: dict[str, str] = {"set": "; ".join(members or ()), "sentences": " | ".join(sentences)}
+        cells: dict[str, str] = {"set": "; ".join(members or ()), "sentences": " | ".join(sentences), "phantom": "yes"}
         figures = [f"{p:.6g}" for p in found.probabilities] or [""] * len(classes)
         margin = "" if found.error else f"{found.margin:.6g}"
         rows.append(
@@ -260,7 +264,7 @@ def main(argv: list[str] | None = None) -> int:
     calibration = None if coverage is None else calibration_of(predictor, coverage)
     answers = answers_of(predictor, pictures, calibration, args.top)
     if args.out and args.out.suffix.lower() == ".csv":
-        write_csv(answers, predictor.classnames, args.out)
+        write_csv(answers, predictor.classnames, predictor.phantom, args.out)
     elif args.out:
         write_document(answers, predictor, calibration, args.out)
     show(answers, predictor.classnames, args.out)

@@ -12,7 +12,7 @@ from PIL import Image
 import predict
 import train
 from explain import sentences
-from runs.predictor import Predictor
+from runs.predictor import Prediction, Predictor
 from tests.conftest import CLASSES
 from tests.run_folders import run_folder
 
@@ -56,6 +56,7 @@ def test_figures_of_all_classes_are_written_as_csv(run, images, tmp_path):
     assert [float(good[name]) for name in CLASSES] == pytest.approx(expected.probabilities, abs=1e-5)
     assert good["predicted"] == expected.predicted and float(good["margin"]) == pytest.approx(expected.margin, abs=1e-5)
     assert (good["runner_up"], good["error"]) == (expected.runner_up, "")
+    assert good["phantom"] == bad["phantom"] == "yes"
     assert bad["predicted"] == bad["margin"] == bad[CLASSES[0]] == "" and "bad.png is not" in bad["error"]
 
 
@@ -105,6 +106,13 @@ def test_sets_are_shown_told_and_kept(run, images, capsys):
     assert predict.main(words(run, images / "test0.png", "--set", "coverage", "0.9")) == 0
     out = capsys.readouterr().out
     assert "every class is in every set" in out and "; ".join(CLASSES) in out
+
+
+def test_a_file_of_a_run_on_patients_has_no_column_of_phantoms(tmp_path):
+    answer = predict.Answer("a.png", Prediction("a.png", [0.75, 0.25], "x", "y", 0.5))
+    predict.write_csv([answer], ["x", "y"], False, tmp_path / "out.csv")
+    (row,) = csv.DictReader((tmp_path / "out.csv").open(newline=""))
+    assert list(row) == ["path", "predicted", "margin", "runner_up", "x", "y", "error"]
 
 
 @pytest.mark.parametrize(
