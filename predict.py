@@ -117,7 +117,10 @@ def calibration_of(predictor: "Predictor", coverage: float) -> "Calibration":
     for line in (*found.lines(len(predictor.classnames)), calibration.caution(predictor)):
         if line:
             print(line)
-    calibration.write(found, predictor.folder)
+    try:
+        calibration.write(found, predictor.folder)
+    except UserError as error:  # the folder may be another's, or on a disk that is read-only
+        print(f"Not kept in the run's folder: {error}")
     return found
 
 

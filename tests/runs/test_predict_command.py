@@ -179,6 +179,12 @@ def test_help_needs_no_pytorch():
     assert "--set" in done.stdout
 
 
+def test_sets_need_no_room_in_the_folder_of_the_run(run, images, capsys):
+    (run / "conformal.json").mkdir()
+    assert predict.main(words(run, images / "test0.png", "--set", "coverage", "0.7")) == 0
+    assert "Not kept in the run's folder: Expected to write" in capsys.readouterr().out
+
+
 def test_a_table_of_pictures_is_not_written_over(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "list.csv").write_text("path\na.png\n")
