@@ -108,7 +108,7 @@ def write_errors(run: Path, predictor: Any, count: int, kind: str) -> int:
     chosen = most_confident(found, count)
     pictures = prepare(run)
     if chosen:
-        dataset = predictor.dataset("the pictures of errors")
+        dataset = predictor.dataset("a picture of errors")
         files = {relative_path(item.impath, dataset): item.impath for item in dataset.test}
         if unknown := [found.paths[i] for i in chosen if found.paths[i] not in files]:
             raise UserError(f"Expected {printable(unknown[0])} among the test images of {run}, but it is none.")

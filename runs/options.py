@@ -21,5 +21,5 @@ def split_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 def positive(word: str) -> int:
     """Return a whole number of at least 1, as `type` of an argparse argument, which prints the error."""
     if not word.isdigit() or int(word) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number of images per class such as 1, 5 or 16, but got {word!r}")
+        raise argparse.ArgumentTypeError(f"expected a whole number such as 1, 5 or 16, but got {word!r}")
     return int(word)

@@ -95,7 +95,7 @@ def test_numbers_of_shots_are_any_and_no_others(flags, tmp_path, capsys):
     for shots in ("0", "-1", "many"):
         with pytest.raises(SystemExit):
             train.main(flags("ZeroshotCLIP", shots=shots))
-        assert "number of images per class such as 1, 5 or 16" in capsys.readouterr().err
+        assert "a whole number such as 1, 5 or 16" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
