@@ -74,10 +74,14 @@ def coverage_of(words: Sequence[str]) -> float:
     return found
 
 
-def check_out(out: Path | None) -> None:
-    """Raise a UserError unless the file of figures is to be CSV or JSON."""
-    if out and out.suffix.lower() not in (".csv", ".json"):
+def check_out(out: Path | None, pictures: Sequence[str]) -> None:
+    """Raise a UserError unless the file of figures is to be CSV or JSON, and none of those that are read."""
+    if not out:
+        return
+    if out.suffix.lower() not in (".csv", ".json") or out.is_dir():
         raise UserError(f"Expected a file that ends in .csv or .json for --out, but got {out}: give it such a name.")
+    if out.resolve() in [Path(word).resolve() for word in pictures]:
+        raise UserError(f"Expected --out to be a new file, but {out} lists the pictures: give it another name.")
 
 
 def introduce(predictor: "Predictor") -> None:
@@ -105,7 +109,10 @@ def calibration_of(predictor: "Predictor", coverage: float) -> "Calibration":
     for line in (*found.lines(len(predictor.classnames)), calibration.caution(predictor)):
         if line:
             print(line)
-    calibration.write(found, predictor.folder)
+    try:
+        calibration.write(found, predictor.folder)
+    except UserError as error:  # the folder may be another's, or on a disk that is read-only
+        print(f"Not kept in the run's folder: {error}")
     return found
 
 
@@ -188,13 +195,17 @@ def show(answers: Sequence[Answer], classes: Sequence[str], out: Path | None) ->
             print(f"Not read: {printable(each.name)}: {printable(each.prediction.error)}", file=sys.stderr)
 
 
-def write_csv(answers: Sequence[Answer], classes: Sequence[str], out: Path) -> None:
-    """Write a row for each picture: its class, probabilities, margin, set, sentences, or why it could not be read."""
+def write_csv(answers: Sequence[Answer], classes: Sequence[str], phantom: bool, out: Path) -> None:
+    """Write a row for each picture: its class, probabilities, margin, set, sentences, or why it could not be read.
+
+    With `phantom`, each row says so.
+    """
     extra = {"set": any(a.members is not None for a in answers), "sentences": any(a.sentences for a in answers)}
+    extra["phantom"] = phantom
     chosen = [name for name, there in extra.items() if there]
     rows = [["path", "predicted", "margin", "runner_up", *classes, *chosen, "error"]]
     for name, found, members, sentences in answers:
-        cells: dict[str, str] = {"set": "; ".join(members or ()), "sentences": " | ".join(sentences)}
+        cells: dict[str, str] = {"set": "; ".join(members or ()), "sentences": " | ".join(sentences), "phantom": "yes"}
         figures = [f"{p:.6g}" for p in found.probabilities] or [""] * len(classes)
         margin = "" if found.error else f"{found.margin:.6g}"
         rows.append(
@@ -234,23 +245,24 @@ def _document(answer: Answer, classes: Sequence[str]) -> dict[str, Any]:
 def main(argv: list[str] | None = None) -> int:
     """Return 1 if no picture could be read."""
     args = parser().parse_args(argv)
-    check_out(args.out)
+    check_out(args.out, args.pictures)
     coverage = coverage_of(args.set) if args.set else None
     from runs.pictures import find_pictures  # PyTorch is not needed to print --help
     from runs.predictor import Predictor
 
-    pictures, lines = find_pictures(args.pictures)
+    links = dict(zip(args.options[::2], args.options[1::2], strict=False)).get("DATASET.LINKS", "inside")
+    pictures, lines = find_pictures(args.pictures, links)
     for line in lines:
         print(line)
     predictor = Predictor.from_run(args.run, args.device, args.root, args.backbone, args.options)
     introduce(predictor)
     calibration = None if coverage is None else calibration_of(predictor, coverage)
     answers = answers_of(predictor, pictures, calibration, args.top or 0)
-    show(answers, predictor.classnames, args.out)
     if args.out and args.out.suffix.lower() == ".csv":
-        write_csv(answers, predictor.classnames, args.out)
+        write_csv(answers, predictor.classnames, predictor.phantom, args.out)
     elif args.out:
         write_document(answers, predictor, calibration, args.out)
+    show(answers, predictor.classnames, args.out)
     return int(all(each.prediction.error for each in answers))
 
 

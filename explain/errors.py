@@ -123,7 +123,7 @@ def _drawn(
     run: Path, predictor: Any, found: Predictions, chosen: list[int], kind: str
 ) -> list[tuple["Image.Image", "Image.Image"]]:
     """Return the picture of each of the chosen test images, and the same with what spoke for the predicted class."""
-    dataset, backbone = predictor.dataset("the pictures of errors"), predictor.backbone
+    dataset, backbone = predictor.dataset("a picture of errors"), predictor.backbone
     files = {relative_path(item.impath, dataset): item.impath for item in dataset.test}
     if unknown := [found.paths[i] for i in chosen if found.paths[i] not in files]:
         raise UserError(f"Expected {printable(unknown[0])} among the test images of {run}, but it is none.")

@@ -42,11 +42,16 @@ def saliency(backbone: Backbone, pixels: Tensor, directions: Tensor, kind: str =
         [B, S, S], or [M, B, S, S], on the CPU.
 
     Raises:
-        UserError: the kind is unknown, or this backbone has none.
+        UserError: the kind is unknown, or this backbone has none; or there is not a direction for each picture.
     """
     name = kind or DEFAULT
     if name not in KINDS:
         raise UserError(f"Expected a kind of saliency of {', '.join(KINDS)}, but got {name!r}: choose one of them.")
+    if pixels.ndim != 4 or directions.ndim not in (2, 3) or directions.shape[-2] != len(pixels):
+        raise UserError(
+            "Expected pictures [B, 3, S, S] and a direction for each, [B, D] or [M, B, D], but got "
+            f"{list(pixels.shape)} and {list(directions.shape)}: give one picture as pixels[None]."
+        )
     several = directions if directions.ndim == 3 else directions[None]
     several = several.to(backbone.device, pixels.dtype)
     parts = zip(pixels.to(backbone.device).split(AT_ONCE), several.split(AT_ONCE, dim=1), strict=True)

@@ -152,10 +152,13 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
         backbone = predictor.backbone
         shown_as = picture(lesions.pixels[0].numpy(), backbone.mean, backbone.std, backbone.image_size)
         colours, mask = np.asarray(shown_as) / 255, lesions.masks[0].numpy()
+        if mask.all() or not mask.any():
+            print(f"no outline: the mask of {shown.path} is all black or all white where the tower looks")
         rows.append(PictureRow(colours, mask, f"{shown.dataset}\n{truth}" if truth else shown.dataset, panels))
         lines.append([shown.dataset, Path(shown.path).name, truth, *(p.below.replace("\n", " ") for p in panels)])
     names = [str(each.series) for each in found]
-    title = f"Figure 2: {NAMES[kind]} of {len(names)} methods, K = {points.shots[0]}, {images_of(runs)}"
+    shown_on = f"own pictures, runs on {images_of(runs)}" if images else images_of(runs)
+    title = f"Figure 2: {NAMES[kind]} of {len(names)} methods, K = {points.shots[0]}, {shown_on}"
     plot_panels(rows, names, page.picture, title, page.within)
     whose = "the class that each run predicts" if images else "the true class"
     note = (

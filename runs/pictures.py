@@ -23,38 +23,42 @@ class Picture(NamedTuple):
     error: str = ""
 
 
-def find_pictures(words: Sequence[str]) -> tuple[list[Picture], list[str]]:
+def find_pictures(words: Sequence[str], links: str = "inside") -> tuple[list[Picture], list[str]]:
     """Return all pictures that words name, in their order, and lines about what is left out.
 
     A word is a picture; a folder, whose pictures are taken at any depth but for masks, which are in folders called mask
     beside pictures; or a table (.csv, .tsv) with a column of paths, relative to its own folder.
 
+    Args:
+        words: the words.
+        links: as DATASET.LINKS: "inside" if links in a folder must lead to files below it, else "anywhere".
+
     Raises:
-        UserError: a folder cannot be listed, or a table cannot be read.
+        UserError: a folder cannot be listed, or a table cannot be read; or a link leads out of its folder.
     """
     found: list[Picture] = []
     lines: list[str] = []
     for word in words:
         path = Path(word)
         if path.is_dir():
-            pictures, left_out = _in_folder(path)
+            pictures, left_out = _in_folder(path, links)
             lines += [f"Left out in {word}: {list_counts(left_out)}"] if left_out else []
             lines += [] if pictures else [f"No pictures in {word}"]
         elif path.suffix.lower() in TABLES:
-            pictures = _in_table(path)
+            pictures = _in_table(path, links)
         else:
             pictures = [Picture(word, word)]
         found += pictures
     return found, lines
 
 
-def _in_folder(folder: Path) -> tuple[list[Picture], Counter[str]]:
+def _in_folder(folder: Path, links: str) -> tuple[list[Picture], Counter[str]]:
     """Return the pictures in a folder, and how many other things there are, by kind."""
-    images, left_out = Listing(folder).images(nested=True)
+    images, left_out = Listing(folder, links).images(nested=True)
     return [Picture(str(folder / image), str(folder / image)) for image in images], left_out
 
 
-def _in_table(file: Path) -> list[Picture]:
+def _in_table(file: Path, links: str) -> list[Picture]:
     """Return the picture of each row of a table."""
     try:
         table = read_table(file)
@@ -66,7 +70,7 @@ def _in_table(file: Path) -> list[Picture]:
             f"Expected a column with the pictures in {file}, called {', '.join(PATH[:3])}, ..., but its columns are "
             f"{table.columns()}: rename it."
         )
-    listing = Listing(file.parent)
+    listing = Listing(file.parent, links)
 
     @cache
     def finder() -> Finder:

@@ -10,6 +10,7 @@ from torch import Tensor
 from yacs.config import CfgNode
 
 from clip import Backbone
+from dassl.errors import UserError
 from dassl.images import read_image
 from runs.rebuilt import read_data, rebuild
 from runs.record import Record
@@ -131,8 +132,10 @@ class Predictor:
         """Return the features of the pictures that can be read, in the order of `paths`, and what is wrong with others.
 
         Raises:
-            UserError: no room on the disk or in shared memory.
+            UserError: no room on the disk or in shared memory; or `paths` is a path.
         """
+        if isinstance(paths, str | Path):
+            raise UserError(f"Expected a list of paths, but got {str(paths)!r}: write it in brackets.")
         names, errors = [str(path) for path in paths], dict[str, str]()
         features = self.trainer.store.images(names, self.transform, skip=errors)
         return Found(features, [name for name in names if name not in errors], errors)

@@ -32,6 +32,8 @@ from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.inference import ClassesOnly, NeedsImages, Predicting, predicting
 
 DEVICES = ("cpu", "cuda")
+# Settings that change no picture's numbers, though the digest of a run's settings has them.
+HARMLESS = ("INPUT.ALLOW_CONSTANT", "DATALOADER.TEST.BATCH_SIZE")
 
 
 def rebuild(
@@ -61,7 +63,7 @@ def rebuild(
     cfg.MODEL.BACKBONE.NAME = backbone or trusted_backbone(found.MODEL.BACKBONE.NAME, folder)
     cfg.DATASET.ROOT = str(root) or found.DATASET.ROOT
     cfg.VERBOSE = False
-    merge_pairs(cfg, options)
+    merge_given(cfg, options, folder)
     cfg.freeze()
     check_backbone(cfg, record, folder)
     place = learned_in(folder, record)
@@ -107,6 +109,21 @@ def uses_cuda(device: str | None) -> bool:
     if device == "cuda" and choose_device(True).type != "cuda":
         raise UserError("Expected a GPU for the device cuda, but there is none: leave the device out, or take cpu.")
     return device != "cpu"
+
+
+def merge_given(cfg: CfgNode, options: Sequence[str], folder: Path) -> None:
+    """Merge the words KEY VALUE KEY VALUE ... of a user into the settings of a run in a folder.
+
+    Raises:
+        UserError: one of them would change what the run says about a picture; or as `merge_pairs`.
+    """
+    before = cfg.clone()
+    merge_pairs(cfg, options)
+    if cfg.TRAINER.NAME != before.TRAINER.NAME or config_digest(cfg, HARMLESS) != config_digest(before, HARMLESS):
+        raise UserError(
+            f"Expected settings of places, such as DATASET.GROUP_PATTERN, but {printable(' '.join(options))} would "
+            f"change what {folder} says about a picture: leave it out, or train a run with it."
+        )
 
 
 def trusted_backbone(name: str, folder: Path) -> str:

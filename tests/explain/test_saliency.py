@@ -186,3 +186,11 @@ def test_the_direction_of_a_cache_belongs_to_each_picture():
     assert torch.allclose(class_directions(cache, features, classes, contrast=False), expected, atol=1e-6)
     means = torch.stack([5 * (a * values.mean(dim=1)) @ keys for a in affinity])
     assert torch.allclose(class_directions(cache, features, classes), expected - means, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("pixels", "directions"), [((3, 8, 8), (1, 16)), ((1, 3, 8, 8), (2, 16)), ((2, 3, 8, 8), (16,))]
+)
+def test_each_picture_needs_a_direction(pixels, directions):
+    with pytest.raises(UserError, match="a direction for each"):
+        saliency(LinearBackbone(), torch.zeros(pixels), torch.ones(directions))

@@ -128,8 +128,23 @@ def test_figure_2_of_pictures_of_ones_own(line, root, output, tmp_path, capsys):
     assert [row[1] for row in rows] == ["test0.png", "test1.png", "test2.png"] and {row[2] for row in rows} == {""}
     assert "left out: 11 pictures without a mask" in capsys.readouterr().out
     assert "the class that each run predicts" in (tmp_path / "own.md").read_text()
+    assert ", own pictures, runs on real images (phantom)" in (tmp_path / "own.md").read_text()
     with pytest.raises(UserError, match="found none"):
         figure2.pictures_in([root / "BTMRI" / "BTMRI" / "normal_brain"])
+
+
+def test_a_mask_without_an_outline_is_told(line, tmp_path, capsys):
+    picture = np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)
+    (tmp_path / "mask").mkdir()
+    for name, value in (("black", 0), ("white", 255), ("square", 0)):
+        Image.fromarray(picture).save(tmp_path / f"{name}.png")
+        mask = np.full((64, 64), value, np.uint8)
+        mask[20:40, 20:40] = 255 if name != "black" else 0
+        Image.fromarray(mask).save(tmp_path / "mask" / f"{name}.png")
+    page = tmp_path / "own.md"
+    assert figure2.main(line("--seeds", 1, "--to", page, "--kind", "grad_eclip", "--images", tmp_path)) == 0
+    told = [row for row in capsys.readouterr().out.splitlines() if row.startswith("no outline")]
+    assert len(told) == 2 and "black.png" in told[0] and "white.png" in told[1]
 
 
 def test_a_figure_is_of_one_seed(line, capsys):

@@ -1,10 +1,15 @@
 """What a user can mend is one sentence; a bug keeps its traceback and names the log."""
 
 import errno
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
+import dassl
 import train
 from dassl.errors import DivergedError, UserError, command, sentence
 from runs.run import perform
@@ -151,3 +156,29 @@ def test_a_name_in_an_error_begins_no_line_and_steers_no_terminal(flags, tmp_pat
     (outcome,) = perform(RunSpec("CoOp", name, 2, seeds=1, root=tmp_path))
     err = capsys.readouterr().err
     assert outcome.state == "failed" and err.count("\n") == 1 and "\x1b" not in err
+
+
+@pytest.mark.parametrize(
+    ("flag", "lines", "told"), [("-u", 1, True), ("-u", 9**6, True), ("-E", 1, False), ("-E", 9**6, True)]
+)
+def test_a_reader_that_ends_early_is_told_without_a_traceback(monkeypatch, flag, lines, told):
+    monkeypatch.delenv("PYTHONUNBUFFERED", raising=False)
+    code = "import sys; sys.path[:0] = sys.argv[2:]; import dassl.errors as e\n"
+    code += "sys.exit(e.command(lambda: print('x\\n' * int(sys.argv[1])) or 0)())"
+    reading, writing = os.pipe()
+    os.close(reading)
+    toolbox = str(Path(dassl.__file__).parents[1])
+    line = [sys.executable, flag, "-c", code, str(lines), toolbox]
+    run = subprocess.run(line, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert run.returncode == 1 and run.stderr.count("\n") == told
+    assert run.stderr.startswith("error: Expected a reader") == told
+
+
+def test_another_broken_pipe_keeps_its_traceback():
+    @command
+    def main() -> int:
+        raise BrokenPipeError
+
+    with pytest.raises(BrokenPipeError):
+        main()

@@ -68,3 +68,7 @@ def test_a_link_that_leads_out_of_a_folder_is_refused(folder, tmp_path):
     (folder / "link.png").symlink_to(tmp_path / "private.png")
     with pytest.raises(UserError, match=r"link\.png is a link that leads out of it"):
         found(folder)
+    (folder / "list.csv").write_text("path\nlink.png\n")
+    assert "leads out of it" in found(folder / "list.csv")[0].error
+    asked, _ = find_pictures([str(folder), str(folder / "list.csv")], links="anywhere")
+    assert [each.path for each in asked].count(str(folder / "link.png")) == 2

@@ -12,7 +12,7 @@ from PIL import Image
 import predict
 import train
 from explain import sentences
-from runs.predictor import Predictor
+from runs.predictor import Prediction, Predictor
 from tests.conftest import CLASSES
 from tests.run_folders import run_folder
 
@@ -56,6 +56,7 @@ def test_figures_of_all_classes_are_written_as_csv(run, images, tmp_path):
     assert [float(good[name]) for name in CLASSES] == pytest.approx(expected.probabilities, abs=1e-5)
     assert good["predicted"] == expected.predicted and float(good["margin"]) == pytest.approx(expected.margin, abs=1e-5)
     assert (good["runner_up"], good["error"]) == (expected.runner_up, "")
+    assert good["phantom"] == bad["phantom"] == "yes"
     assert bad["predicted"] == bad["margin"] == bad[CLASSES[0]] == "" and "bad.png is not" in bad["error"]
 
 
@@ -107,6 +108,13 @@ def test_sets_are_shown_told_and_kept(run, images, capsys):
     assert "every class is in every set" in out and "; ".join(CLASSES) in out
 
 
+def test_a_file_of_a_run_on_patients_has_no_column_of_phantoms(tmp_path):
+    answer = predict.Answer("a.png", Prediction("a.png", [0.75, 0.25], "x", "y", 0.5))
+    predict.write_csv([answer], ["x", "y"], False, tmp_path / "out.csv")
+    (row,) = csv.DictReader((tmp_path / "out.csv").open(newline=""))
+    assert list(row) == ["path", "predicted", "margin", "runner_up", "x", "y", "error"]
+
+
 @pytest.mark.parametrize(
     "more",
     [
@@ -114,9 +122,12 @@ def test_sets_are_shown_told_and_kept(run, images, capsys):
         ("--set", "coverage", "much"),
         ("--set", "size", "0.9"),
         ("--out", "figures.txt"),
+        ("--out", "folder.csv"),
     ],
 )
-def test_a_wrong_flag_is_told_before_anything_is_read(tmp_path, capsys, more):
+def test_a_wrong_flag_is_told_before_anything_is_read(tmp_path, capsys, monkeypatch, more):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder.csv").mkdir()
     assert predict.main(words(tmp_path / "no run", "picture.png", *more)) == 1
     err = capsys.readouterr().err
     assert err.startswith(f"error: Expected {'a file that ends' if more[0] == '--out' else '--set coverage'}")
@@ -172,3 +183,40 @@ def test_help_needs_no_pytorch():
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "--set" in done.stdout
+
+
+def test_sets_need_no_room_in_the_folder_of_the_run(run, images, capsys):
+    (run / "conformal.json").mkdir()
+    assert predict.main(words(run, images / "test0.png", "--set", "coverage", "0.7")) == 0
+    assert "Not kept in the run's folder: Expected to write" in capsys.readouterr().out
+
+
+def test_a_table_of_pictures_is_not_written_over(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "list.csv").write_text("path\na.png\n")
+    assert predict.main(words(tmp_path / "no run", "list.csv", "--out", tmp_path / "list.csv")) == 1
+    assert "list.csv lists the pictures: give it another name" in capsys.readouterr().err
+
+
+def test_a_negative_number_of_sentences_is_refused(tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        predict.main(words(tmp_path, "a.png", "--top", "-1"))
+    assert "--top: expected 0 or more, but got -1" in capsys.readouterr().err
+
+
+def test_links_lead_anywhere_if_the_user_says_so(run, images, tmp_path, capsys):
+    (tmp_path / "links").mkdir()
+    (tmp_path / "links" / "a.png").symlink_to(images / "test0.png")
+    assert predict.main(words(run, tmp_path / "links")) == 1
+    assert predict.main(words(run, tmp_path / "links", "--options", "DATASET.LINKS", "anywhere")) == 0
+    assert "a.png" in capsys.readouterr().out
+
+
+def test_the_file_is_whole_when_nobody_reads_the_screen(run, images, tmp_path, monkeypatch):
+    def show(*args) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(predict, "show", show)
+    with pytest.raises(BrokenPipeError):
+        predict.main(words(run, images / "test0.png", "--out", tmp_path / "out.csv"))
+    assert "test0.png" in (tmp_path / "out.csv").read_text()

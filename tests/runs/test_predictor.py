@@ -10,6 +10,7 @@ import torch
 
 import train
 from dassl.data.datasets import DATASET_REGISTRY
+from dassl.errors import UserError
 from runs.predictor import Predictor
 from tests.gpu.sides import METHODS, OPEN, options
 from tests.run_folders import probabilities, run_folder
@@ -125,6 +126,8 @@ def test_a_bad_picture_does_not_stop_the_others(flags, tmp_path, data_root, tiny
     assert found[1] == found[4] and found[0].probabilities == [] and found[0].predicted == ""
     assert "text.png is not" in found[0].error and "gone.png" in found[2].error
     assert predictor.predict([]) == [] and predictor.predict([tmp_path / "gone.png"])[0].error
+    with pytest.raises(UserError, match="a list of paths"):
+        predictor.predict(str(good[0]))
     best, second = sorted(found[1].probabilities)[:-3:-1]
     assert found[1].margin == pytest.approx(best - second)
     assert found[1].probabilities[predictor.classnames.index(found[1].runner_up)] == second

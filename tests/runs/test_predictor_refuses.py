@@ -180,3 +180,16 @@ def test_a_pattern_of_patients_is_given_and_not_taken_from_the_run(flags, tmp_pa
     with pytest.raises(UserError, match="has other entries of the split"):
         Predictor.from_run(tmp_path / "run").dataset()
     assert len(Predictor.from_run(tmp_path / "run", options=pattern).dataset().groups) == 56
+
+
+@pytest.mark.parametrize(
+    "given", ["INPUT.TRANSFORMS ()", "TRAINER.COOP.N_CTX 8", "TRAINER.NAME KgCoOp", "TRAINER.NAME x"]
+)
+def test_settings_that_would_change_the_answers_are_refused(made, given):
+    with pytest.raises(UserError, match="leave it out, or train a run with it"):
+        Predictor.from_run(made("CoOp"), options=given.split())
+
+
+def test_settings_that_change_no_answer_are_taken(made):
+    words = "INPUT.ALLOW_CONSTANT True DATALOADER.TEST.BATCH_SIZE 3"
+    assert Predictor.from_run(made("CoOp"), options=words.split()).trainer.store.reading.allow_constant

@@ -3,10 +3,11 @@
 import contextlib
 import errno
 import functools
+import os
 import re
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TextIO
 
 from dassl.console import Console, printable
 
@@ -44,10 +45,29 @@ def sentence(error: BaseException) -> str | None:
     return None
 
 
+def reader_left(stream: TextIO, last: str = "") -> bool:
+    """Return whether what reads a stream, such as `head`, has ended; then the stream leads nowhere from now on.
+
+    Args:
+        stream: such as `sys.stdout`.
+        last: is written to find out; without it a stream that has no buffer tells nothing.
+    """
+    try:
+        stream.write(last)
+        stream.flush()
+    except BrokenPipeError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)  # else Python complains when it closes the stream
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
+        return True
+    return False
+
+
 def command(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate the `main` of a command: print an error that the user can correct as one line, and return 1.
 
-    Everything that the command prints passes through `Console`.
+    Everything that the command prints passes through `Console`. Where the reader of its output ends early, as in
+    `... | head`, it returns 1, and tells if something was left to do.
     """
 
     @functools.wraps(main)
@@ -57,9 +77,13 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             contextlib.redirect_stderr(Console(sys.stderr, keep="\r")),
         ):
             try:
-                return main(*args, **kwargs)
+                status = main(*args, **kwargs)
+                return 1 if reader_left(sys.stdout) else status
             except Exception as error:
-                if not (words := sentence(error)):
+                words = sentence(error)
+                if isinstance(error, BrokenPipeError) and reader_left(sys.stdout, "\n"):
+                    words = "Expected a reader of all that is printed, but it has ended: what was left is not done."
+                if not words:
                     raise
                 print(f"error: {printable(words)}", file=sys.stderr)
                 return 1
