@@ -21,7 +21,6 @@ import numpy as np
 import torch
 
 from dassl.errors import UserError, command
-from dassl.images import SUFFIXES
 from datasets import load_dataset
 from datasets.masks import mask_of
 from explain.directions import class_directions
@@ -80,15 +79,13 @@ def pictures_in(places: Sequence[Path]) -> list[str]:
     Raises:
         UserError: there are none.
     """
-    files = [
-        path
-        for place in places
-        for path in (sorted(place.iterdir()) if place.is_dir() else [place])
-        if path.suffix.lower() in SUFFIXES
-    ]
-    found = [str(path) for path in files if mask_of(path)]
+    if lost := [place for place in places if not place.exists()]:
+        raise UserError(f"Expected pictures or folders of them for --images, but there is no {lost[0]}: correct it.")
+    inside = [path for place in places for path in (sorted(place.iterdir()) if place.is_dir() else [place])]
+    found = [str(path) for path in inside if path.is_file() and mask_of(path)]
+    files = [path for path in inside if path.is_file() and not path.name.startswith(".")]
     if left := len(files) - len(found):
-        print(f"left out: {left} pictures without a mask beside them (mask/<same name>.png)")
+        print(f"left out: {left} files without a mask beside them (mask/<same name>.png)")
     if not found:
         raise UserError(
             f"Expected pictures with masks beside them (mask/<same name>.png) in {', '.join(map(str, places))}, but "

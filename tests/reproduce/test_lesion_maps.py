@@ -126,11 +126,13 @@ def test_figure_2_of_pictures_of_ones_own(line, root, output, tmp_path, capsys):
     )
     rows = table(tmp_path / "own.md")
     assert [row[1] for row in rows] == ["test0.png", "test1.png", "test2.png"] and {row[2] for row in rows} == {""}
-    assert "left out: 11 pictures without a mask" in capsys.readouterr().out
+    assert "left out: 11 files without a mask" in capsys.readouterr().out
     assert "the class that each run predicts" in (tmp_path / "own.md").read_text()
     assert ", own pictures, runs on real images (phantom)" in (tmp_path / "own.md").read_text()
     with pytest.raises(UserError, match="found none"):
         figure2.pictures_in([root / "BTMRI" / "BTMRI" / "normal_brain"])
+    with pytest.raises(UserError, match="there is no .*gone"):
+        figure2.pictures_in([root / "gone"])
 
 
 def test_a_mask_without_an_outline_is_told(line, tmp_path, capsys):

@@ -198,12 +198,6 @@ def test_a_table_of_pictures_is_not_written_over(tmp_path, capsys, monkeypatch):
     assert "list.csv lists the pictures: give it another name" in capsys.readouterr().err
 
 
-def test_a_negative_number_of_sentences_is_refused(tmp_path, capsys):
-    with pytest.raises(SystemExit):
-        predict.main(words(tmp_path, "a.png", "--top", "-1"))
-    assert "--top: expected 0 or more, but got -1" in capsys.readouterr().err
-
-
 def test_links_lead_anywhere_if_the_user_says_so(run, images, tmp_path, capsys):
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "a.png").symlink_to(images / "test0.png")
