@@ -131,7 +131,7 @@ def test_figure_2_of_pictures_of_ones_own(line, root, output, tmp_path, capsys):
     assert ", own pictures, runs on real images (phantom)" in (tmp_path / "own.md").read_text()
     with pytest.raises(UserError, match="found none"):
         figure2.pictures_in([root / "BTMRI" / "BTMRI" / "normal_brain"])
-    with pytest.raises(UserError, match="there is no .*gone"):
+    with pytest.raises(UserError, match=r"there is no .*gone"):
         figure2.pictures_in([root / "gone"])
 
 
