@@ -86,8 +86,8 @@ def right(logits: Tensor, labels: Tensor) -> Tensor:
     return 100 * (logits.argmax(dim=1) == labels).double().mean()
 
 
-# In these, each end of an interval is the better one at times.
-@pytest.mark.parametrize(("shots", "seed"), [(1, 7), (1, 14), (1, 35), (4, 6), (4, 7)])
+# In these, each end of an interval is the better one at times, and none is so by the rounding of one kind of processor.
+@pytest.mark.parametrize(("shots", "seed"), [(1, 7), (1, 35), (4, 6), (4, 7)])
 def test_the_linear_probe_is_the_benchmarks(fitted, seed, shots):
     case, logits = fitted("linear_probe", 100 * seed, shots)
 
