@@ -173,6 +173,15 @@ def check_novel(spec: RunSpec, cfg: CfgNode) -> None:
         )
 
 
+def check_classes(spec: RunSpec, cfg: CfgNode) -> None:
+    """Raise a UserError if a run of base to novel would take all classes: its folder is that of the base classes."""
+    if spec.setting == "base2new" and cfg.DATASET.SUBSAMPLE_CLASSES == "all":
+        raise UserError(
+            "Expected the base or the novel classes with --setting base2new, but got all: add --subsample base "
+            "(or new, to test)."
+        )
+
+
 def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
     """Return the folder of one seed's run; that on the classes `subsample`, in base to novel."""
     method = cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())  # COOP, of CoOp_BiomedCLIP too

@@ -17,7 +17,7 @@ from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
 from dassl.writing import atomic_write
 from runs import lockstep
-from runs.config import checkout_of, checkout_settings, configure, defaults, protocol_of
+from runs.config import check_classes, checkout_of, checkout_settings, configure, defaults, protocol_of
 from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
@@ -36,6 +36,7 @@ class Run:
     def __init__(self, spec: RunSpec, seed: int):
         self.spec, self.seed = spec, seed
         self.cfg = configure(spec, seed)
+        check_classes(spec, self.cfg)
         self.folder = Path(self.cfg.OUTPUT_DIR)
         self.error: Exception | None = None
         self._told: BaseException | None = None

@@ -182,3 +182,8 @@ def test_another_broken_pipe_keeps_its_traceback():
 
     with pytest.raises(BrokenPipeError):
         main()
+
+
+def test_base_to_novel_takes_base_or_novel_classes(flags, tmp_path, tiny, capsys):
+    assert train.main(flags("CoOp", setting="base2new")) == 1
+    assert "add --subsample base" in capsys.readouterr().err and not list(tmp_path.iterdir())

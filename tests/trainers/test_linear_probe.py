@@ -26,7 +26,7 @@ def test_probabilities_are_those_of_scikit_learn(classes):
     oracle = LogisticRegression(C=10**-0.5, max_iter=1000).fit(features.numpy(), labels.numpy())
     expected = torch.from_numpy(oracle.predict_proba(features.numpy())).float()
     assert [tuple(part.shape) for part in probe] == [(classes, 6), (classes,)]
-    assert torch.allclose(linear(features, *probe).softmax(dim=1), expected, atol=1e-5)
+    assert torch.allclose(linear(features, *probe).softmax(dim=1), expected, atol=1e-3)
 
 
 def test_the_fit_is_where_the_penalised_gradient_vanishes():
