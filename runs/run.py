@@ -36,7 +36,6 @@ class Run:
     def __init__(self, spec: RunSpec, seed: int):
         self.spec, self.seed = spec, seed
         self.cfg = configure(spec, seed)
-        check_classes(spec, self.cfg)
         self.folder = Path(self.cfg.OUTPUT_DIR)
         self.error: Exception | None = None
         self._told: BaseException | None = None
@@ -186,6 +185,7 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
 
 def _open(one: Run, stack: contextlib.ExitStack, read: DataOf | None) -> bool:
     """Lock the folder of a run that is not done, until `stack` ends; return False for one that is."""
+    check_classes(one.spec, one.cfg)
     if finished(one.spec, one.cfg, read):
         return False
     choose_device(one.cfg.USE_CUDA)  # a GPU that cannot be used is told before any folder is made
