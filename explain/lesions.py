@@ -52,14 +52,16 @@ def read_lesions(predictor: Predictor, paths: Sequence[str]) -> Lesions:
     Raises:
         UserError: a picture or a mask cannot be read, or there is no mask.
     """
-    backbone, masks = predictor.backbone, []
+    backbone, reading = predictor.backbone, predictor.trainer.store.reading
+    masks, pixels = [], []
     fit = mask_transform(backbone.image_size, backbone.resize_mode, backbone.prepare)
     for path in paths:
         if not (mask := mask_of(path)):
             raise UserError(f"Expected a mask beside {path}, but there is none: draw it as {mask_path(path)}.")
-        masks.append(torch.from_numpy(np.ascontiguousarray(fit(read_mask(mask, read_image(path).size)))))
+        picture = read_image(path, reading)
+        masks.append(torch.from_numpy(np.ascontiguousarray(fit(read_mask(mask, picture.size)))))
+        pixels.append(predictor.transform(picture))
     found = predictor.features(paths)
     if found.errors:
         raise UserError(next(iter(found.errors.values())))
-    pixels = torch.stack([predictor.pixels(path) for path in paths])
-    return Lesions(list(paths), pixels, torch.stack(masks), found.features)
+    return Lesions(list(paths), torch.stack(pixels), torch.stack(masks), found.features)

@@ -27,7 +27,6 @@ from explain.directions import class_directions
 from explain.lesions import Lesions, first_with_lesion, read_lesions
 from explain.overlay import picture
 from explain.saliency import KINDS, saliency
-from report.collect import FoundRun
 from report.render import Table
 from reproduce.page import Page, add_flags, make, read_line
 from reproduce.panels import Panel, PictureRow, plot_panels
@@ -106,17 +105,24 @@ def first_pictures(datasets: Sequence[str], root: str) -> Iterator[Shown]:
         yield Shown(name, paths[chosen[0]], labels[chosen[0]])
 
 
-def panel(run: FoundRun, shown: Shown, root: str, kind: str) -> tuple[Panel, Lesions, Predictor]:
-    """Return where a run looks in a picture and what it says, with the picture as its tower sees it."""
+def predictors_of(found: Sequence[Found], root: str) -> dict[tuple[str, str], Predictor]:
+    """Return the predictor of each run by its series and its data set."""
     with contextlib.redirect_stdout(sys.stderr):
-        predictor = Predictor.from_run(run.path, root=root)
-        lesions = read_lesions(predictor, [shown.path])
+        return {
+            (str(each.series), run.dataset): Predictor.from_run(run.path, root=root)
+            for each in found
+            for run in each.runs
+        }
+
+
+def panel(predictor: Predictor, lesions: Lesions, label: int | None, kind: str) -> Panel:
+    """Return where a run looks in a picture and what it says; the map is of a class, or of the predicted one."""
     (probabilities,) = predictor.probabilities(lesions.features)
     best = int(probabilities.argmax())
-    asked = torch.tensor([best if shown.label is None else shown.label])
+    asked = torch.tensor([best if label is None else label])
     directions = class_directions(predictor.logits, lesions.features, asked)
     (found,) = saliency(predictor.backbone, lesions.pixels, directions, kind)
-    return Panel(found, f"{predictor.classnames[best]}\n{probabilities[best]:.0%}"), lesions, predictor
+    return Panel(found, f"{predictor.classnames[best]}\n{probabilities[best]:.0%}")
 
 
 def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind: str) -> Table:
@@ -130,21 +136,15 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
         asked = list(first_pictures(points.datasets, template.root))
     if not asked:
         raise UserError("Expected pictures with lesions, but there are none: name data sets that have masks.")
+    names = [str(each.series) for each in found]
+    predictors = predictors_of(found, template.root)
     rows, lines = [], []
     for shown in asked:
-        seen: tuple[Lesions, Predictor] | None = None
-        panels = []
-        for each in found:
-            run = next((run for run in each.runs if run.dataset == shown.dataset), None)
-            if run is None:
-                panels.append(Panel(None, "not run"))
-                continue
-            one, lesions, predictor = panel(run, shown, template.root, kind)
-            seen = seen or (lesions, predictor)
-            panels.append(one)
-        if seen is None:
+        own = [predictors.get((name, shown.dataset)) for name in names]
+        if (predictor := next(filter(None, own), None)) is None:
             continue
-        lesions, predictor = seen
+        lesions = read_lesions(predictor, [shown.path])  # all runs have one backbone
+        panels = [panel(one, lesions, shown.label, kind) if one else Panel(None, "not run") for one in own]
         truth = "" if shown.label is None else predictor.classnames[shown.label]
         backbone = predictor.backbone
         shown_as = picture(lesions.pixels[0].numpy(), backbone.mean, backbone.std, backbone.image_size)
@@ -153,7 +153,6 @@ def draw(page: Page, found: Sequence[Found], images: Sequence[Path] | None, kind
             print(f"no outline: the mask of {shown.path} is all black or all white where the tower looks")
         rows.append(PictureRow(colours, mask, f"{shown.dataset}\n{truth}" if truth else shown.dataset, panels))
         lines.append([shown.dataset, Path(shown.path).name, truth, *(p.below.replace("\n", " ") for p in panels)])
-    names = [str(each.series) for each in found]
     shown_on = f"own pictures, runs on {images_of(runs)}" if images else images_of(runs)
     title = f"Figure 2: {NAMES[kind]} of {len(names)} methods, K = {points.shots[0]}, {shown_on}"
     plot_panels(rows, names, page.picture, title, page.within)

@@ -17,9 +17,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dassl.errors import command
-from dassl.reading import read_text
-from dassl.writing import atomic_write
 from report.render import without_places
+from reproduce.kept import write_below
 from reproduce.posterior_runs import METHODS, POSTERIORS, VARIANTS, Study
 from reproduce.posterior_tables import text_of
 from reproduce.series import span
@@ -64,9 +63,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     line = shlex.join(["python", "-m", "reproduce", "posterior", *without_places(words)])
     text, whole = text_of(study, everything, line)
     path = Path(args.to)
-    kept = read_text(path).partition(MARK)[0] if path.exists() else ""
-    with atomic_write(path) as file:
-        file.write(f"{kept}{MARK}\n\n{text}")
+    write_below(path, MARK, text)
     print(f"Written: {path}" + ("" if whole else "; runs are missing, and their cells a gap"))
     return int(not (fine and whole))
 

@@ -17,12 +17,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from dassl.errors import command
-from dassl.reading import read_text
-from dassl.writing import atomic_write
 from grid.run import run_grid
 from report import paper
 from report.render import without_places
 from reproduce.document import document_text
+from reproduce.kept import write_below
 from reproduce.plan import Document
 from reproduce.provenance import check_alike, note_begun, versions_drawn_meanwhile
 from runs.config import CONFIGS
@@ -95,11 +94,6 @@ def run_all(document: Document, devices: Sequence[str] | None = None) -> bool:
     return fine
 
 
-def kept_text(path: Path) -> str:
-    """Return the text of a document above the written part."""
-    return read_text(path).partition(MARK)[0] if path.exists() else FIRST
-
-
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 1 if a run failed or is missing."""
@@ -114,9 +108,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     line = shlex.join(["bash", "scripts/results.sh", *without_places(words)])
     blocks, missing = document_text(document, line)
     path = Path(args.to)
-    text = kept_text(path) + "\n\n".join([MARK, *blocks]) + "\n"
-    with atomic_write(path) as file:
-        file.write(text)
+    write_below(path, MARK, "\n\n".join(blocks) + "\n", FIRST)
     for each in missing:
         print(f"missing: {each}")
     print(f"Written: {path}; pictures: {document.output / 'report'}")

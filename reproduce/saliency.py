@@ -20,11 +20,11 @@ from typing import Any
 
 from dassl.console import printable
 from dassl.errors import UserError, command
-from dassl.reading import read_text
-from dassl.writing import atomic_write
 from explain.saliency import KINDS
 from report.collect import FoundRun
 from report.render import GAP, render, without_places
+from reproduce.kept import write_below
+from reproduce.posterior_runs import VIEWS
 from reproduce.provenance import commit, today
 from reproduce.saliency_scores import BLIND, CENTRE, Score, score_dataset
 from reproduce.series import Found, Series, find, images_of, run_missing, span
@@ -35,7 +35,6 @@ from runs.spec import PHANTOMS, RunSpec, default_backbone, pairs
 ROOT = Path(__file__).parents[1]
 WITH_LESIONS = ("kvasir", "lmri", "octmnist", "pmri", "retina")  # of the confirmation half
 METHODS = ("zeroshot", "kgcoop", "biomedcoop", "vmfcoop", "vmfposterior", "vmfprototypes")
-VIEWS = ("FEATURES.VIEWS", 16)  # a training image has 16 random crops, used in turn: else their encoding takes longest
 CONTRASTS = {"yes": (True,), "no": (False,), "both": (True, False)}
 NAMES = {"grad_eclip": "Grad-ECLIP", "gscorecam": "gScoreCAM", "legrad": "LeGrad", "occlusion": "occlusion"}
 MARK = "<!-- What follows is written by python -m reproduce saliency; what stands above is kept. -->"
@@ -88,9 +87,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     scores = scores_of(found, args.datasets, args.root, args.pictures, args.kinds, CONTRASTS[args.contrast])
     line = shlex.join(["python", "-m", "reproduce", "saliency", *without_places(words)])
     path = Path(args.to)
-    kept = read_text(path).partition(MARK)[0] if path.exists() else ""
-    with atomic_write(path) as file:
-        file.write(f"{kept}{MARK}\n\n{text_of(scores, found, line, args.pictures)}")
+    write_below(path, MARK, text_of(scores, found, line, args.pictures))
     print(f"Written: {path}")
     return int(not fine or bool(missing))
 

@@ -10,6 +10,7 @@ from yacs.config import CfgNode
 from dassl.sheet import csv_lines
 from dassl.writing import atomic_write
 from runs.config import data_key
+from runs.predictions import HEAD, PREDICTIONS
 from runs.record import POINTS, POINTS_HEAD, write_record
 from runs.spec import RunSpec
 from trainers.base.digests import method_settings
@@ -22,7 +23,7 @@ PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "
 def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> None:
     """Write the files into the folder of one seed's run; metrics.json comes last, and marks it as finished."""
     folder = Path(cfg.OUTPUT_DIR)
-    _write_predictions(folder / "predictions.csv", trainer.dm.dataset, results)
+    _write_predictions(folder / PREDICTIONS, trainer.dm.dataset, results)
     if results.gap and results.gap.points:
         _write_points(folder / POINTS, results.gap.points, results.classnames)
     record = {
@@ -75,7 +76,7 @@ def _write_predictions(path: Path, dataset, results: Results) -> None:
         for item, guess, share in zip(results.items, best, shares, strict=True)
     ]
     with atomic_write(path, newline="") as file:
-        file.writelines(csv_lines([["path", "label", "predicted", *names], *rows], end="\r\n"))
+        file.writelines(csv_lines([[*HEAD, *names], *rows], end="\r\n"))
 
 
 def _write_points(path: Path, points: Points, names: list[str]) -> None:
