@@ -24,8 +24,9 @@ from dassl.writing import atomic_write
 from explain.directions import class_directions
 from explain.overlay import overlay, picture
 from explain.saliency import KINDS, saliency
+from runs.changed import in_words
 from runs.error_pictures import MOST, ConfidentError, ErrorPictures, digest_of_predictions, prepare, write_index
-from runs.layout import ABLATION, in_prompts_folder
+from runs.layout import of_earlier_settings
 from runs.predictions import Predictions, read_predictions
 from runs.predictor import Predictor
 from runs.record import Record, read_record
@@ -66,7 +67,7 @@ def find_runs(folder: Path) -> list[Path]:
         except UserError as error:
             print(f"left out: {error}")
             continue
-        if record.names.get("subsample", "all") != "all" or ABLATION in path.parts or in_prompts_folder(path.parent):
+        if record.names.get("subsample", "all") != "all" or of_earlier_settings(path.parent):
             continue
         kind, order = _place(record)
         if kind not in first or order < first[kind][0]:
@@ -83,7 +84,7 @@ def _place(record: Record) -> tuple[tuple, tuple]:
     """Return which method and data set a run is of, and a key that sorts the run to be shown first."""
     names = [record.names.get(key) for key in ("key", "dataset", "trainer", "protocol", "backbone")]
     shots, seed = (record.names.get(key, -1) for key in ("shots", "seed"))
-    return (*names, record.prompts.get("llm")), (-shots, seed)
+    return (*names, record.prompts.get("llm"), in_words(record.changed)), (-shots, seed)
 
 
 def most_confident(found: Predictions, count: int) -> list[int]:

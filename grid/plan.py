@@ -92,7 +92,7 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
     jobs, done, reader = [], 0, _ReadOnce()
     for dataset, k, trainer in itertools.product(datasets, shots, trainers(grid.methods, grid.template)):
         seeds = tuple(dict.fromkeys(grid.seeds or default_seeds(trainer)))
-        spec = suited(replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds))
+        spec = replace(grid.template, trainer=trainer, dataset=dataset, shots=k, seeds=seeds)
         missing = tuple(seed for seed in seeds if not _finished(spec, seed, reader))
         done += len(seeds) - len(missing)
         if missing:
@@ -147,16 +147,6 @@ def take(waiting: list[RunSpec], dataset: str = "", elsewhere: Collection[str] =
 def _several(words: Sequence, everything: Sequence) -> list:
     """Return `words` once each; the word "all" stands for everything."""
     return list(dict.fromkeys(everything if list(words) == ["all"] else words))
-
-
-def suited(spec: RunSpec) -> RunSpec:
-    """Return `spec`, without OPTIM.MAX_EPOCH if its method has no epochs: options are given for all methods."""
-    if "OPTIM.MAX_EPOCH" not in dict(spec.options):
-        return spec
-    seed = spec.seeds[0] if spec.seeds else -1
-    if configure(replace(spec, options=()), seed).OPTIM.MAX_EPOCH:
-        return spec
-    return replace(spec, options=tuple(pair for pair in spec.options if pair[0] != "OPTIM.MAX_EPOCH"))
 
 
 class _ReadOnce:

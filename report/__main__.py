@@ -15,10 +15,12 @@ from dassl.names import check_name
 from dassl.writing import atomic_write
 from report import paper
 from report.assemble import Request, assemble
+from report.by_setting import BY, runs_with
 from report.collect import find_all
 from report.groups import check_same_data, group_runs, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
 from report.scores import Wanted
+from runs.changed import short_key
 from runs.layout import SETTING
 from runs.methods import METHODS, both_protocols, row_name, with_setting
 
@@ -42,6 +44,7 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--full", action="store_true", help="everything that the paper has run, so that all gaps show")
     parser.add_argument("--against", default="vmfcoop", help="method that is compared with all others")
+    parser.add_argument("--by", default="", metavar="KEY", help="print the table of a setting's values alone")
     parser.add_argument("--keyword", default="accuracy", help="metric (default: accuracy); the paper's is accuracy")
     parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
     parser.add_argument("--format", default="text", choices=FORMATS, help="of what is printed; files come in all")
@@ -59,7 +62,7 @@ def parser() -> argparse.ArgumentParser:
 
 def request_of(args: argparse.Namespace) -> Request:
     """Return what the command line asks for, `--full` filled in; what is named explicitly wins over it."""
-    for flag in ("methods", "datasets", "against", "keyword", "setting"):
+    for flag in ("methods", "datasets", "against", "keyword", "setting", "by"):
         named = getattr(args, flag) or []
         for word in [named] if isinstance(named, str) else named:
             check_name(word, flag, f"--{flag}")
@@ -82,6 +85,7 @@ def request_of(args: argparse.Namespace) -> Request:
         few_shot=Wanted(methods, datasets, shots, seeds),
         base2new=Wanted(novel_methods, datasets, novel_shots, seeds),
         ablation=Wanted(None, datasets, ablated, seeds),
+        by=args.by,
     )
 
 
@@ -114,6 +118,12 @@ def print_section(section: Section, style: str) -> None:
     print()
 
 
+def only(section: Section, name: str) -> Section:
+    """Return a section with those of its tables alone whose name begins with `name`."""
+    tables = [table for table in section.tables if table.name.startswith(name)]
+    return Section(section.title, section.phantom, tables, gaps=[], unfinished=section.unfinished)
+
+
 def _within(to: Path, output: Path) -> Path:
     """Return the folder that nothing is written outside of: the runs' if it is below them."""
     inner, outer = (Path(os.path.abspath(path)) for path in (to, output))  # noqa: PTH100 - links are not followed
@@ -137,6 +147,10 @@ def main(argv: list[str] | None = None) -> int:
     if known and args.keyword not in known:
         print(f"No run has {args.keyword!r}: expected one of {', '.join(sorted(known))}.", file=sys.stderr)
         return 1
+    if args.by and not any(runs_with(group, args.by) for group in groups):
+        keys = ", ".join(sorted({short_key(key) for run in runs for key in run.changed})) or "none"
+        print(f"No run has the setting {args.by!r}; settings that runs have changed: {keys}.", file=sys.stderr)
+        return 1
     if args.pictures:
         asked = replace(asked, pictures=PICTURES // len(groups))
     sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
@@ -144,7 +158,7 @@ def main(argv: list[str] | None = None) -> int:
         check_same_data(group.runs)
         sections.append(assemble(group, asked, folder))
         write_tables(sections[-1], folder, asked.within)
-        print_section(sections[-1], args.format)
+        print_section(only(sections[-1], BY) if args.by else sections[-1], args.format)
     title = f"Report of {len(runs)} runs"
     if args.with_paths:
         title = f"Runs in {args.output}"

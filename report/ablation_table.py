@@ -12,7 +12,7 @@ from report.collect import FoundRun
 from report.few_shot_table import AVERAGED, shots_headers
 from report.render import GAP, Table
 from report.scores import Grid, Scores, hm_of_means
-from runs.layout import ABLATION
+from runs.layout import of_earlier_settings
 from runs.record import number
 
 METHOD = "vMFCoOp"
@@ -34,6 +34,7 @@ class Terms(NamedTuple):
         return " + ".join(["SCE" if self.sce else "CE", *(["anc"] if self.anc else []), *(["sc"] if self.sc else [])])
 
 
+TERM_KEYS = tuple(f"TRAINER.{METHOD.upper()}.{key}" for key in ("SCE", "LAMBDA_ANC", "LAMBDA_SC"))  # of settings
 FULL = Terms(True, True, True)
 ROWS = [Terms(*row["terms"]) for row in paper.TABLE2["rows"]]
 NAMES = tuple(map(str, ROWS))
@@ -86,7 +87,7 @@ def _terms_and_reason(settings: Mapping[str, Any], path: Path) -> tuple[Terms | 
 
 
 def _unknown(path: Path) -> Terms | None:
-    return None if ABLATION in path.absolute().parts else FULL
+    return None if of_earlier_settings(path).startswith("ablation") else FULL
 
 
 class Ablation(NamedTuple):

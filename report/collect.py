@@ -1,13 +1,15 @@
 """Run folders of an output folder: found without following a link, and read from metrics.json or else a log."""
 
 import os
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name, natural_key
 from report.logs import parse_log, read_log, says_phantoms, tested
+from runs.changed import in_words, of_folder
 from runs.layout import SEED, place_of
 from runs.methods import row_name
 from runs.record import Record, read_record
@@ -27,6 +29,8 @@ class FoundRun:
     Attributes:
         path: the folder.
         dataset, trainer, backbone, shots, seed, subsample, context, protocol, llm: as in `runs.layout.Place`.
+        changed: its settings that are not those of the yaml files, by key.
+        told: keys of these that the title of its tables tells, so that its row does not.
         setting: "few_shot" or "base2new".
         phantom_images: its images are rendered.
         record: what it left; without figures unless it finished.
@@ -45,6 +49,8 @@ class FoundRun:
     context: str = ""
     protocol: str = "best"
     llm: str = ""
+    changed: Mapping[str, Any] = field(default_factory=dict)
+    told: frozenset[str] = frozenset()
     setting: str = "few_shot"
     phantom_images: bool = False
     record: Record = NOTHING
@@ -54,8 +60,9 @@ class FoundRun:
 
     @property
     def row(self) -> str:
-        """Name of its row in tables: trainer, protocol, and the LLM where runs of several are shown."""
-        return row_name(self.trainer, self.protocol, self.llm if self.several_llms else "")
+        """Name of its row in tables: trainer, protocol, the LLM where runs of several are shown, changed settings."""
+        changed = {key: value for key, value in self.changed.items() if key not in self.told}
+        return row_name(self.trainer, self.protocol, self.llm if self.several_llms else "", in_words(changed))
 
     @property
     def finished(self) -> bool:
@@ -109,7 +116,8 @@ def _from_path(folder: Path) -> FoundRun:
     backbone = PLACE if place.backbone.startswith(file_name(OWN_FOLDER)) else place.backbone
     return FoundRun(
         folder,
-        **place._replace(backbone=backbone)._asdict(),
+        **place._replace(backbone=backbone, changed="")._asdict()
+        | {"changed": of_folder(place.changed, place.trainer) if place.changed else {}},
         setting=_setting(place.subsample),
         phantom_images=backbone == PHANTOM_BACKBONE,  # a guess, which a log or a record corrects
         backbone_folder=place.backbone,
@@ -133,7 +141,8 @@ def _with_record(run: FoundRun, record: Record) -> FoundRun:
         names |= {key: told for key in ("dataset", "shots", "seed") if (told := getattr(run, key)) not in ("", None)}
     names.setdefault("setting", _setting(names.get("subsample", run.subsample)))
     names["llm"] = record.prompts.get("llm", run.llm)
-    return replace(run, **names, phantom_images=record.phantom_images, record=record)
+    changed = run.changed if record.settings is None else record.changed
+    return replace(run, **names, changed=changed, phantom_images=record.phantom_images, record=record)
 
 
 def _with_logs(run: FoundRun, logs: list[str], test_log: bool) -> FoundRun:
@@ -178,6 +187,11 @@ def find_all(directory: str | Path) -> list[FoundRun]:
     experiments, left_out = find_experiments(directory)
     runs = [run for folder in experiments for run in find_runs(folder, test_log=True)]
     known = {run.path for run in runs}
+    changes = {run.path.parent.name: run.changed for run in runs if run.finished}
+    # What an unfinished run changed is told in full by finished ones of the same settings.
+    runs = [
+        run if run.finished else replace(run, changed=changes.get(run.path.parent.name, run.changed)) for run in runs
+    ]
     return runs + [run for run in left_out if run.path not in known]
 
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
-from report.assemble import fill_command
 from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
 from report.few_shot_table import PAIRED, difference_cells, metrics_row, seen_note, shots_headers
+from report.gaps import fill_command
 from report.groups import check_same_data, tell_llms_apart
 from report.render import mean_std, render
 from report.scores import METRICS, Grid, Key, Scores, metric_name, values_by

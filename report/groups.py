@@ -1,14 +1,17 @@
 """Group the runs that may be averaged: those of one backbone, on real images or on phantoms, of the same data."""
 
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
 from report.ablation_table import FULL, problem_of, terms_of
 from report.collect import PLACE, FoundRun
-from runs.layout import in_prompts_folder, own_datasets
+from runs.changed import in_words, passes_over
+from runs.layout import of_earlier_settings, own_datasets
 from runs.methods import SEEDLESS
 from runs.record import DIGESTS
 
@@ -24,18 +27,21 @@ class Group:
         phantom_images: the images are rendered.
         phantom: the images are rendered, or the backbone was trained on such images.
         runs: finished or not.
+        changed: settings that all runs have in common, and that are not those of the yaml files, in words.
     """
 
     backbone: str
     phantom_images: bool
     phantom: bool
     runs: tuple[FoundRun, ...]
+    changed: str = ""
 
     @property
     def title(self) -> str:
-        """Backbone and kind of images in words."""
+        """Backbone, kind of images, and what was changed in all runs, in words."""
         images = "phantom images" if self.phantom_images else "real images"
-        return f"{self.backbone} on {images}" + (" (phantom)" if self.phantom else "")
+        changed = f", all with {self.changed}" if self.changed else ""
+        return f"{self.backbone} on {images}" + (" (phantom)" if self.phantom else "") + changed
 
     @property
     def folder(self) -> str:
@@ -72,7 +78,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         "neither path nor metrics.json says data set, method, backbone, shots and seed": (nameless := []),
         f"their settings are not {setting} (--setting names others)": (other := []),
         "an ablation without config.yaml: which terms it had is not recorded": (unrecorded := []),
-        "other numbers of sentences: python -m reproduce prompts shows them": (counted := []),
+        "an earlier version kept other numbers of sentences there, and did not record them": (counted := []),
         "settings of base to novel, but tested on all classes: no table is of such runs": (mixed := []),
     }
     for run in runs:
@@ -85,7 +91,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
                 unread.append(run.problem)
         elif run.context and setting not in (run.context, run.path.parent.name):
             other.append(run)
-        elif in_prompts_folder(run.path):
+        elif of_earlier_settings(run.path).startswith("prompts"):
             counted.append(run)
         elif terms_of(run) is None:
             unrecorded.append(run)
@@ -100,13 +106,41 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
 
 def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
     """Return the groups of runs in the order of their names, real images first."""
+    runs = list(runs)
     groups: dict[tuple[bool, str], list[FoundRun]] = {}
-    for run in runs:
-        groups.setdefault((run.phantom_images, _backbone_key(run)), []).append(run)
+    for run, key in zip(runs, _backbone_keys(runs), strict=True):
+        groups.setdefault((run.phantom_images, key), []).append(run)
+    found = []
+    for (phantom_images, _), each in sorted(groups.items()):
+        common = common_changes(each)
+        rows = [replace(run, told=frozenset(common)) for run in tell_llms_apart(each)]
+        phantom = any(run.phantom for run in each)
+        found.append(Group(_full_name(each), phantom_images, phantom, tuple(rows), in_words(common)))
+    names = Counter((group.backbone, group.phantom_images) for group in found)
+    alike = {name for name, count in names.items() if count > 1}
     return [
-        Group(_full_name(each), phantom_images, any(run.phantom for run in each), tuple(tell_llms_apart(each)))
-        for (phantom_images, _), each in sorted(groups.items())
+        replace(each, backbone=f"{each.backbone} ({_files_of(each)})")
+        if (each.backbone, each.phantom_images) in alike
+        else each
+        for each in found
     ]
+
+
+def common_changes(runs: Iterable[FoundRun]) -> dict[str, Any]:
+    """Return the changed settings that all runs share, by key, but those of a method, which its row names.
+
+    A run whose method passes over a setting does not count.
+    """
+    finished = [run for run in runs if run.finished]
+    pairs = {key: value for run in finished for key, value in run.changed.items() if not key.startswith("TRAINER.")}
+
+    def shares(run: FoundRun, key: str, value: Any) -> bool:
+        if key in run.changed:
+            return run.changed[key] == value
+        settings = run.record.settings
+        return settings is not None and (key not in settings or passes_over(key, settings))
+
+    return {key: value for key, value in pairs.items() if all(shares(run, key, value) for run in finished)}
 
 
 def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
@@ -122,10 +156,29 @@ def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
     return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]
 
 
-def _backbone_key(run: FoundRun) -> str:
-    """Return a key of a backbone: its name, or for one in a folder, the name of that folder in the run's path."""
-    in_folder = run.backbone_folder and run.backbone.startswith(OWN_FOLDER)
-    return run.backbone_folder if in_folder else file_name(run.backbone)
+def _backbone_keys(runs: Sequence[FoundRun]) -> list[str]:
+    """Return a key of the backbone of each run: its name, or for one in a folder the digest of its files.
+
+    An unfinished run has the digest of those whose folders name the backbone as its own does.
+    """
+    digests: dict[str, str] = {}
+    for run in runs:
+        if run.backbone.startswith(OWN_FOLDER) and (digest := run.record.hashes.get("backbone_files")):
+            digests.setdefault(run.backbone_folder, digest)
+
+    def key(run: FoundRun) -> str:
+        if not run.backbone.startswith(OWN_FOLDER):
+            return file_name(run.backbone)
+        folder = run.backbone_folder or file_name(run.backbone)
+        return run.record.hashes.get("backbone_files") or digests.get(run.backbone_folder) or folder
+
+    return [key(run) for run in runs]
+
+
+def _files_of(group: Group) -> str:
+    """Return what tells a backbone in a folder from another one of the same name."""
+    digest = next((found for run in group.runs if (found := run.record.hashes.get("backbone_files"))), "")
+    return f"files {digest[:8]}" if digest else "files not recorded"
 
 
 def _full_name(runs: list[FoundRun]) -> str:

@@ -2,22 +2,21 @@
 
     python -m reproduce.ablation --dataset btmri --shots 1 4 --root phantoms --backbone PhantomCLIP --seed 1 2 3
 
-Rows that lack a term lie in OUTPUT/ablation/<terms>/. The full method is what few_shot.sh and base2new.sh run, so it
-lies where they put it. KEY VALUE pairs at the end override any setting.
+The runs lie where few_shot.sh and base2new.sh put them; the folders of rows that lack a term say so, as in
+nctx4_cscFalse_ctpend_claude__LAMBDA_SC=0. KEY VALUE pairs at the end override any setting.
 """
 
 import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError, command
 from grid.plan import parts
 from report import base2new, paper
 from report.ablation_table import METHOD, Terms
-from runs.layout import ABLATION, data_name
+from runs.layout import data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
 from runs.run import perform, print_error
@@ -37,26 +36,16 @@ class Row(NamedTuple):
         terms: of the loss.
 
     >>> row = Row(Terms(sce=True, anc=True, sc=False))
-    >>> row.name, row.options, row.output("output").as_posix()
-    ('sce_anc', (('TRAINER.VMFCOOP.LAMBDA_SC', 0.0),), 'output/ablation/sce_anc')
+    >>> str(row.terms), row.options
+    ('SCE + anc', (('TRAINER.VMFCOOP.LAMBDA_SC', 0.0),))
     """
 
     terms: Terms
 
     @property
-    def name(self) -> str:
-        """The name of the row's folder."""
-        used = [term for term in ("anc", "sc") if getattr(self.terms, term)]
-        return "_".join(["sce" if self.terms.sce else "ce", *used])
-
-    @property
     def options(self) -> tuple[tuple[str, bool | float], ...]:
         """The options that switch off the terms that the row lacks."""
         return tuple(option for term, option in OFF.items() if not getattr(self.terms, term))
-
-    def output(self, output: str | Path) -> Path:
-        """Return the folder of the row's runs; those of the full method lie in `output` itself."""
-        return Path(output) / ABLATION / self.name if self.options else Path(output)
 
 
 ROWS = [Row(Terms(sce, anc, sc)) for sce in (False, True) for anc, sc in ((False, False), (True, False), (True, True))]
@@ -71,9 +60,8 @@ def run_rows(template: RunSpec, shots: Sequence[int]) -> bool:
     """
     fine = True
     for row in ROWS:
-        output = row.output(template.output)
-        print(f"== {METHOD} with {row.name}, into {output}", flush=True)
-        spec = replace(template, trainer=METHOD, output=str(output), options=(*template.options, *row.options))
+        print(f"== {METHOD} with {row.terms}", flush=True)
+        spec = replace(template, trainer=METHOD, options=(*template.options, *row.options))
         for count in shots:
             fine &= ended_well(replace(spec, shots=count))
         fine &= run_base_to_novel(replace(spec, shots=paper.NOVEL_SHOTS, setting="base2new"))

@@ -1,6 +1,7 @@
 """Write the text of docs/RESULTS.md: tables of the runs with default and with tuned settings."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dassl.errors import UserError
@@ -78,7 +79,7 @@ def _pair(document: Document, name: str, datasets: Sequence[str]) -> Shown:
     wanted = Wanted(pair, datasets, document.shots, document.paired_seeds)
     blocks: list[str] = []
     missing: list[str] = []
-    for group in _groups(folder) if datasets else ():
+    for group in _groups(folder, chosen=name == "tuned") if datasets else ():
         asked = Request(folder, document.output, "accuracy", METHOD, wanted, nothing, nothing)
         parts, gaps = few_shot(group, asked, _pictures(document, f"pair_{name}", group))
         blocks += _markdown(parts)
@@ -94,8 +95,10 @@ def _all_runs(name: str) -> str:
     return f"all runs of {name}/"
 
 
-def _groups(folder: Path) -> list[Group]:
-    return group_runs(usable(find_all(folder), SETTING)[0])
+def _groups(folder: Path, chosen: bool = False) -> list[Group]:
+    """Return the groups of runs in a folder; `chosen` settings, one for each data set, make no row of their own."""
+    runs, _ = usable(find_all(folder), SETTING)
+    return group_runs([replace(run, changed={}) for run in runs] if chosen else runs)
 
 
 def _pictures(document: Document, name: str, group: Group) -> Path:

@@ -28,7 +28,7 @@ from reproduce import series
 from reproduce.bars import View, plot_views
 from reproduce.page import Page, add_flags, make, read_line
 from reproduce.series import METRIC, Found, Series
-from runs.config import defaults
+from runs.files import defaults
 from runs.spec import RunSpec, default_backbone
 
 BASELINE = "BiomedCoOp"

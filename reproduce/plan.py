@@ -93,10 +93,10 @@ class Document:
         if short_name(METHOD) in self.methods:
             for row in ROWS:
                 if row.options:  # the full method is among the grids above
-                    output, own = row.output(self.default), [short_name(METHOD)]
-                    yield self._grid(output, own, shots=self.ablation_shots, more=row.options)
+                    own = [short_name(METHOD)]
+                    yield self._grid(self.default, own, shots=self.ablation_shots, more=row.options)
                     if self.novel_datasets:
-                        yield self._novel_grid(output, own, row.options)
+                        yield self._novel_grid(self.default, own, row.options)
         for method, dataset in itertools.product(self.pair, self.tuned_datasets):
             if (path := self.tuned_file(method, dataset)).exists():
                 chosen = tuned_options(path, trainer_name(method))

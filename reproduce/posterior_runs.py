@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from grid.plan import Grid, suited
+from grid.plan import Grid
 from grid.run import run_grid
 from report.scores import Grid as Points
 from runs.config import configure
@@ -94,11 +94,6 @@ class Study:
         common = RunSpec(root=self.root, backbone=default_backbone(self.root), output=output, setting=setting)
         return replace(common, trainer=trainer_name(row.trainer), options=options)
 
-    def made(self, row: Row, setting: str = "few_shot") -> RunSpec:
-        """Return the same as the grid makes it: a method without epochs is not given their number."""
-        first = replace(self.template(row, setting), dataset=self.points.datasets[0])
-        return replace(suited(first), dataset="")
-
     def run(self, rows: Sequence[Row]) -> bool:
         """Run what is missing, and return whether all went well."""
         fine, novel = True, with_setting("base2new")
@@ -130,7 +125,7 @@ class Study:
                 places = [("few_shot", "", k) for k in self.points.shots]
                 places += [("base2new", part, self.novel_shots) for part in ("base", "new") if row.novel]
                 for setting, part, k in places:
-                    learned = replace(self.made(source, setting), dataset=dataset, shots=k)
+                    learned = replace(self.template(source, setting), dataset=dataset, shots=k)
                     learned = replace(learned, subsample=part and "base")
-                    own = replace(self.made(row, setting), dataset=dataset, shots=k, seeds=(seed,), subsample=part)
+                    own = replace(self.template(row, setting), dataset=dataset, shots=k, seeds=(seed,), subsample=part)
                     yield replace(own, eval_only=True, model_dir=configure(learned, seed).OUTPUT_DIR)

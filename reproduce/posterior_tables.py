@@ -36,9 +36,11 @@ def measured(study: Study, row: Row) -> Measured:
     ece: dict[str, Values] = {}
     problems: list[str] = []
     runs: list[FoundRun] = []
-    asked = [(str(k), study.made(row), k) for k in study.points.shots]
+    asked = [(str(k), study.template(row), k) for k in study.points.shots]
     for name, part in (("base", "base"), ("novel", "new")) if novel else ():
-        asked.append((name, replace(study.made(row, "base2new"), subsample=part, eval_only=True), study.novel_shots))
+        asked.append(
+            (name, replace(study.template(row, "base2new"), subsample=part, eval_only=True), study.novel_shots)
+        )
     for name, template, k in asked:
         found = find(Series((row.name,), template), replace(study.points, shots=(k,)))
         problems += found.problems

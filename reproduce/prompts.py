@@ -2,9 +2,8 @@
 
     python -m reproduce prompts --datasets btmri busi --root data --shots 1 16
 
-Runs what is missing, then writes a page with the picture and its numbers. Runs with another number than the method's
-own lie in OUTPUT/prompts/<number>/. A number that a bank of the data sets does not have is left out, in one line. KEY
-VALUE pairs at the end go to all runs.
+Runs what is missing, then writes a page with the picture and its numbers. A number that a bank of the data sets does
+not have is left out, in one line. KEY VALUE pairs at the end go to all runs.
 """
 
 import argparse
@@ -23,8 +22,7 @@ from report.render import Table
 from reproduce import series
 from reproduce.page import Page, add_flags, make, read_line
 from reproduce.series import METRIC, Found, Series
-from runs.config import defaults
-from runs.layout import prompts_folder
+from runs.files import defaults
 from runs.options import positive
 from runs.spec import RunSpec, default_backbone
 
@@ -34,15 +32,13 @@ TAKEN = {KEY: "--counts", "PROMPTS.LLM": "--llm", "MODEL.BACKBONE.NAME": "--back
 
 
 def series_of(counts: Sequence[int], llm: str, template: RunSpec) -> list[Series]:
-    """Return the series of each number of sentences; that of the method's own number lies where few_shot.sh puts it."""
-    own = defaults(RunSpec()).TRAINER[METHOD.upper()].N_PROMPTS
+    """Return the series of each number of sentences."""
     return [
         Series(
             (METHOD, str(count)),
             replace(
                 template,
                 trainer=METHOD,
-                output=template.output if count == own else str(prompts_folder(template.output, count)),
                 options=(*template.options, ("PROMPTS.LLM", llm), (KEY, count)),
             ),
         )

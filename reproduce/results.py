@@ -24,8 +24,7 @@ from reproduce.document import document_text
 from reproduce.kept import write_below
 from reproduce.plan import Document
 from reproduce.provenance import check_alike, note_begun, versions_drawn_meanwhile
-from runs.config import CONFIGS
-from runs.methods import METHODS, both_protocols, method_of, row_name
+from runs.methods import CONFIGS, METHODS, both_protocols, method_of, row_name
 from runs.options import split_options
 from runs.spec import pairs
 

@@ -9,7 +9,8 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
-from runs.config import configure, run_folder
+from runs.config import configure
+from runs.folder import run_folder
 from runs.record import Record, read_record
 from runs.spec import RunSpec
 from trainers.base import checkpoints

@@ -2,11 +2,10 @@
 
     <output>/<data set>/shots_16/<Trainer>_<Backbone>/nctx4_cscFalse_ctpend/seed1/
     <output>/base2new/{train_base,test_new}/<data set>/...
-    <output>/{ablation/<terms>,prompts/<number>}/<data set>/...
 
-as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`. The folder of
-a published protocol ends in `_published`, and that of a method that reads sentences in the name of their LLM:
-`nctx4_cscFalse_ctpend_claude`.
+as in CoOp and BiomedCoOp; runs of another checkout's trainers lie in `<output>/<name of the checkout>/`. To the folder
+above the seeds a published protocol adds `_published`, a method that reads sentences the name of their LLM, and
+settings that are not those of the yaml files what they are: `nctx4_cscFalse_ctpend_claude__LAMBDA_ANC=10`.
 """
 
 import os
@@ -15,15 +14,15 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from dassl.names import check_name, file_name
+from dassl.names import check_name, file_name, shared_name
 from dassl.source import read_registered
+from runs.changed import MARK, safe, split_folder
 from runs.methods import PROTOCOLS, trainer_name
 from runs.record import whole
 
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
 DATASETS = Path(__file__).parents[1] / "datasets"
-ABLATION = "ablation"  # of an output folder: the rows of Table 2 that lack a term lie below it
-COUNTED = "prompts"  # of an output folder: runs with another number of sentences lie in <number>/ below it
+OLDER = re.compile(r"/(ablation/[a-z_]+|prompts/\d+)/", re.ASCII)  # where earlier versions kept runs of other settings
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
 FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
@@ -45,6 +44,7 @@ class Place(NamedTuple):
         context: the first part of the name of the folder between method and seeds, such as "nctx4_cscFalse_ctpend".
         protocol: "best" or "published".
         llm: the LLM whose sentences the method read.
+        changed: its settings that are not those of the yaml files, as its folder names them.
     """
 
     dataset: str = ""
@@ -56,6 +56,7 @@ class Place(NamedTuple):
     context: str = ""
     protocol: str = PROTOCOLS[0]
     llm: str = ""
+    changed: str = ""
 
 
 @cache
@@ -82,23 +83,14 @@ def protocol_folder(output: str | Path, subsample: str) -> Path:
     return Path(output) / "base2new" / PARTS[subsample]
 
 
-def prompts_folder(output: str | Path, count: int) -> Path:
-    """Return the part of `output` that holds the runs of methods that read so many sentences of each class.
+def of_earlier_settings(folder: Path) -> str:
+    """Return the part of the path of a run of an earlier version that says how its settings differ, "" for none.
 
-    >>> prompts_folder("output", 10).as_posix()
-    'output/prompts/10'
-    """
-    return Path(output) / COUNTED / str(count)
-
-
-def in_prompts_folder(folder: Path) -> bool:
-    """Return whether a run lies in a folder of `prompts_folder`.
-
-    >>> in_prompts_folder(Path("output/prompts/10/btmri/seed1")), in_prompts_folder(Path("my/prompts/btmri/seed1"))
-    (True, False)
+    >>> of_earlier_settings(Path("output/prompts/10/btmri/seed1")), of_earlier_settings(Path("my/prompts/btmri/seed1"))
+    ('prompts/10', '')
     """
     path = Path(os.path.abspath(folder))  # noqa: PTH100 - links are not followed
-    return bool(re.search(rf"/{COUNTED}/\d+/", path.as_posix(), re.ASCII))
+    return found[1] if (found := OLDER.search(path.as_posix())) else ""
 
 
 def seeds_folder(
@@ -106,14 +98,16 @@ def seeds_folder(
 ) -> Path:
     """Return the folder that holds seed1/, seed2/, ... of one method.
 
-    A trainer's name that already ends in the backbone, such as CoOp_BiomedCLIP, is kept as it is.
+    A trainer's name that already ends in the backbone, such as CoOp_BiomedCLIP, is kept as it is. Of a backbone in a
+    folder, the last part of its path counts; digests tell whether two folders hold the same.
 
     >>> seeds_folder("output", "btmri", 16, "vmfcoop", "BiomedCLIP").as_posix()
     'output/btmri/shots_16/vMFCoOp_BiomedCLIP/nctx4_cscFalse_ctpend'
     """
-    name, suffix = file_name(trainer_name(method)), "_" + file_name(backbone)
-    parts = file_name(dataset), f"shots_{shots}", file_name(name.removesuffix(suffix) + suffix), file_name(setting)
-    return Path(output).joinpath(*parts)
+    name, suffix = file_name(trainer_name(method)), "_" + file_name(shared_name(backbone))
+    first, changed = split_folder(setting)
+    context = file_name(first) + (f"{MARK}{safe(changed)}" if changed else "")
+    return Path(output, file_name(dataset), f"shots_{shots}", file_name(name.removesuffix(suffix) + suffix), context)
 
 
 def place_of(folder: Path) -> Place:
@@ -129,7 +123,8 @@ def place_of(folder: Path) -> Place:
         if found.get(key):
             check_name(found[key], key, f"the path {folder}")
     seed = SEED.search(path.name)
-    variant = match.groupdict(default="") if (match := CONTEXT.match(path.parent.name)) else {}
+    context, changed = split_folder(path.parent.name)
+    variant = match.groupdict(default="") if (match := CONTEXT.match(context)) else {}
     if variant.get("llm"):
         check_name(variant["llm"], "LLM", f"the path {folder}")
     return Place(
@@ -142,4 +137,5 @@ def place_of(folder: Path) -> Place:
         context=variant.get("context", ""),
         protocol=variant.get("protocol") or PROTOCOLS[0],
         llm=variant.get("llm", ""),
+        changed=check_name(changed, "setting", f"the path {folder}") if changed else "",
     )

@@ -16,6 +16,7 @@ CONFIGS = ROOT / "configs"
 ZERO_SHOT = "ZeroshotCLIP"
 PUBLISHED = "published"  # a baseline as BiomedCoOp's benchmark ran it
 PROTOCOLS = ("best", PUBLISHED)
+CHANGED = " ["  # begins the settings at the end of the name of a row
 BENCHMARKED = " (as benchmarked)"  # what follows the name of such a row in tables
 
 
@@ -146,31 +147,43 @@ def protocol_of_name(method: str) -> str:
     return PUBLISHED if named == PUBLISHED and published_file(trainer_name(name)).is_file() else PROTOCOLS[0]
 
 
-def row_name(method: str, protocol: str = "", llm: str = "") -> str:
+def row_name(method: str, protocol: str = "", llm: str = "", changed: str = "") -> str:
     """Return the name of a method's row in tables.
 
     Args:
         method: a trainer or a short name; the protocol behind its colon counts only if the method has two.
         protocol: of a run.
         llm: the LLM whose sentences were read, where the name is to say it.
+        changed: settings that are not those of the yaml files, in words.
 
     >>> row_name("biomedcoop:published"), row_name("vmfcoop", llm="gpt4")
     ('BiomedCoOp', 'vMFCoOp, gpt4')
+    >>> row_name("vmfcoop", llm="gpt4", changed="LAMBDA_ANC 10")
+    'vMFCoOp, gpt4 [LAMBDA_ANC 10]'
     >>> row_name("clip_adapter:published"), row_name("CLIPAdapter"), row_name("CLIPAdapter", "published")
     ('CLIPAdapter (as benchmarked)', 'CLIPAdapter', 'CLIPAdapter (as benchmarked)')
     """
     published = PUBLISHED in (protocol, protocol_of_name(method))
     name = trainer_name(split_protocol(method)[0]) + (BENCHMARKED if published else "")
-    return f"{name}, {llm}" if llm else name
+    return name + (f", {llm}" if llm else "") + (f"{CHANGED}{changed}]" if changed else "")
+
+
+def without_settings(row: str) -> str:
+    """Return the name of a row in tables without its changed settings.
+
+    >>> without_settings("vMFCoOp, gpt4 [LAMBDA_ANC 10, OPTIM.LR 0.1]")
+    'vMFCoOp, gpt4'
+    """
+    return row.partition(CHANGED)[0]
 
 
 def without_llm(row: str) -> str:
-    """Return the name of a row in tables without its LLM.
+    """Return the name of a row in tables without its LLM and its changed settings.
 
-    >>> without_llm("CLIPAdapter (as benchmarked)"), without_llm("vMFCoOp, gpt4")
+    >>> without_llm("CLIPAdapter (as benchmarked)"), without_llm("vMFCoOp, gpt4 [LAMBDA_ANC 10]")
     ('CLIPAdapter (as benchmarked)', 'vMFCoOp')
     """
-    return row.partition(", ")[0]
+    return without_settings(row).partition(", ")[0]
 
 
 def trainer_of(row: str) -> str:
@@ -198,4 +211,4 @@ def llm_of(row: str) -> str:
     >>> llm_of("vMFCoOp, gpt4"), llm_of("vMFCoOp")
     ('gpt4', '')
     """
-    return row.partition(", ")[2]
+    return without_settings(row).partition(", ")[2]

@@ -18,6 +18,7 @@ LIMIT = 16 * MB
 POINTS = "gap.csv"  # beside it: the points of the picture of the gap
 POINTS_HEAD = ("what", "class", "name", "x", "y", "x centred", "y centred")
 LARGEST = 10**15  # of any number: beyond it sums are not exact, and no figure is so large
+LONGEST_SETTING = 2000  # characters of a text among the settings
 MOST_SENTENCES = 10**6  # of a class
 VIEWS = ("none", "one", "many")
 SUBSAMPLES = ("all", "base", "new")
@@ -61,6 +62,8 @@ class Record(NamedTuple):
         gap: between images and texts, as in `trainers.gap`: names of classes and numbers; {} in records of earlier
             versions, and without `GAP_PARTS` for a method that has no directions.
         classes: names of the classes, in the order of their labels.
+        settings: the other settings that change numbers, by key; None where an earlier version left none.
+        changed: those of all settings, by key, that were not as the yaml files have them.
     """
 
     names: dict[str, Any]
@@ -79,6 +82,8 @@ class Record(NamedTuple):
     tested: int | None = None
     gap: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
     classes: tuple[str, ...] = ()
+    settings: dict[str, Any] | None = None
+    changed: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -105,7 +110,7 @@ def read_record(path: Path) -> Record:
     return Record(
         names=_names(document, where),
         metrics=_metrics(document["metrics"], where),
-        method=_method(document, where),
+        method=_settings(document, "method", where),
         phantom_images=bool(_flag(document, "phantom", where)),
         phantom_backbone=_flag(document, "phantom_backbone", where),
         seconds=sum(number(value, "seconds", where) for value in seconds) or None,
@@ -119,6 +124,8 @@ def read_record(path: Path) -> Record:
         tested=None if (found := document.get("total")) is None else whole(found, "total", where),
         gap=_gap(document, where),
         classes=tuple(_mapping(document["metrics"].get("per_class", {}), "per_class", where)),
+        settings=_settings(document, "settings", where),
+        changed=_changed(document, where),
     )
 
 
@@ -135,12 +142,26 @@ def _names(document: dict, where: str) -> dict[str, Any]:
     return found
 
 
-def _method(document: dict, where: str) -> dict[str, Any] | None:
-    """Return the method's settings by name: whatever JSON holds, to be compared and shown."""
-    found = document.get("method")
+def _settings(document: dict, field: str, where: str) -> dict[str, Any] | None:
+    """Return settings by name: whatever JSON holds, to be compared and shown; None if the field is not there."""
+    found = document.get(field)
     if found is None:
         return None
-    return {check_name(key, "setting", where): value for key, value in _mapping(found, "method", where).items()}
+    return {check_name(key, "setting", where): value for key, value in _mapping(found, field, where).items()}
+
+
+def _changed(document: dict, where: str) -> dict[str, Any]:
+    """Return what was changed: plain values and lists of them, since tables name them."""
+    found = _settings(document, "changed", where) or {}
+    for key, value in found.items():
+        for each in value if isinstance(value, list) else [value]:
+            if isinstance(each, str) and each:
+                check_name(each, key, where, LONGEST_SETTING)
+            elif isinstance(each, (dict, list)):
+                raise _unlike(f"{key} to be a plain value", each, where)
+            elif isinstance(each, (int, float)):
+                number(float(each), key, where)
+    return found
 
 
 def _sentences(document: dict, where: str) -> int:

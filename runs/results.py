@@ -9,7 +9,7 @@ from yacs.config import CfgNode
 
 from dassl.sheet import csv_lines
 from dassl.writing import atomic_write
-from runs.config import data_key
+from runs.folder import changed_settings, data_key, recorded_settings
 from runs.predictions import HEAD, PREDICTIONS
 from runs.record import POINTS, POINTS_HEAD, write_record
 from runs.spec import RunSpec
@@ -40,6 +40,8 @@ def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> Non
         "total": len(results.labels),
         "correct": int((results.logits.argmax(dim=1) == results.labels).sum()),
         "method": plain(method_settings(cfg)),
+        "settings": {key: value for key, value in recorded_settings(cfg).items() if not key.startswith("TRAINER.")},
+        "changed": changed_settings(spec, cfg),
         **trainer.facts(list(results.items)),
         "versions": versions(),
     }

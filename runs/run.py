@@ -17,7 +17,8 @@ from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
 from dassl.writing import atomic_write
 from runs import lockstep
-from runs.config import check_classes, checkout_of, checkout_settings, configure, defaults, protocol_of
+from runs.config import check_classes, configure, passed_over
+from runs.files import checkout_of, checkout_settings, defaults, protocol_of
 from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
@@ -85,6 +86,8 @@ class Run:
         settings = cfg.dump()
         with atomic_write(self.folder / "config.yaml") as file:
             file.write(settings)
+        if over := passed_over(self.spec, cfg):
+            print(f"Passed over, as {cfg.TRAINER.NAME} does not learn in epochs: {', '.join(over)}")
         if cfg.SEED >= 0:
             print(f"Setting fixed seed: {cfg.SEED}")
             set_random_seed(cfg.SEED)

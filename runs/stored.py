@@ -11,7 +11,7 @@ from dassl.config import merge_file
 from dassl.console import printable
 from dassl.errors import UserError
 from dassl.names import file_name
-from runs.config import defaults
+from runs.files import defaults
 from runs.spec import RunSpec
 
 # The settings that decide a run's numbers, beside those of its method. The others name places, or say how much of a

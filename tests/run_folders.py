@@ -20,12 +20,25 @@ READERS = (  # of sentences
 
 
 def run_folder(
-    output: Path, trainer: str, dataset: str = "btmri", shots: int = 2, seed: int = 1, published=False, reads=False
+    output: Path,
+    trainer: str,
+    dataset: str = "btmri",
+    shots: int = 2,
+    seed: int = 1,
+    published: bool = False,
+    reads: bool = False,
+    changed: str = "*",
 ) -> Path:
+    """The folder of a run; `changed` is what its name says of settings, by default of the one choice that was run."""
     own = dataset.startswith(("folder-", "table-"))  # with sentences of its own, if any
     reads = (reads or trainer in READERS) and not own
     context = "nctx4_cscFalse_ctpend" + "_published" * published + "_claude" * reads
-    return output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP" / context / f"seed{seed}"
+    parent = output / dataset / f"shots_{shots}" / f"{trainer}_PhantomCLIP"
+    if changed != "*":
+        return parent / f"{context}__{changed}" / f"seed{seed}"
+    found = [path.name for path in parent.glob(f"{context}*") if path.name.partition("__")[0] == context]
+    assert len(found) < 2, f"several settings were run: {found}"
+    return parent / (found or [context])[0] / f"seed{seed}"
 
 
 def learned(folder: Path, name: str = "prompt_learner") -> dict[str, torch.Tensor]:

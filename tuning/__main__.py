@@ -24,7 +24,7 @@ from typing import Any
 
 from dassl.errors import command
 from dassl.names import check_name, file_name
-from runs.config import CONFIGS
+from runs.methods import CONFIGS
 from runs.options import split_options
 from runs.spec import RunSpec, default_backbone, pairs
 from tuning.outcome import choose_settings, percent, write_outcome

@@ -42,11 +42,11 @@ def test_seeds_are_those_of_the_scripts_unless_given(data_root):
     assert [job.seeds for job in plan(command.parse([*line, "--seeds", "5", "5"])[0])[0]] == [(5,), (5,)]
 
 
-def test_settings_end_the_flags_and_epochs_are_not_for_methods_without(grid):
+def test_settings_end_the_flags(grid):
     given = grid("zeroshot", "coop", seeds="7")
     assert given.seeds == [7] and given.template.options[:1] == (("OPTIM.MAX_EPOCH", "4"),)
     zeroshot, coop = plan(given)[0]
-    assert zeroshot.options == (("DATALOADER.NUM_WORKERS", "0"),) and coop.options == given.template.options
+    assert zeroshot.options == coop.options == given.template.options
 
 
 def test_base_to_novel_is_two_runs(grid):
@@ -93,7 +93,7 @@ def test_mistakes_end_in_one_sentence_before_anything_is_run(line, tmp_path, cap
 
 
 def test_a_dry_run_lists_what_is_missing(line, tmp_path, capsys):
-    folder = run_folder(tmp_path, "CoOp", seed=1)
+    folder = run_folder(tmp_path, "CoOp", seed=1, changed="OPTIM.MAX_EPOCH=4")
     folder.mkdir(parents=True)
     (folder / "metrics.json").write_text('{"hashes": {"config": "of other settings"}}')
     assert command.main(line("coop", "kgcoop", more=("--dry-run",))) == 0

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from report.assemble import fill_command
 from report.compare import main
+from report.gaps import fill_command
 from runs.layout import seeds_folder
 from runs.methods import METHODS, trainer_name
 

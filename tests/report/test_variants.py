@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from report.__main__ import main as report
-from report.assemble import fill_command
 from report.collect import read_run
 from report.compare import main as compare
 from report.few_shot_table import seen_note
+from report.gaps import fill_command
 from report.groups import tell_llms_apart
 
 CONTEXT = "nctx4_cscFalse_ctpend"

@@ -10,14 +10,7 @@ from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec
 
 OFF = {"SCE": ("TRAINER.VMFCOOP.SCE", False), **{n: (f"TRAINER.VMFCOOP.LAMBDA_{n}", 0.0) for n in ("ANC", "SC")}}
-FOLDERS = {
-    "o/ablation/ce": ("SCE", "ANC", "SC"),
-    "o/ablation/ce_anc": ("SCE", "SC"),
-    "o/ablation/ce_anc_sc": ("SCE",),
-    "o/ablation/sce": ("ANC", "SC"),
-    "o/ablation/sce_anc": ("SC",),
-    "o": (),  # the full method: the runs of few_shot.sh and base2new.sh themselves
-}
+ROWS = [("SCE", "ANC", "SC"), ("SCE", "SC"), ("SCE",), ("ANC", "SC"), ("SC",), ()]  # the terms that each lacks
 
 
 def test_rows_are_those_of_the_paper():
@@ -51,7 +44,8 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
         (spec.output, spec.shots, spec.setting, spec.subsample, spec.eval_only, spec.options) for spec in performed
     ]
     expected = []
-    for output, names in FOLDERS.items():
+    output = "o"  # where few_shot.sh and base2new.sh put the full method; the folders of the others name their terms
+    for names in ROWS:
         options = (("OPTIM.LR", "0.1"), *(OFF[name] for name in names))
         expected += [(output, shots, "few_shot", "", False, options) for shots in (1, 4)]
         expected += [(output, 16, "base2new", "base", False, options), (output, 16, "base2new", "new", True, options)]
@@ -59,9 +53,9 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
     assert {(spec.trainer, spec.seeds, spec.root, spec.backbone) for spec in performed} == {
         ("vMFCoOp", (1, 2), "phantoms", "PhantomCLIP")
     }
-    assert printed == [(output, "btmri", 16, "vMFCoOp", "PhantomCLIP", (1, 2)) for output in FOLDERS]
+    assert printed == [(output, "btmri", 16, "vMFCoOp", "PhantomCLIP", (1, 2))] * 6
     heads = [text for text in capsys.readouterr().out.splitlines() if text.startswith("==")]
-    assert heads[0] == "== vMFCoOp with ce, into o/ablation/ce" and heads[-1] == "== vMFCoOp with sce_anc_sc, into o"
+    assert heads[0] == "== vMFCoOp with CE" and heads[-1] == "== vMFCoOp with SCE + anc + sc"
 
 
 def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
@@ -70,8 +64,10 @@ def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
 
 
 def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed, monkeypatch, capsys):
-    def print_seeds(output, *_) -> bool:
-        if output == "output/ablation/ce":
+    tables = iter(range(6))
+
+    def print_seeds(*_) -> bool:
+        if next(tables) == 0:
             raise UserError("Expected runs with the same test images.")
         return True
 

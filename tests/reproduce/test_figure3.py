@@ -21,7 +21,8 @@ BASE = ["--backbones", "PhantomCLIP"]
 
 
 def seeds(output, trainer="vMFCoOp", llm="wordy", k=1, backbone="PhantomCLIP"):
-    folder = output / "btmri" / f"shots_{k}" / f"{trainer}_{backbone}" / f"nctx4_cscFalse_ctpend_{llm}"
+    parent = output / "btmri" / f"shots_{k}" / f"{trainer}_{backbone}"
+    (folder,) = parent.glob(f"nctx4_cscFalse_ctpend_{llm}*")
     return [record(folder / f"seed{seed}")["metrics"]["accuracy"] for seed in (1, 2)]
 
 

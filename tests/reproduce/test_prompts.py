@@ -1,10 +1,14 @@
 """The figure of numbers of sentences: which are run, where, and what a report makes of their folders."""
 
+from dataclasses import replace
+from pathlib import Path
+
 import pytest
 
 from report.collect import find_all
 from report.groups import usable
 from reproduce import prompts
+from runs.config import configure
 from runs.layout import SETTING
 from runs.spec import RunSpec
 from tests.reproduce.conftest import table
@@ -28,13 +32,13 @@ def test_numbers_that_the_banks_have_are_run_drawn_and_kept_apart(figure, jobs, 
     assert "left out: 25 50 150 sentences: the bank of wordy for btmri has 12 of each class" in out
     key = "TRAINER.VMFCOOP.N_PROMPTS"
     assert {(job.trainer, job.shots, dict(job.options)[key], job.output) for job in jobs} == {
-        ("vMFCoOp", k, n, str(output / "prompts" / str(n))) for k in (1, 2) for n in (5, 10)
+        ("vMFCoOp", k, n, str(output)) for k in (1, 2) for n in (5, 10)
     }
     page, values = output / "report" / "prompts.md", {}
     for n in (5, 10):
         for k in (1, 2):
-            where = f"prompts/{n}/btmri/shots_{k}/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_wordy"
-            records = [record(output / where / f"seed{seed}") for seed in (1, 2)]
+            (where,) = output.glob(f"btmri/shots_{k}/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_wordy__N_PROMPTS={n},*")
+            records = [record(where / f"seed{seed}") for seed in (1, 2)]
             assert {each["sentences_per_class"] for each in records} == {n}
             values[k, n] = [each["metrics"]["accuracy"] for each in records]
     assert [row[:3] for row in table(page)] == [["vMFCoOp", str(n), str(k)] for n in (5, 10) for k in (1, 2)]
@@ -45,13 +49,16 @@ def test_numbers_that_the_banks_have_are_run_drawn_and_kept_apart(figure, jobs, 
 
     jobs.clear()
     assert prompts.main(line) == 0 and jobs == []
-    kept, remarks = usable(find_all(output), SETTING)  # a report has no two runs of one seed to choose from
-    assert kept == [] and "8 run(s) left out" in remarks[0] and "python -m reproduce prompts" in remarks[0]
+    kept, _ = usable(find_all(output), SETTING)  # a report has a row for each number
+    assert {run.row for run in kept} == {f"vMFCoOp [N_PROMPTS {n}, SCE False, OPTIM.MAX_EPOCH 2]" for n in (5, 10)}
 
 
 def test_runs_with_the_number_of_the_method_lie_where_its_script_puts_them():
-    own, other = prompts.series_of([50, 25], "wordy", RunSpec(output="o"))
-    assert own.template.output == "o" and other.template.output == "o/prompts/25"
+    own, other = (
+        Path(configure(replace(each.template, dataset="btmri", shots=1, root="phantoms"), 1).OUTPUT_DIR).parent.name
+        for each in prompts.series_of([50, 25], "wordy", RunSpec(output="o"))
+    )
+    assert (own, other) == ("nctx4_cscFalse_ctpend_wordy", "nctx4_cscFalse_ctpend_wordy__N_PROMPTS=25")
 
 
 def test_a_gap_is_no_point_of_a_curve(figure, jobs, curves, capsys):

@@ -4,7 +4,6 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-import train
 from datasets.prompts import load_prompts
 from trainers import losses, vmf
 from trainers.base.step import compute_losses
@@ -147,9 +146,3 @@ def test_vmfcoop_projected_vocabulary(build):
     assert not torch.allclose(encoded.anchors, projected.anchors, atol=1e-2)
     with pytest.raises(ValueError, match=r"encoded.*projected.*got \"raw\""):
         build("vMFCoOp", "TRAINER.VMFCOOP.VOCAB_SPACE", "raw")
-
-
-@pytest.mark.parametrize("trainer", ["ZeroshotCLIP", "TipAdapter", "LinearProbe"])
-def test_epochs_are_refused_by_methods_that_have_none(flags, capsys, trainer):
-    assert train.main(flags(trainer)) == 1
-    assert f"Expected OPTIM.MAX_EPOCH to be 0, but got 3: {trainer} does not" in capsys.readouterr().err

@@ -26,8 +26,9 @@ def read(tmp_path):
 
 
 def test_a_run_is_read_as_it_was_written_and_pictures_of_its_errors_do_not_undo_it(flags, tmp_path, capsys):
-    line, folder = flags("CoOp"), run_folder(tmp_path, "CoOp")
+    line = flags("CoOp")
     assert train.main(line) == 0
+    folder = run_folder(tmp_path, "CoOp")
     found = read_predictions(folder)
     assert found.classes == CLASSES and found.paths[0] == "glioma_tumor/test0.png"
     assert np.allclose(found.probabilities, probabilities(folder).numpy())

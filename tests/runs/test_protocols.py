@@ -9,7 +9,9 @@ import pytest
 import train
 from dassl.errors import UserError
 from datasets import prompts
-from runs.config import config_files, configure, run_folder
+from runs.config import configure
+from runs.files import config_files
+from runs.folder import run_folder
 from runs.methods import METHODS, both_protocols, published_file
 from runs.spec import RunSpec
 from tests.run_folders import record
@@ -39,7 +41,7 @@ def test_an_option_and_a_yaml_file_ask_for_a_protocol_too(tmp_path):
     other = configure(by_file, 1).clone()
     other.defrost()
     assert other.TRAINER.CLIPADAPTER.REDUCTION == 8  # the file's own settings come last
-    other.TRAINER.CLIPADAPTER.REDUCTION = 4
+    other.TRAINER.CLIPADAPTER.REDUCTION, other.OUTPUT_DIR = 4, configure(PUBLISHED, 1).OUTPUT_DIR
     other.freeze()
     assert other == configure(PUBLISHED, 1)
 

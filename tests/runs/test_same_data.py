@@ -188,8 +188,9 @@ def test_figures_on_novel_classes_belong_to_what_was_learned_on_the_base_classes
     parts = [("--setting", "base2new", "--subsample", *words) for words in (("base",), ("new", "--eval-only"))]
     for part in parts:
         assert train.main(flags("CoOp", more=part)) == 0
-    shutil.rmtree(tmp_path / "base2new" / "train_base")
-    assert train.main(flags("CoOp", "OPTIM.LR", 0.5, more=parts[0])) == 0
+    base = run_folder(tmp_path / "base2new" / "train_base", "CoOp")
+    shutil.rmtree(base)
+    assert train.main(flags("CoOp", "OPTIM.LR", 0.5, more=(*parts[0], "--output-dir", base))) == 0
     assert train.main(flags("CoOp", more=parts[1])) == 1
     assert refused(capsys, "learned tensors")
 
@@ -240,9 +241,12 @@ def test_tensors_of_another_run_are_not_taken_for_those_that_are_trained(flags, 
     assert "Finished already" in capsys.readouterr().out
 
 
-def test_novel_classes_are_tested_with_what_the_same_settings_have_learned(flags, capsys):
+def test_novel_classes_are_tested_with_what_the_same_settings_have_learned(flags, tmp_path, capsys):
     parts = [("--setting", "base2new", "--subsample", *words) for words in (("base",), ("new", "--eval-only"))]
     assert train.main(flags("CoOp", more=parts[0])) == 0
+    other = run_folder(tmp_path / "base2new" / "train_base", "CoOp")
+    other = other.parent.with_name(f"{other.parent.name.partition('__')[0]}__OPTIM.LR=0.5,OPTIM.MAX_EPOCH=3") / "seed1"
+    shutil.copytree(run_folder(tmp_path / "base2new" / "train_base", "CoOp"), other)
     assert train.main(flags("CoOp", "OPTIM.LR", 0.5, more=parts[1])) == 1
     assert "learned, but its run had other settings: train the base classes again" in capsys.readouterr().err
     assert train.main(flags("CoOp", more=parts[1])) == 0

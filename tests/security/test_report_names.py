@@ -17,7 +17,7 @@ from dassl import sheet
 from dassl.console import IN_NAME, printable
 from dassl.names import file_name
 from report.__main__ import main
-from report.assemble import fill_command
+from report.gaps import fill_command
 from report.render import FORMATS, file_names, latex_comment, markdown, render
 from runs.layout import data_name, seeds_folder
 from runs.methods import METHODS

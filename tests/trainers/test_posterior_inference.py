@@ -238,8 +238,9 @@ def test_folders_name_the_llm_of_an_inference_that_reads_sentences(data_root):
         spec = RunSpec("CoOp", "btmri", 2, root=data_root, backbone="PhantomCLIP", options=tuple(opts("CoOp", *pairs)))
         return Path(configure(spec, 1).OUTPUT_DIR).parent.name
 
-    assert folder() == folder(*POSTERIOR, "RHO", 0.0) == "nctx4_cscFalse_ctpend"
-    assert folder(*POSTERIOR) == "nctx4_cscFalse_ctpend_claude"
+    assert folder() == "nctx4_cscFalse_ctpend"
+    assert folder(*POSTERIOR, "RHO", 0.0) == "nctx4_cscFalse_ctpend__INFERENCE=posterior,RHO=0"
+    assert folder(*POSTERIOR) == "nctx4_cscFalse_ctpend_claude__INFERENCE=posterior"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ import torch
 import torchvision.transforms as T
 from PIL import Image
 
-from runs.config import config_files, configure
+from runs.config import configure
+from runs.files import config_files
 from runs.spec import RunSpec
 from tests.trainers import biomedcoop_adapters as theirs
 from tests.trainers.biomedcoop_adapters import CHECKOUT, DIM, SCALE, drawn

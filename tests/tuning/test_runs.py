@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 import train
-from runs.config import CONFIGS, configure
+from runs.config import configure
+from runs.methods import CONFIGS
 from tests.run_folders import record, run_folder
 from tuning import __main__ as tuning
 from tuning import plan

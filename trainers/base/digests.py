@@ -32,6 +32,13 @@ NOT_HASHED = (
     *("DATASET.LINKS", "DATASET.LEAKS", "DATASET.NESTED", "DATASET.GROUP_PATTERN"),
     *(f"DATASET.TABLE.{key}" for key in DEFAULTS.TABLE),
 )
+# Settings that change what is shown or kept beside the results: each counts as if it had this value.
+HARMLESS = {
+    "TENSORBOARD": False,
+    "TEST.PER_CLASS_RESULT": False,
+    "TEST.COMPUTE_CMAT": False,
+    "TRAIN.CHECKPOINT_FREQ": 0,
+}
 # Name of each digest in an error.
 NAMES = {
     "config": "settings",
@@ -66,20 +73,32 @@ def method_settings(cfg: CfgNode) -> CfgNode:
 def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
     """Return a digest of all settings that change the numbers of a run.
 
-    INPUT is left out for our trainers, as it follows from the backbone; for those of another checkout it is a setting.
-    PROMPTS.LLM is left out for methods that read no sentences.
-
     Args:
         cfg: the configuration.
         without: further keys that are left out.
     """
-    of_checkout = "CHECKOUT" in cfg
-    left_out = {key for key in NOT_HASHED if not (of_checkout and key.startswith("INPUT."))} | set(without)
-    method = method_settings(cfg)
-    left_out |= set() if reads_sentences(method) else {"PROMPTS.LLM"}
-    kept = {k: v for k, v in _flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
-    kept["TRAINER"] = [cfg.TRAINER.NAME, _counting(method)]  # without the settings of other methods
+    kept: dict[str, object] = {key: value for key, value in shared_settings(cfg).items() if key not in without}
+    kept["TRAINER"] = [cfg.TRAINER.NAME, _counting(method_settings(cfg))]  # without the settings of other methods
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def shared_settings(cfg: CfgNode) -> dict[str, object]:
+    """Return the settings that change the numbers of a run, by key, without those of its method.
+
+    INPUT is left out for our trainers, as it follows from the backbone; for those of another checkout it is a setting.
+    PROMPTS.LLM is left out for methods that read no sentences.
+    """
+    of_checkout = "CHECKOUT" in cfg
+    left_out = {key for key in NOT_HASHED if not (of_checkout and key.startswith("INPUT."))}
+    left_out |= set() if reads_sentences(method_settings(cfg)) else {"PROMPTS.LLM"}
+    kept = {k: HARMLESS.get(k, v) for k, v in flat(cfg) if k not in left_out}
+    return {key: value for key, value in kept.items() if not key.startswith("TRAINER.")}
+
+
+def counting_settings(cfg: CfgNode) -> dict[str, object]:
+    """Return all settings that change the numbers of a run, by key; the digest of its settings is of these."""
+    prefix = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
+    return shared_settings(cfg) | {prefix + key: value for key, value in _counting(method_settings(cfg))}
 
 
 def reads_sentences(method: CfgNode) -> bool:
@@ -92,14 +111,14 @@ def _counting(method: CfgNode) -> list[tuple[str, object]]:
     idle = {key for key, value in AS_PUBLISHED.items() if method.get(key) == value}
     if "INFERENCE" in idle:
         idle.update(OF_THE_POSTERIOR)
-    return [(key, value) for key, value in _flat(method) if key not in idle]
+    return [(key, value) for key, value in flat(method) if key not in idle]
 
 
-def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
+def flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
     """Return the pairs of key, such as "OPTIM.LR", and value of a node, sorted by key in each node."""
     pairs: list[tuple[str, object]] = []
     for key, value in sorted(node.items()):
-        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
+        pairs += flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
     return pairs
 
 

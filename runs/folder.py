@@ -1,0 +1,103 @@
+"""The folder of a run, and the settings that its name tells because they are not those of the yaml files."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from yacs.config import CfgNode
+
+from dassl.data.datasets import DATASET_REGISTRY
+from dassl.names import file_name
+from dassl.reading import read_yaml
+from runs.changed import folder_part
+from runs.files import base_config, named_files
+from runs.layout import data_name, protocol_folder, seeds_folder
+from runs.methods import PUBLISHED
+from runs.spec import RunSpec
+from trainers.base.digests import counting_settings, flat, reads_sentences
+
+# Settings that the path of a folder tells anyway.
+TOLD = (
+    *("SEED", "PROTOCOL", "CHECKOUT", "TRAINER.NAME", "MODEL.BACKBONE.NAME"),
+    *("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES"),
+)
+CONTEXT = {"N_CTX": 4, "CSC": False, "CLASS_TOKEN_POSITION": "end"}  # and of a method; for one that does not have them
+
+
+def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
+    """Return the folder of one seed's run; that on the classes `subsample`, in base to novel."""
+    context = [_context_node(cfg).get(key, none) for key, none in CONTEXT.items()]
+    output = Path(spec.output)
+    variant = [cfg.PROTOCOL] if cfg.PROTOCOL == PUBLISHED else []
+    if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
+        output = output / file_name(checkout)
+    elif names_llm(cfg):
+        variant.append(file_name(cfg.PROMPTS.LLM))
+    if spec.setting == "base2new":
+        output = protocol_folder(output, "new" if subsample == "new" else "base")
+    folder = seeds_folder(
+        output,
+        data_key(spec, cfg),
+        cfg.DATASET.NUM_SHOTS,
+        cfg.TRAINER.NAME,
+        cfg.MODEL.BACKBONE.NAME,
+        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant]) + folder_part(changed_settings(spec, cfg)),
+    )
+    return folder / f"seed{cfg.SEED}"
+
+
+def data_key(spec: RunSpec, cfg: CfgNode) -> str:
+    """Return the name under which runs of the data set are kept, such as "btmri" or "folder-chest"."""
+    return file_name(data_name(spec.dataset or cfg.DATASET.NAME.lower(), cfg.DATASET.ROOT))
+
+
+def recorded_settings(cfg: CfgNode) -> dict[str, Any]:
+    """Return the settings of a run that change its numbers, by key, without those that its path tells anyway."""
+    told = {*TOLD, *(f"{node}.{key}" for node in _nodes(cfg) for key in CONTEXT)}
+    told |= {"PROMPTS.LLM"} if names_llm(cfg) else set()
+    found = {key: value for key, value in counting_settings(cfg).items() if key not in told}
+    found["MODEL.INIT_WEIGHTS"] = Path(str(found.get("MODEL.INIT_WEIGHTS", ""))).name  # no path of this machine
+    return found
+
+
+def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
+    """Return the settings of a run that an option or a named yaml file changes, by key.
+
+    Only what changes numbers counts, and what the path of its folder does not tell anyway.
+
+    Args:
+        spec: the run.
+        cfg: its configuration.
+    """
+    given = [key for file in named_files(spec) for key in _keys(read_yaml(file) or {})]
+    given += [key for key, _ in spec.options]
+    if not given:
+        return {}
+    now, before = recorded_settings(cfg), dict(flat(base_config(spec)))
+    inner = f"TRAINER.{cfg.TRAINER.NAME.upper()}."  # where a trainer of a checkout has the nodes of the others
+    keys = [key if key in now else inner + key.removeprefix("TRAINER.") for key in given]
+    return {key: now[key] for key in keys if key in now and now[key] != before.get(key)}
+
+
+def names_llm(cfg: CfgNode) -> bool:
+    """Return whether the folder of a run names the LLM: the method reads its sentences, of a public data set."""
+    if "CHECKOUT" in cfg or getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
+        return False
+    return reads_sentences(_context_node(cfg))
+
+
+def _nodes(cfg: CfgNode) -> tuple[str, str]:
+    """Return the keys of the node that has the context of a run's method: COOP, for CoOp_BiomedCLIP too."""
+    name = cfg.TRAINER.NAME.upper()
+    first = name.partition("_")[0]
+    return f"TRAINER.{first}", f"TRAINER.{name}.{first}"
+
+
+def _context_node(cfg: CfgNode) -> CfgNode:
+    return cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())
+
+
+def _keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
+    """Yield the keys of the values of a yaml file, such as "OPTIM.LR"."""
+    for key, value in values.items():
+        yield from _keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
