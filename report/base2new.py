@@ -2,14 +2,15 @@
 
     python -m report.base2new --dataset btmri --shots 16 --backbone PhantomCLIP --trainer vMFCoOp --seed 1 2 3
 
-prints base, novel and harmonic mean of each seed, then both harmonic means over the seeds. It takes the flags that
-scripts/run.sh gives to train.py.
+prints base, novel and harmonic mean of each seed, then both harmonic means over the seeds. It takes the flags and the
+KEY VALUE pairs that scripts/run.sh gives to train.py.
 """
 
 import argparse
 import sys
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from dassl.errors import command
 from report import paper
@@ -21,6 +22,7 @@ from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
 from runs.layout import data_name, own_datasets, protocol_folder, seeds_folder
 from runs.methods import default_seeds, split_protocol
+from runs.options import split_options
 
 HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
 
@@ -172,6 +174,7 @@ def print_seeds(
     backbone: str,
     seeds: Collection[int] = (),
     metric: str = "accuracy",
+    options: Sequence[tuple[str, Any]] = (),
 ) -> bool:
     """Print a block per context (`nctx4_...`) of one method's base-to-novel runs.
 
@@ -183,6 +186,7 @@ def print_seeds(
         backbone: of the runs.
         seeds: to print; none for all that have runs.
         metric: to print.
+        options: settings of the runs that are not those of the yaml files: pairs of key and value.
 
     Returns:
         Whether a seed has been tested on both base and novel classes.
@@ -194,7 +198,8 @@ def print_seeds(
     )
     complete = False
     for folder in sorted(first.glob("*/")):
-        base, new = (counted_runs(place / folder.name, seeds, metric) for place in (first, second))
+        found = [counted_runs(place / folder.name, seeds, metric) for place in (first, second)]
+        base, new = ([run for run in runs if run.made_with(options)] for runs in found)
         if not (base or new):
             continue
         check_same_data([*base, *new])
@@ -214,14 +219,16 @@ def print_seeds(
 def main(argv: list[str] | None = None) -> int:
     """Print the runs of the command line; return 1 if no seed has been tested on both base and novel classes."""
     cli = parser()
-    args = cli.parse_args(argv)
+    flags, options = split_options(sys.argv[1:] if argv is None else argv)
+    args = cli.parse_args(flags)
     words = list(map(str, default_seeds(args.trainer))) if args.seed == ["default"] else args.seed or []
     if not all(word.isdecimal() and word.isascii() and len(word) < 16 for word in words):
         cli.error(f"expected --seed numbers, or default, but got {' '.join(args.seed)}")
     if args.dataset in own_datasets() and not args.root:
         cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     dataset, seeds = data_name(args.dataset, args.root or ""), set(map(int, words))
-    return int(not print_seeds(args.output, dataset, args.shots, args.trainer, args.backbone, seeds, args.keyword))
+    what = args.output, dataset, args.shots, args.trainer, args.backbone, seeds, args.keyword
+    return int(not print_seeds(*what, list(zip(options[::2], options[1::2], strict=False))))
 
 
 if __name__ == "__main__":

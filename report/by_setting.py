@@ -24,14 +24,7 @@ def runs_with(group: Group, key: str) -> list[tuple[FoundRun, Any]]:
         key: of the setting, such as "OPTIM.LR"; that of a method may be short, as "LAMBDA_ANC".
     """
     runs = [run for run in group.runs if run.finished and run.subsample == "all"]
-    values = [(run, found) for run in runs for name, found in _settings(run).items() if key in (name, short_key(name))]
-    return values
-
-
-def _settings(run: FoundRun) -> Mapping[str, Any]:
-    """Return all settings of a run that are recorded, by key."""
-    own = {f"TRAINER.{run.trainer.upper()}.{key}": value for key, value in (run.record.method or {}).items()}
-    return {**own, **(run.record.settings or {}), **run.changed}
+    return [(run, found) for run in runs for name, found in run.settings.items() if key in (name, short_key(name))]
 
 
 def by_setting(

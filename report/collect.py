@@ -1,7 +1,7 @@
 """Run folders of an output folder: found without following a link, and read from metrics.json or else a log."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name, natural_key
 from report.logs import parse_log, read_log, says_phantoms, tested
-from runs.changed import in_words, of_folder
+from runs.changed import in_words, made_with, of_folder
 from runs.layout import SEED, place_of
 from runs.methods import row_name
 from runs.record import Record, read_record
@@ -63,6 +63,16 @@ class FoundRun:
         """Name of its row in tables: trainer, protocol, the LLM where runs of several are shown, changed settings."""
         changed = {key: value for key, value in self.changed.items() if key not in self.told}
         return row_name(self.trainer, self.protocol, self.llm if self.several_llms else "", in_words(changed))
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All its settings that are recorded, by key."""
+        own = {f"TRAINER.{self.trainer.upper()}.{key}": value for key, value in (self.record.method or {}).items()}
+        return {**own, **(self.record.settings or {}), **self.changed}
+
+    def made_with(self, options: Sequence[tuple[str, Any]]) -> bool:
+        """Return whether it is what these options make of its method, as `runs.changed.made_with`."""
+        return made_with(options, self.changed, self.settings)
 
     @property
     def finished(self) -> bool:

@@ -74,7 +74,9 @@ def run_base_to_novel(spec: RunSpec) -> bool:
         return False
     dataset = data_name(spec.dataset, spec.root)
     try:
-        return base2new.print_seeds(spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds)
+        return base2new.print_seeds(
+            spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds, options=spec.options
+        )
     except UserError as error:  # runs that cannot be compared; the other rows are run all the same
         print_error(str(error))
         return False

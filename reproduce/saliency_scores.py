@@ -14,6 +14,7 @@ from explain.lesions import Lesions, first_with_lesion, read_lesions
 from explain.localisation import energy, over_classes, pointing
 from explain.saliency import AT_ONCE, saliency
 from report.collect import FoundRun
+from runs.methods import without_settings
 from runs.predictor import Predictor
 
 CENTRE, BLIND = "centre of the picture", "blind choice"  # what maps are compared with
@@ -72,7 +73,9 @@ def score_dataset(
             hits, shares = _scores(predictors[0], lesions, directions, kind)
             for run, hit, share in zip(runs, hits, shares, strict=True):
                 found = 100 * over_classes(hit, classes), 100 * over_classes(share, classes)
-                yield Score(dataset, run.row, run.shots, run.seed, kind, contrast, *found, len(classes))
+                yield Score(
+                    dataset, without_settings(run.row), run.shots, run.seed, kind, contrast, *found, len(classes)
+                )
 
 
 def _only(lesions: Lesions, kept: Tensor) -> Lesions:

@@ -61,7 +61,7 @@ _few_shot() { python train.py "$@" "${opts[@]}"; }
 _base2new() {
     python train.py "$@" --setting base2new --subsample base "${opts[@]}" &&
         python train.py "$@" --setting base2new --subsample new --eval-only "${opts[@]}" &&
-        python -m report.base2new "$@"
+        python -m report.base2new "$@" "${opts[@]}"
 }
 
 few_shot() { _each _few_shot "$@"; }

@@ -81,7 +81,7 @@ def test_what_nobody_foresaw_is_told_too_and_stands_in_every_log(grid, tmp_path,
 
 
 def test_a_run_of_another_process_is_left_to_it(line, tmp_path, capsys, here):
-    folder = run_folder(tmp_path, "CoOp", seed=1, changed="OPTIM.MAX_EPOCH=2")
+    folder = run_folder(tmp_path, "CoOp", seed=1, changed="OPTIM.MAX_EPOCH=4")
     folder.mkdir(parents=True)
     with FileLock(folder / ".lock"):
         assert command.main(line("coop")) == 0

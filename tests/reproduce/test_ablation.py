@@ -33,7 +33,7 @@ def performed(monkeypatch):
 def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, capsys):
     printed: list[tuple] = []
 
-    def print_seeds(*values) -> bool:
+    def print_seeds(*values, options) -> bool:
         printed.append(values)
         return True
 
@@ -66,7 +66,7 @@ def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
 def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed, monkeypatch, capsys):
     tables = iter(range(6))
 
-    def print_seeds(*_) -> bool:
+    def print_seeds(*_, **__) -> bool:
         if next(tables) == 0:
             raise UserError("Expected runs with the same test images.")
         return True

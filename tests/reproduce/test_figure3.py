@@ -109,7 +109,7 @@ def test_a_run_that_fails_is_a_line_and_a_gap(figure, jobs, drawn, tmp_path, cap
 def test_a_missing_seed_leaves_no_average(figure, jobs, tmp_path, capsys):
     line = figure(*BASE, "--llms", "wordy", shots=[1], opts=FEW)
     assert figure3.main(line) == 0
-    shutil.rmtree(next(tmp_path.rglob("vMFCoOp_PhantomCLIP/*_wordy/seed2")))
+    shutil.rmtree(next(tmp_path.rglob("vMFCoOp_PhantomCLIP/*_wordy*/seed2")))
     assert figure3.main(["--write-only", *line]) == 1
     assert "missing: vMFCoOp, PhantomCLIP, wordy on btmri, K = 1, seed 2\n" in capsys.readouterr().out
     first, second = table(tmp_path / "output" / "report" / "figure3.md")
@@ -137,7 +137,7 @@ def test_runs_with_other_settings_are_not_counted(figure, jobs, tmp_path, capsys
     capsys.readouterr()
     assert figure3.main(["--write-only", *line, "OPTIM.LR", "0.5"]) == 1
     output = capsys.readouterr()
-    assert output.out.count("not counted: ") == 4 and "had other settings than these" in output.out
+    assert "missing: vMFCoOp, PhantomCLIP, wordy on btmri, K = 1, seed 1 2" in output.out  # those have other folders
     assert "Nothing to draw: no run has finished." in output.err
 
 

@@ -155,7 +155,7 @@ def test_a_figure_is_of_one_seed(line, capsys):
 
 
 def test_nothing_is_scored_without_runs(line, tmp_path, capsys):
-    assert command.main(line("--to", tmp_path / "x.md", "FEATURES.VIEWS", 3)) == 1
+    assert command.main(line("--to", tmp_path / "x.md", "INPUT.FRAME", "first")) == 1
     assert "Expected finished runs" in capsys.readouterr().err and not (tmp_path / "x.md").exists()
 
 

@@ -50,7 +50,7 @@ def test_numbers_that_the_banks_have_are_run_drawn_and_kept_apart(figure, jobs, 
     jobs.clear()
     assert prompts.main(line) == 0 and jobs == []
     kept, _ = usable(find_all(output), SETTING)  # a report has a row for each number
-    assert {run.row for run in kept} == {f"vMFCoOp [N_PROMPTS {n}, SCE False, OPTIM.MAX_EPOCH 2]" for n in (5, 10)}
+    assert {run.row for run in kept} == {f"vMFCoOp [N_PROMPTS {n}, SCE False, OPTIM.MAX_EPOCH 1]" for n in (5, 10)}
 
 
 def test_runs_with_the_number_of_the_method_lie_where_its_script_puts_them():
