@@ -159,8 +159,8 @@ def _changed(document: dict, where: str) -> dict[str, Any]:
                 check_name(each, key, where, LONGEST_SETTING)
             elif isinstance(each, (dict, list)):
                 raise _unlike(f"{key} to be a plain value", each, where)
-            elif isinstance(each, (int, float)):
-                number(float(each), key, where)
+            elif isinstance(each, (int, float)) and not isinstance(each, bool):
+                number(each, key, where)
     return found
 
 

@@ -62,7 +62,7 @@ def test_the_script_ends_with_the_figures(calls):
     assert lines == [
         f"train.py {flags} --setting base2new --subsample base OPTIM.LR 0.1",
         f"train.py {flags} --setting base2new --subsample new --eval-only OPTIM.LR 0.1",
-        f"-m report.base2new {flags}",
+        f"-m report.base2new {flags} OPTIM.LR 0.1",
     ]
 
 
