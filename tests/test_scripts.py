@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dassl.errors import UserError
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted(ROOT.glob("scripts/**/*.sh")), ROOT / ".ci" / "run"]
 STUB = r"""#!/bin/sh
@@ -139,6 +141,39 @@ def test_seeds_of_the_command(words, seeds, opts):
 
     spec = train.parse(["--trainer", "CoOp", *(["--seed", *words] if words else [])])
     assert (list(spec.seeds), spec.words) == (seeds, opts)
+
+
+@pytest.mark.parametrize("words", ["a", "1 2 a", "1.5", "1;2", "one OPTIM.LR 1"])
+def test_a_seed_that_is_no_number_is_told_as_a_seed(words):
+    import train
+
+    with pytest.raises(UserError, match=r"Expected seeds such as 1 2 3 or 1,2,3 \(--seed, SEEDS\), but got '"):
+        train.parse(["--seed", *words.split()])
+
+
+@pytest.mark.parametrize("words", ["OPTIM.MAX_EPOCH=3 PROTOCOL best", "USE_CUDA=False", "LAMBDA_ANC 10", "optim.lr 1"])
+def test_words_after_seeds_that_look_like_settings_are_settings(words):
+    import train
+
+    spec = train.parse(["--seed", "1", *words.split()])
+    assert spec.seeds == (1,) and spec.options + ((spec.protocol,) if spec.protocol else ())
+
+
+def test_key_equals_value_is_a_setting_in_every_command():
+    import grid.__main__ as grid
+    import train
+    from reproduce import ablation
+    from tuning import __main__ as tuning
+
+    words, found = ["OPTIM.MAX_EPOCH=3", "OPTIM.LR", "0.1"], (("OPTIM.MAX_EPOCH", "3"), ("OPTIM.LR", "0.1"))
+    assert train.parse(["--seed", "1", *words]).options == found
+    assert train.parse(["--output", "o", *words]).options == found
+    line = ["--datasets", "btmri", "--shots", "1"]
+    assert grid.parse(["--methods", "coop", *line, *words])[0].template.options == found
+    assert tuning.parse(["--trainer", "vMFCoOp", *line, *words])[0].template.options == found
+    assert ablation.parse(["--dataset", "btmri", "--shots", "1", *words])[0].options == found
+    with pytest.raises(UserError, match="OPTIM.LR has none: write KEY VALUE"):
+        train.parse(["--output", "o", "OPTIM.MAX_EPOCH=3", "OPTIM.LR"])
 
 
 @pytest.mark.parametrize(

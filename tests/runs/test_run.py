@@ -297,3 +297,11 @@ def test_settings_may_follow_the_seeds():
     spec = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
     assert spec.seeds == (1, 2) and spec.options == (("OPTIM.LR", "0.1"),)
     assert train.parse(["--trainer", "CoOp"]).seeds == ()
+
+
+def test_a_specification_with_lists_can_be_a_key():
+    options = {"INPUT.PIXEL_MEAN": [0, 0, 0], "INPUT.TRANSFORMS": [["a"], "b"]}
+    spec = RunSpec("CoOp", "btmri", 1, options=options)
+    assert {spec: 1}[RunSpec("CoOp", "btmri", 1, options=list(options.items()))] == 1
+    assert dict(spec.options)["INPUT.TRANSFORMS"] == (("a",), "b")
+    assert configure(RunSpec("CoOp", "btmri", 1, root="x", options=options), 1).INPUT.PIXEL_MEAN == [0.0, 0.0, 0.0]
