@@ -172,7 +172,7 @@ def test_key_equals_value_is_a_setting_in_every_command():
     assert grid.parse(["--methods", "coop", *line, *words])[0].template.options == found
     assert tuning.parse(["--trainer", "vMFCoOp", *line, *words])[0].template.options == found
     assert ablation.parse(["--dataset", "btmri", "--shots", "1", *words])[0].options == found
-    with pytest.raises(UserError, match="OPTIM.LR has none: write KEY VALUE"):
+    with pytest.raises(UserError, match=r"OPTIM\.LR has none: write KEY VALUE"):
         train.parse(["--output", "o", "OPTIM.MAX_EPOCH=3", "OPTIM.LR"])
 
 
