@@ -13,8 +13,9 @@ from dassl.names import file_name
 from dassl.utils import check_availability
 from datasets.catalogue import find_facts
 from runs.layout import data_name, protocol_folder, seeds_folder
-from runs.methods import CONFIGS, PROTOCOLS, PUBLISHED, check_protocol, published_file
-from runs.spec import RunSpec, default_backbone
+from runs.methods import CONFIGS, METHODS, PROTOCOLS, PUBLISHED, check_protocol, published_file
+from runs.spec import PHANTOMS, RunSpec, default_backbone
+from runs.unread import check_read
 from trainers import extend_cfg
 from trainers.base.digests import reads_sentences
 
@@ -109,6 +110,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     if settings := checkout_settings(spec):
         settings.merge_into(cfg)
     files = config_files(spec)
+    check_read(CONFIGS, spec, files, named_files(spec))
     for file in files:
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
@@ -125,6 +127,7 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.PROTOCOL = PUBLISHED if published_file(cfg.TRAINER.NAME) in files else PROTOCOLS[0]
     merge_pairs(cfg, spec.words)
     check_complete(cfg)
+    check_places(spec, cfg)
     check_novel(spec, cfg)
     if settings and not (spec.config_file or spec.eval_only):
         settings.check([key for key, _ in spec.options])
@@ -153,8 +156,28 @@ def check_complete(cfg: CfgNode) -> None:
             f"Expected {', '.join(told)} (or a config file that says them), but got no {', no '.join(missing)}: "
             "see train.py --help."
         )
-    check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    try:
+        check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    except UserError as error:
+        raise UserError(
+            f"{error} A short name is one of {', '.join(METHODS)}; a method of your own registers itself in a file "
+            f"trainers/{file_name(cfg.TRAINER.NAME.lower())}.py (README, A method of your own)."
+        ) from error
     check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names(), what="dataset")
+
+
+def check_places(spec: RunSpec, cfg: CfgNode) -> None:
+    """Raise a UserError if a user's own images have no folder, or the folder to load from is not there."""
+    if cfg.DATASET.ROOT == PHANTOMS and getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
+        raise UserError(
+            f"Expected the folder of your images with the data set {spec.dataset or cfg.DATASET.NAME}, but got none "
+            "(phantoms are rendered for named data sets alone): give it by DATA=... (--root)."
+        )
+    if spec.model_dir and not Path(spec.model_dir).is_dir():
+        raise UserError(
+            f"Expected the folder of a run in --model-dir, but there is no {spec.model_dir}: correct it, or leave it "
+            "out for the run of these settings."
+        )
 
 
 def check_novel(spec: RunSpec, cfg: CfgNode) -> None:

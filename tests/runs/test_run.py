@@ -204,8 +204,15 @@ def test_an_unknown_trainer_and_a_missing_checkpoint(flags, tmp_path, capsys):
     assert train.main(flags("CoOpp")) == 1
     err = capsys.readouterr().err
     assert "vMFCoOp" in err and "but got 'CoOpp'" in err
-    assert train.main(flags("CoOp", more=("--eval-only", "--model-dir", tmp_path / "none"))) == 1
-    assert "Expected the checkpoint" in capsys.readouterr().err
+    assert "short name is one of" in err and "vmfcoop" in err and "in a file trainers/coopp.py (README" in err
+    for folder, words in (
+        ("none", "Expected the folder of a run in --model-dir, but there is no "),
+        ("", "checkpoint"),
+    ):
+        assert train.main(flags("CoOp", more=("--eval-only", "--model-dir", tmp_path / folder, "--seed", 1, 2))) == 1
+        err = capsys.readouterr().err
+        assert words in err and (not folder or len(err.splitlines()) == 1), "told once, not for each seed"
+    assert not run_folder(tmp_path, "CoOp", seed=2).exists() or not folder
 
 
 def test_two_processes_do_not_share_a_run(flags, tmp_path, capsys):
@@ -304,4 +311,5 @@ def test_a_specification_with_lists_can_be_a_key():
     spec = RunSpec("CoOp", "btmri", 1, options=options)
     assert {spec: 1}[RunSpec("CoOp", "btmri", 1, options=list(options.items()))] == 1
     assert dict(spec.options)["INPUT.TRANSFORMS"] == (("a",), "b")
+    del options["INPUT.TRANSFORMS"]
     assert configure(RunSpec("CoOp", "btmri", 1, root="x", options=options), 1).INPUT.PIXEL_MEAN == [0.0, 0.0, 0.0]

@@ -26,8 +26,8 @@ def pairs_of(words: Iterable[Any], where: str = "the settings") -> list[tuple[st
         key, equals, value = str(word).partition("=")
         if not equals and (value := next(left, None)) is None:
             raise UserError(
-                f"Expected a value after each key in {where}, but {printable(key)} has none: write KEY VALUE, or remove "
-                "the key."
+                f"Expected a value after each key in {where}, but {printable(key)} has none: write KEY VALUE, or "
+                "remove the key."
             )
         found.append((key, value))
     return found
