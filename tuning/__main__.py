@@ -89,8 +89,8 @@ def tune(task: Task, trials: int, sampler_seed: int, output: Path) -> None:
         )
     chosen = choose_settings(study, {dataset: default_settings(task, dataset) for dataset in datasets})
     print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
-    files, others = write_outcome(study, chosen)
-    for path in (*files.values(), *others):
+    files, tables = write_outcome(study, chosen)
+    for path in (*files.values(), *tables):
         print(f"Written: {path}")
     for dataset, path in files.items():
         print(f"To use it: {use_line(task, dataset, chosen.settings[dataset])}")

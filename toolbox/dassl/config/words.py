@@ -6,6 +6,8 @@ from typing import Any
 from dassl.console import printable
 from dassl.errors import UserError
 
+MISSING = object()
+
 
 def pairs_of(words: Iterable[Any], where: str = "the settings") -> list[tuple[str, Any]]:
     """Return the pairs of key and value that words spell.
@@ -23,8 +25,9 @@ def pairs_of(words: Iterable[Any], where: str = "the settings") -> list[tuple[st
     found: list[tuple[str, Any]] = []
     left = iter(words)
     for word in left:
-        key, equals, value = str(word).partition("=")
-        if not equals and (value := next(left, None)) is None:
+        key, equals, rest = str(word).partition("=")
+        value = rest if equals else next(left, MISSING)
+        if value is MISSING:
             raise UserError(
                 f"Expected a value after each key in {where}, but {printable(key)} has none: write KEY VALUE, or "
                 "remove the key."
