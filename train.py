@@ -16,13 +16,14 @@ import re
 import sys
 
 import toolbox  # noqa: F401, its dassl comes first
-from dassl.errors import command
+from dassl.errors import UserError, command
 from runs.methods import default_seeds
-from runs.options import positive
+from runs.options import KEY, positive
 from runs.spec import SETTINGS, RunSpec, pairs
 
 NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -1e-3 or -160:240; argparse would take it for a flag
 NUMBERS = re.compile(r"-?\d+(,-?\d+)*,?$")  # 1, or 1,2,3
+LIKE_A_KEY = re.compile(r"[A-Za-z]+[._]")  # optim.lr, LAMBDA_ANC: an unknown setting rather than a seed
 
 
 def parser() -> argparse.ArgumentParser:
@@ -66,8 +67,13 @@ def parse(argv: list[str] | None = None) -> RunSpec:
     if words[:1] == ["default"]:
         words[:1] = map(str, default_seeds(flags["trainer"]))
     numbers = list(itertools.takewhile(NUMBERS.match, words))
+    settings = words[len(numbers) :]
+    if settings and not (KEY.fullmatch(settings[0]) or LIKE_A_KEY.match(settings[0])):
+        raise UserError(
+            f"Expected seeds such as 1 2 3 or 1,2,3 (--seed, SEEDS), but got {settings[0]!r}: write whole numbers."
+        )
     seeds = tuple(int(number) for number in ",".join(numbers).split(",") if number)
-    return RunSpec(**flags, seeds=seeds, options=pairs([*words[len(numbers) :], *opts]))
+    return RunSpec(**flags, seeds=seeds, options=pairs([*settings, *opts]))
 
 
 @command

@@ -140,7 +140,8 @@ class BiomedDataset(DatasetBase):
 
         command = f"`python -m datasets.download {cls.key}` brings it to data/, for DATA=data (--root data)"
         stand_in = "; or DATA=phantoms (--root phantoms) runs on rendered stand-ins"
-        return f"{command if cls.archive else cls.source}{stand_in if cls.key in phantoms.PHANTOMS else ''}."
+        bring = command if cls.archive else cls.source or "bring it there (README, A data set of your own)"
+        return f"{bring}{stand_in if cls.key in phantoms.PHANTOMS else ''}."
 
     def how_to_get(self) -> str:
         """Return what to do about missing images, as the end of an error."""

@@ -8,7 +8,9 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from dassl.console import printable
 from dassl.errors import UserError
+from dassl.names import file_name
 from dassl.source import read_registered
 from datasets.splits import has_novel_classes
 
@@ -69,8 +71,17 @@ def names() -> list[str]:
 def find_facts(key: str) -> Facts:
     """Return the facts about a data set; a UserError that lists all keys if there is none."""
     if key not in _known():
-        raise UserError(f'Expected one of the data sets {", ".join(names())}, but got "{key}".')
+        raise UserError(
+            f'Expected one of the data sets {", ".join(names())}, but got "{printable(key)}": correct it, or write a '
+            f"data set of your own in datasets/{file_name(key)}.py (README, A data set of your own); images in folders "
+            "of classes are the data set folder, and need no code."
+        )
     return _known()[key]
+
+
+def named_datasets(novel: bool = False) -> list[str]:
+    """Return the keys of all data sets but a user's own images; with `novel`, of those that have novel classes."""
+    return [facts.key for facts in _known().values() if not facts.own and (facts.novel or not novel)]
 
 
 def find_class(key: str) -> "type[BiomedDataset]":

@@ -8,7 +8,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
-from datasets.catalogue import find_facts, names
+from datasets.catalogue import named_datasets
 from report import paper
 from runs.config import configure
 from runs.finished import data_of, finished
@@ -98,12 +98,6 @@ def plan(grid: Grid) -> tuple[list[RunSpec], int]:
         if missing:
             jobs.append(replace(spec, seeds=missing))
     return jobs, done
-
-
-def named_datasets(novel: bool = False) -> list[str]:
-    """Return the keys of all data sets but a user's own images; with `novel`, of those that have novel classes."""
-    known = map(find_facts, names())
-    return [facts.key for facts in known if not facts.own and (facts.novel or not novel)]
 
 
 def trainers(methods: Sequence[str], template: RunSpec) -> list[str]:

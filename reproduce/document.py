@@ -19,7 +19,7 @@ from reproduce.provenance import facts_table
 from runs.layout import SETTING
 from runs.methods import row_name, trainer_name
 from runs.record import number, whole
-from tuning.space import SPACE, checked
+from tuning.space import SPACE, checked, options
 
 WARNING = (
     "**These are phantom results.** The images are drawings, and the backbone is a PhantomCLIP of 3 million parameters "
@@ -141,8 +141,7 @@ def _study(path: Path) -> list[list[str]]:
     for dataset, settings in study["settings"].items():
         check_name(dataset, "data set", where)
         images = f"{whole(study['images'][dataset], 'images', where)} ({validation})"
-        words = ", ".join(
-            f"{name} {value:g}" for name, value in checked(settings, SPACE[trainer], where, False).items()
-        )
+        chosen = options(trainer, checked(settings, SPACE[trainer], where, False))
+        words = " ".join(f"{name} {value:g}" for name, value in chosen)
         rows.append([trainer, dataset, shots, str(whole(study["trials"], "trials", where)), images, *accuracies, words])
     return rows

@@ -39,13 +39,14 @@ class Row:
 
 
 def posterior_of(name: str, of: str, folder: str, **settings: Any) -> Row:
-    """Return a row that tests the prompts of a method by the posterior, with these settings of it."""
+    """Return a row that tests the prompts of a method by the posterior, with these settings, which end its name."""
     trainer = "vmfposterior" if of == "vmfcoop" else of
     prefix = f"TRAINER.{trainer_name(trainer).upper()}"
     asked = settings if of == "vmfcoop" else {"INFERENCE": "posterior", **settings}
     options = tuple((f"{prefix}.{key}", value) for key, value in asked.items())
     chosen = settings.get("N_0") == 0.0  # on the base classes, by a run that learns: these tests have no other's n_0
-    return Row(name, trainer, options, of, folder, novel=not chosen)
+    words = " ".join(f"{prefix}.{key} {value}" for key, value in settings.items())
+    return Row(f"{name} ({words})" if words else name, trainer, options, of, folder, novel=not chosen)
 
 
 METHODS = [
@@ -69,11 +70,11 @@ POSTERIORS = [
     posterior_of("BiomedCoOp's prompts, posterior", "biomedcoop", "posterior"),
 ]
 VARIANTS = [
-    posterior_of("without sentences (RHO 0)", "vmfcoop", "rho_0", RHO=0.0),
-    posterior_of("without the classes' images (IMAGES False)", "vmfcoop", "no_images", IMAGES=False),
-    posterior_of("not refined (REFINE 0)", "vmfcoop", "no_refine", REFINE=0.0),
-    posterior_of("weight chosen on validation images (N_0 0)", "vmfcoop", "n_0", N_0=0.0),
-    posterior_of("averaged over the posterior (CONCENTRATION True)", "vmfcoop", "concentration", CONCENTRATION=True),
+    posterior_of("without sentences", "vmfcoop", "rho_0", RHO=0.0),
+    posterior_of("without the classes' images", "vmfcoop", "no_images", IMAGES=False),
+    posterior_of("not refined", "vmfcoop", "no_refine", REFINE=0.0),
+    posterior_of("weight chosen on validation images", "vmfcoop", "n_0", N_0=0.0),
+    posterior_of("averaged over the posterior", "vmfcoop", "concentration", CONCENTRATION=True),
 ]
 
 

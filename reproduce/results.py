@@ -5,7 +5,7 @@
     python -m reproduce.results --write-only                                 # of what has been run
 
 Finished runs are left alone, so the same command goes on where it was stopped. Below --output, default/ holds runs with
-the settings of configs/, and tuned/ those with what `python -m tuning` chose, for each data set that has a file
+the settings of configs/, and tuned/ those with what was chosen by `python -m tuning`, for each data set that has a file
 configs/trainers/<Trainer>/tuned/<backbone>/<data set>.yaml. KEY VALUE pairs at the end go to all runs. Of the document,
 the text above the line that says so is kept: there is the place to say what the tables show.
 """
@@ -47,7 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--paired-seeds", nargs="+", type=int, default=[1, 2, 3, 4, 5], help="of the paired test: five")
     p.add_argument("--devices", nargs="+", help="as for python -m grid")
     p.add_argument("--output", default="build/results", help="folder of all runs (default: build/results)")
-    p.add_argument("--tuning", default="build/tuning", help="folder of the studies (default: build/tuning)")
+    p.add_argument("--tuning", default="output/tuning", help="folder of the studies (default: output/tuning)")
     p.add_argument("--configs", default=str(CONFIGS / "trainers"), help="where <Trainer>/tuned/ lies")
     p.add_argument("--to", default=str(ROOT / "docs" / "RESULTS.md"), help="default: docs/RESULTS.md")
     p.add_argument("--write-only", action="store_true", help="run nothing")

@@ -34,6 +34,7 @@ from trainers.ss_text import solve_weights
 
 DEVELOPMENT = ("btmri", "busi", "chmnist", "cmri", "covid", "ctkidney", "dermamnist")
 N_0, REFINE = 8.0, 1.0  # the defaults
+METHOD = "TRAINER.VMFPROTOTYPES"  # a run with these settings computes the same
 SENTENCES = {PHANTOMS: 50}  # per class; 10 for a folder, which the slices of the brain template have
 Part = tuple[Tensor, Tensor]  # features [N, D] and labels [N]
 
@@ -120,16 +121,16 @@ def probe_rule(draw: Draw) -> Tensor:
 
 def rules() -> Iterator[tuple[str, Rule]]:
     """Yield the rows: a name, and what computes the logits."""
-    yield "posterior, no prompt: n_0 8, REFINE 1", posterior_rule
+    yield f"posterior, no prompt: {METHOD}.N_0 8 {METHOD}.REFINE 1", posterior_rule
     for n_0 in (2.0, 4.0, 16.0, 32.0):
-        yield f"n_0 {n_0:g}", partial(posterior_rule, n_0=n_0)
+        yield f"{METHOD}.N_0 {n_0:g}", partial(posterior_rule, n_0=n_0)
     for strength in (0.0, 0.1, 0.3, 3.0):
-        yield f"REFINE {strength:g}", partial(posterior_rule, refine=strength)
-    yield "CONCENTRATION True", partial(posterior_rule, spread=True)
+        yield f"{METHOD}.REFINE {strength:g}", partial(posterior_rule, refine=strength)
+    yield f"{METHOD}.CONCENTRATION True", partial(posterior_rule, spread=True)
     for n_0 in (8.0, 2.0):
         yield f"one template, n_0 {n_0:g}", partial(weak_rule, n_0=n_0, random=False)
         yield f"random text, n_0 {n_0:g}", partial(weak_rule, n_0=n_0, random=True)
-    yield "images alone (n_0 0.001)", partial(posterior_rule, n_0=1e-3)
+    yield f"images alone ({METHOD}.N_0 0.001)", partial(posterior_rule, n_0=1e-3)
     for by in (1.5, 4.0):
         yield f"all images moved by {by:g}", partial(moved_rule, by=by)
     yield "LLM ensemble", cosine_rule

@@ -7,7 +7,8 @@ from pathlib import Path
 from clip import build_backbone
 from dassl.console import printable
 from dassl.errors import UserError
-from grid.plan import Grid, named_datasets
+from datasets.catalogue import named_datasets
+from grid.plan import Grid
 from grid.run import run_grid
 from report import scores
 from report.collect import FoundRun, read_run

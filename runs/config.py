@@ -1,5 +1,7 @@
 """Build the configuration of a run from yaml files and from options, which override them."""
 
+from pathlib import Path
+
 from yacs.config import CfgNode
 
 from clip.build import source_of
@@ -7,13 +9,15 @@ from dassl.config import merge_file, merge_pairs
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
+from dassl.names import file_name
 from dassl.utils import check_availability
 from datasets.catalogue import find_facts
 from runs.changed import equal, passes_over
 from runs.files import base_config, checkout_settings, config_files, dataset_file, named_files
 from runs.folder import run_folder
-from runs.methods import PROTOCOLS, PUBLISHED, published_file
-from runs.spec import RunSpec, default_backbone
+from runs.methods import CONFIGS, METHODS, PROTOCOLS, PUBLISHED, published_file
+from runs.spec import PHANTOMS, RunSpec, default_backbone
+from runs.unread import check_read
 from trainers.base.digests import flat
 
 
@@ -29,8 +33,10 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
         UserError: a yaml file or an option that cannot be merged, or a run without trainer, data set or root.
         UserError: a trainer of another checkout whose settings neither the checkout nor the specification tells.
     """
+    files, named = config_files(spec), named_files(spec)
+    check_read(CONFIGS, spec, files, named)
     cfg, settings = base_config(spec), checkout_settings(spec)
-    for file in named_files(spec):
+    for file in named:
         merge_file(cfg, file)
     cfg.DATASET.ROOT = spec.root or cfg.DATASET.ROOT
     if spec.dataset and not (cfg.DATASET.NAME and dataset_file(spec).is_file()):  # a data set needs no yaml
@@ -43,12 +49,13 @@ def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:
     cfg.RESUME = spec.resume or cfg.RESUME
     if seed >= 0:
         cfg.SEED = seed
-    cfg.PROTOCOL = PUBLISHED if published_file(cfg.TRAINER.NAME) in config_files(spec) else PROTOCOLS[0]
+    cfg.PROTOCOL = PUBLISHED if published_file(cfg.TRAINER.NAME) in files else PROTOCOLS[0]
     of_files = cfg.clone()
     merge_pairs(cfg, spec.words)
     if not of_files.OPTIM.MAX_EPOCH:  # what is of training is passed over: see `passed_over`
         cfg.OPTIM, cfg.DATALOADER.TRAIN_X = of_files.OPTIM, of_files.DATALOADER.TRAIN_X
     check_complete(cfg)
+    check_places(spec, cfg)
     check_novel(spec, cfg)
     if settings and not (spec.config_file or spec.eval_only):
         settings.check([key for key, _ in spec.options])
@@ -92,8 +99,28 @@ def check_complete(cfg: CfgNode) -> None:
             f"Expected {', '.join(told)} (or a config file that says them), but got no {', no '.join(missing)}: "
             "see train.py --help."
         )
-    check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    try:
+        check_availability(cfg.TRAINER.NAME, TRAINER_REGISTRY.registered_names(), what="trainer")
+    except UserError as error:
+        raise UserError(
+            f"{error} A short name is one of {', '.join(METHODS)}; a method of your own registers itself in a file "
+            f"trainers/{file_name(cfg.TRAINER.NAME.lower())}.py (README, A method of your own)."
+        ) from error
     check_availability(cfg.DATASET.NAME, DATASET_REGISTRY.registered_names(), what="dataset")
+
+
+def check_places(spec: RunSpec, cfg: CfgNode) -> None:
+    """Raise a UserError if a user's own images have no folder, or the folder to load from is not there."""
+    if cfg.DATASET.ROOT == PHANTOMS and getattr(DATASET_REGISTRY.get(cfg.DATASET.NAME), "own", False):
+        raise UserError(
+            f"Expected the folder of your images with the data set {spec.dataset or cfg.DATASET.NAME}, but got none "
+            "(phantoms are rendered for named data sets alone): give it by DATA=... (--root)."
+        )
+    if spec.model_dir and not Path(spec.model_dir).is_dir():
+        raise UserError(
+            f"Expected the folder of a run in --model-dir, but there is no {spec.model_dir}: correct it, or leave it "
+            "out for the run of these settings."
+        )
 
 
 def check_novel(spec: RunSpec, cfg: CfgNode) -> None:

@@ -1,11 +1,12 @@
-"""KEY VALUE pairs behind the flags of a command line."""
+"""KEY VALUE pairs, or KEY=VALUE, behind the flags of a command line."""
 
 import argparse
 import itertools
 import re
 from collections.abc import Sequence
 
-KEY = re.compile(r"PROTOCOL|USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
+ALONE = "PROTOCOL|USE_CUDA|DETERMINISTIC|TENSORBOARD|VERBOSE"  # keys without a dot
+KEY = re.compile(rf"(?:{ALONE}|[A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)+)(?:=.*)?", re.DOTALL)
 
 
 def split_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:
@@ -13,6 +14,8 @@ def split_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:
 
     >>> split_options(["--shots", "4", "OPTIM.LR", "0.1"])
     (['--shots', '4'], ['OPTIM.LR', '0.1'])
+    >>> split_options(["--datasets", "btmri", "OPTIM.MAX_EPOCH=3"])
+    (['--datasets', 'btmri'], ['OPTIM.MAX_EPOCH=3'])
     """
     flags = list(itertools.takewhile(lambda word: not KEY.fullmatch(word), argv))
     return flags, list(argv[len(flags) :])

@@ -18,12 +18,13 @@ from dassl.utils import Logger, choose_device, collect_env_info, describe_device
 from dassl.writing import atomic_write
 from runs import lockstep
 from runs.config import check_classes, configure, passed_over
-from runs.files import checkout_of, checkout_settings, defaults, protocol_of
+from runs.files import checkout_of, checkout_settings, config_files, defaults, protocol_of
 from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
 from runs.spec import RunSpec
+from runs.unread import files_line
 from trainers.base.digests import method_settings
 from trainers.base.results import Results
 
@@ -76,6 +77,7 @@ class Run:
     def build(self) -> None:
         """Complete the configuration, write it, and make the trainer."""
         print(f"Device: {describe_device(choose_device(self.cfg.USE_CUDA))}")
+        print(files_line(self.spec.trainer, config_files(self.spec)))
         if checkout := checkout_of(self.spec):
             print(checkout)
             if settings := checkout_settings(self.spec):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dassl.console import printable
+from dassl.config.words import pairs_of
 from dassl.errors import UserError
 from runs.methods import check_protocol, split_protocol, trainer_name
 
@@ -32,7 +32,8 @@ class RunSpec:
         output: root of all runs; the run's own folder follows from the rest.
         protocol: "best" or "published", for a baseline as BiomedCoOp's benchmark ran it; a trainer's name may say it,
             as in "clip_adapter:published", or the option PROTOCOL.
-        options: settings that override the config files: a mapping, pairs, or words KEY VALUE KEY VALUE.
+        options: settings that override the config files: a mapping, pairs, or words KEY VALUE KEY=VALUE; lists become
+            tuples.
         output_dir: the run's own folder, instead.
         dataset_config_file, config_file: yaml files that are merged after those of configs/.
         checkout: folder of a CoOp-style checkout whose trainers are added.
@@ -82,7 +83,7 @@ class RunSpec:
             "output": str(self.output),
             "output_dir": str(self.output_dir),
             "resume": str(self.resume),
-            "options": tuple(options.items()),
+            "options": tuple((key, hashable(value)) for key, value in options.items()),
         }.items():
             object.__setattr__(self, name, value)
 
@@ -106,9 +107,16 @@ def pairs(options: Mapping[str, Any] | Iterable[Any]) -> tuple[tuple[str, Any], 
     found = list(options)
     if all(isinstance(each, tuple) and len(each) == 2 for each in found):
         return tuple(found)
-    if len(found) % 2:
-        raise UserError(f"Expected a value after each key in the settings, but {printable(str(found[-1]))} has none.")
-    return tuple(zip(found[::2], found[1::2], strict=True))
+    return tuple(pairs_of(found))
+
+
+def hashable(value: Any) -> Any:
+    """Return a value with tuples in the place of lists.
+
+    >>> hashable([1, [2, "a"]])
+    (1, (2, 'a'))
+    """
+    return tuple(map(hashable, value)) if isinstance(value, (list, tuple)) else value
 
 
 def default_backbone(root: str | Path) -> str:

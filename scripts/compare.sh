@@ -1,30 +1,34 @@
 #!/usr/bin/env bash
 # Runs methods side by side, then prints their table with the paired differences, draws it beside the runs, and names
-# two commands to try:
+# two commands to try; of several data sets ("btmri busi", or all) each has its table:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
 # run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+source scripts/datasets.sh # env.sh has gone to the repository
 ensure_env
 if [ $# -lt 3 ]; then
-    sed -n '2,6s/^# \{0,1\}//p' scripts/compare.sh >&2
+    sed -n '2,7s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
 if [[ " ${OPTS:-} " == *" PROTOCOL "* ]]; then # of all methods: which rows are meant could not be told
     echo "Expected a protocol behind a method's name, such as clip_adapter:published, but OPTS has one: move it." >&2
     exit 2
 fi
-dataset="$1"
+read_datasets "$1" few_shot
 read -r -a shots <<< "${2//,/ }"
 shift 2
 BACKBONE="$(named "${BACKBONE:-}")"
 [ "${DATA:=phantoms}" = phantoms ] && : "${BACKBONE:=PhantomCLIP}" || : "${BACKBONE:=BiomedCLIP}"
-export DATA OUTPUT="${OUTPUT:-output}"
+export DATA OUTPUT
 failed=0
-for method in "$@"; do
-    bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
+for dataset in "${datasets[@]}"; do
+    [ ${#datasets[@]} -eq 1 ] || heading "$dataset"
+    for method in "$@"; do
+        bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
+    done
+    python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
+        --backbone "$BACKBONE" --methods "$@" || failed=1
 done
-python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
-    --backbone "$BACKBONE" --methods "$@" || failed=1
 exit $failed

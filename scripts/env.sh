@@ -5,7 +5,8 @@
 #   PYTHON    interpreter that .venv is made with (default python3)
 #   NO_VENV   1: use the active environment as it is, install nothing
 #
-# Relative paths in the environment, such as DATA=chest, mean the folder that the script was called from.
+# Relative paths in the environment, such as DATA=chest, mean the folder that the script was called from; so does the
+# default of OUTPUT, "output", as that of --output does for train.py.
 
 CALLER="$PWD"
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
@@ -27,6 +28,7 @@ named() {
     esac
 }
 
+: "${OUTPUT:=output}"
 for _name in DATA OUTPUT VMFCOOP_CACHE VMFCOOP_WEIGHTS HF_HOME HF_HUB_CACHE BIOMEDCOOP_CHECKOUT; do
     # Not what is no path: unset, or the word that stands for the embedded phantoms.
     [ -z "${!_name:-}" ] || [ "$_name=${!_name}" = DATA=phantoms ] || export "$_name=$(absolute "${!_name}")"

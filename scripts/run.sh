@@ -1,22 +1,25 @@
 # shellcheck shell=bash
-# Sourced by few_shot.sh, base2new.sh and scripts/<method>/*.sh: the loop over shots, on the one device; the seeds are
-# run together.
+# Sourced by few_shot.sh, base2new.sh and scripts/<method>/*.sh: the loop over data sets and shots, on the one device;
+# the seeds are run together.
 #
 # From the environment:
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
 #   SEEDS   "1 2 3" or "1,2,3"; "1" for a method that draws no images and trains nothing
-#   OUTPUT  "output" in the repository
+#   OUTPUT  folder of all runs: "output", in the folder you call from, as for train.py
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
 #           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
+source scripts/datasets.sh # env.sh has gone to the repository
 ensure_env
 
 ALL_SHOTS="1 2 4 8 16 32 64" # of the paper
 
 _usage() {
-    echo "usage: bash scripts/<method>/{few_shot,base2new}.sh DATASET SHOTS [BACKBONE], or bash scripts/{few_shot,base2new}.sh METHOD ..." >&2
-    echo "  DATASET   one of: $(cd configs/datasets && echo *.yaml | sed 's/\.yaml//g')" >&2
+    echo "usage: bash scripts/<method>/few_shot.sh DATASET SHOTS [BACKBONE], or bash scripts/few_shot.sh METHOD ..." >&2
+    echo "       base2new.sh likewise, of: $(cd scripts && echo */base2new.sh | sed 's,/base2new\.sh,,g')" >&2
+    echo "  DATASET   one of: $(cd datasets && grep -l '^@DATASET_REGISTRY' ./*.py | sed 's,^\./,,; s,\.py$,,' | xargs)" >&2
+    echo "            several in quotes, or all, which leaves out folder and table (images of your own, in DATA)" >&2
     echo "  SHOTS     images per class, such as 16; several in quotes; or all ($ALL_SHOTS)" >&2
     echo "  BACKBONE  BiomedCLIP (default where DATA is set), PhantomCLIP (default on phantoms), a name of \`python -m clip list\`, hf-hub:..., local-dir:..." >&2
     exit 2
@@ -50,7 +53,7 @@ _each() {
     local run="$1" count failed=0 flags shots seeds opts
     _read "${@:2}"
     for count in "${shots[@]}"; do
-        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || failed=1
+        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "$OUTPUT" || failed=1
     done
     return $failed
 }
@@ -64,13 +67,17 @@ _base2new() {
         python -m report.base2new "$@" "${opts[@]}"
 }
 
-few_shot() { _each _few_shot "$@"; }
-base2new() { _each _base2new "$@"; }
+_few_shots() { _each _few_shot "$@"; }
+_base2news() { _each _base2new "$@"; }
+few_shot() { each_dataset few_shot _few_shots "$@"; }
+base2new() { each_dataset base2new _base2news "$@"; }
 
 # The rows of Table 2, in one process.
-ablation() {
+_ablation() {
     local flags shots seeds opts
     _read "$@"
-    python -m reproduce.ablation "${flags[@]}" --shots "${shots[@]}" --seed "${seeds[@]}" --output "${OUTPUT:-output}" \
+    python -m reproduce.ablation "${flags[@]}" --shots "${shots[@]}" --seed "${seeds[@]}" --output "$OUTPUT" \
         "${opts[@]}"
 }
+
+ablation() { each_dataset few_shot _ablation "$@"; }

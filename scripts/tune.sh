@@ -5,6 +5,7 @@
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
 #   TRIALS  settings that are tried for each data set, the default ones first (40)
 #   JOINT   1: one setting for all data sets, by the mean of their accuracies
+#   OUTPUT  of all runs: what is chosen goes to tuning/ below it ("output", in the folder you call from)
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 50"
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
@@ -24,5 +25,6 @@ tune() {
     backbone="$(named "${4:-}")"
     split OPTS
     python -m tuning --trainer "$1" --datasets "${datasets[@]}" --shots "${shots[@]}" --root "${DATA:-phantoms}" \
-        ${backbone:+--backbone "$backbone"} --trials "${TRIALS:-40}" ${JOINT:+--joint} "${words[@]}"
+        ${backbone:+--backbone "$backbone"} --trials "${TRIALS:-40}" --output "$OUTPUT/tuning" \
+        ${JOINT:+--joint} "${words[@]}"
 }

@@ -9,9 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from dassl.errors import UserError
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = [*sorted(ROOT.glob("scripts/**/*.sh")), ROOT / ".ci" / "run"]
 STUB = r"""#!/bin/sh
+[ "$2" = runs.named ] && exec "$REAL" "$@"
 { printf '%s\000' "$@"; printf '\001'; } >> "$CALLS"
 """
 
@@ -29,6 +32,7 @@ def calls(tmp_path):
             "PATH": f"{stub.parent}{os.pathsep}{os.environ['PATH']}",
             "NO_VENV": "1",
             "CALLS": str(file),
+            "REAL": sys.executable,
         } | environment
         file.write_text("")
         line = ["bash", str(ROOT / "scripts" / script), *words]
@@ -65,14 +69,17 @@ def test_relative_paths_mean_the_callers_folder(calls, tmp_path, script, words):
 @pytest.mark.parametrize(
     ("given", "expected"),
     [
-        ({}, ("phantoms", "output")),
-        ({"DATA": "phantoms"}, ("phantoms", "output")),
+        ({}, ("phantoms", "HERE/output")),
+        ({"DATA": "phantoms"}, ("phantoms", "HERE/output")),
         ({"DATA": "/data", "OUTPUT": "/results"}, ("/data", "/results")),
     ],
 )
-def test_what_is_absolute_or_not_given_stays(calls, tmp_path, given, expected):
-    (call,) = calls("coop/few_shot.sh", "btmri", "1", cwd=tmp_path, **given)
-    assert (after(call, "--root"), after(call, "--output")) == expected
+def test_what_is_absolute_stays_and_output_is_in_the_callers_folder(calls, tmp_path, given, expected):
+    for script in ("coop/few_shot.sh", "vmfcoop/ablation.sh"):
+        (call,) = calls(script, "btmri", "1", cwd=tmp_path, **given)
+        assert (after(call, "--root"), after(call, "--output").replace(str(tmp_path), "HERE")) == expected
+    *_, call = calls("compare.sh", "btmri", "1", "coop", "kgcoop", cwd=tmp_path, **given)
+    assert (after(call, "--root"), after(call, "--output").replace(str(tmp_path), "HERE")) == expected
 
 
 def test_the_picture_of_a_comparison_lies_beside_its_runs(calls):
@@ -110,6 +117,63 @@ def test_a_script_reads_images_and_writes_runs_where_it_is_called(tmp_path):
     assert len(list((tmp_path / "results").rglob("metrics.json"))) == 1 and any((tmp_path / "cache").iterdir())
 
 
+@pytest.mark.parametrize("words", ["btmri busi", "btmri,busi", "btmri, busi btmri"])
+@pytest.mark.parametrize(
+    ("script", "before", "command"),
+    [
+        ("coop/few_shot.sh", (), "train.py"),
+        ("coop/base2new.sh", (), "train.py"),
+        ("few_shot.sh", ("coop",), "train.py"),
+        ("base2new.sh", ("coop",), "train.py"),
+        ("vmfcoop/ablation.sh", (), "reproduce.ablation"),
+        ("compare.sh", (), "report.compare"),
+    ],
+)
+def test_several_data_sets_are_run_one_after_the_other(calls, words, script, before, command):
+    more = ("coop", "kgcoop") if script == "compare.sh" else ()
+    found = [call for call in calls(script, *before, words, "1 4", *more) if command in call]
+    datasets = [after(call, "--dataset") for call in found]
+    assert list(dict.fromkeys(datasets)) == ["btmri", "busi"]
+    assert datasets == sorted(datasets) and datasets.count("btmri") == datasets.count("busi")
+    if command == "train.py":
+        expected = ["1", "4"] * 2 if "few_shot" in script else ["1", "1", "4", "4"] * 2
+        assert [after(call, "--shots") for call in found] == expected
+
+
+@pytest.mark.parametrize("script", ["coop/few_shot.sh", "coop/base2new.sh", "compare.sh", "vmfcoop/ablation.sh"])
+def test_an_unknown_one_of_several_data_sets_is_told_before_anything_runs(calls, script):
+    assert calls(script, "btmri brains", "1", *(["coop"] if script == "compare.sh" else []), code=1) == []
+
+
+def test_all_data_sets_are_those_of_the_grid(calls):
+    from datasets.catalogue import named_datasets
+
+    found = calls("coop/few_shot.sh", "all", "1", code=0)
+    assert [after(call, "--dataset") for call in found] == named_datasets() and len(found) == 14
+    found = calls("coop/base2new.sh", "all", "1", code=0)
+    novel = [after(call, "--dataset") for call in found if "train.py" in call and "--eval-only" in call]
+    assert novel == named_datasets(novel=True) and "busi" not in novel
+
+
+def test_each_of_several_data_sets_has_a_heading_and_the_usage_names_what_there_is():
+    env = {"PATH": os.environ["PATH"], "NO_VENV": "1"}
+    line = ["bash", str(ROOT / "scripts" / "tip_adapter" / "few_shot.sh")]
+    told = subprocess.run(line, env=env, capture_output=True, text=True)
+    assert told.returncode == 2 and "scripts/<method>/few_shot.sh DATASET SHOTS [BACKBONE]" in told.stderr
+    (novel,) = re.findall(r"base2new\.sh likewise, of: (.*)", told.stderr)
+    assert novel.split() == sorted(path.parent.name for path in ROOT.glob("scripts/*/base2new.sh"))
+    assert "retina table" in told.stderr and "btmri busi" in told.stderr
+    line = ["bash", "-c", f'source "{ROOT}/scripts/run.sh"; each_dataset few_shot echo coop "btmri busi" 16']
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    found = subprocess.run(line, env=env | {"PATH": path}, capture_output=True, text=True)
+    assert [line for line in found.stdout.splitlines() if line] == [
+        "== coop on btmri ==",
+        "coop btmri 16",
+        "== coop on busi ==",
+        "coop busi 16",
+    ]
+
+
 @pytest.mark.parametrize("seeds", ["1,2,3", "1 2 3", "1, 2, 3", " 1 2  3 "])
 def test_seeds_with_commas(calls, seeds):
     import train
@@ -139,6 +203,39 @@ def test_seeds_of_the_command(words, seeds, opts):
 
     spec = train.parse(["--trainer", "CoOp", *(["--seed", *words] if words else [])])
     assert (list(spec.seeds), spec.words) == (seeds, opts)
+
+
+@pytest.mark.parametrize("words", ["a", "1 2 a", "1.5", "1;2", "one OPTIM.LR 1"])
+def test_a_seed_that_is_no_number_is_told_as_a_seed(words):
+    import train
+
+    with pytest.raises(UserError, match=r"Expected seeds such as 1 2 3 or 1,2,3 \(--seed, SEEDS\), but got '"):
+        train.parse(["--seed", *words.split()])
+
+
+@pytest.mark.parametrize("words", ["OPTIM.MAX_EPOCH=3 PROTOCOL best", "USE_CUDA=False", "LAMBDA_ANC 10", "optim.lr 1"])
+def test_words_after_seeds_that_look_like_settings_are_settings(words):
+    import train
+
+    spec = train.parse(["--seed", "1", *words.split()])
+    assert spec.seeds == (1,) and spec.options + ((spec.protocol,) if spec.protocol else ())
+
+
+def test_key_equals_value_is_a_setting_in_every_command():
+    import grid.__main__ as grid
+    import train
+    from reproduce import ablation
+    from tuning import __main__ as tuning
+
+    words, found = ["OPTIM.MAX_EPOCH=3", "OPTIM.LR", "0.1"], (("OPTIM.MAX_EPOCH", "3"), ("OPTIM.LR", "0.1"))
+    assert train.parse(["--seed", "1", *words]).options == found
+    assert train.parse(["--output", "o", *words]).options == found
+    line = ["--datasets", "btmri", "--shots", "1"]
+    assert grid.parse(["--methods", "coop", *line, *words])[0].template.options == found
+    assert tuning.parse(["--trainer", "vMFCoOp", *line, *words])[0].template.options == found
+    assert ablation.parse(["--dataset", "btmri", "--shots", "1", *words])[0].options == found
+    with pytest.raises(UserError, match=r"OPTIM\.LR has none: write KEY VALUE"):
+        train.parse(["--output", "o", "OPTIM.MAX_EPOCH=3", "OPTIM.LR"])
 
 
 @pytest.mark.parametrize(

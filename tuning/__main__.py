@@ -2,7 +2,10 @@
 
     python -m tuning --trainer vMFCoOp --datasets btmri chmnist --shots 4 --trials 40
     python train.py --trainer vMFCoOp --dataset btmri ... \\
-        --config-file configs/trainers/vMFCoOp/tuned/PhantomCLIP/btmri.yaml
+        --config-file output/tuning/vMFCoOp_PhantomCLIP/btmri_shots_4.yaml
+
+The settings lie beside the study that chose them, in a folder of method and backbone below --output, and the last lines
+say how to use them. Nothing below configs/ is written, and a study of other settings or data is refused, not replaced.
 
 Each trial trains a few seeds together and scores them on validation images after the last epoch; test images are not
 loaded. The default settings are the first trial, so that the chosen ones score no less. A study lies in an SQLite file:
@@ -16,6 +19,7 @@ would be fitted to the runs that it is judged by.
 """
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,12 +28,16 @@ from typing import Any
 
 from dassl.errors import command
 from dassl.names import check_name, file_name
-from runs.methods import CONFIGS
+from runs.layout import data_name
+from runs.methods import short_name
 from runs.options import split_options
-from runs.spec import RunSpec, default_backbone, pairs
+from runs.spec import PHANTOMS, RunSpec, default_backbone, pairs
 from tuning.outcome import choose_settings, percent, write_outcome
 from tuning.plan import Task, default_settings, objective, search
-from tuning.study import Study
+from tuning.space import options as options_of
+from tuning.study import Settings, Study
+
+OUTPUT = "output/tuning"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -51,8 +59,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--root", default="phantoms", help='folder of the data sets, or "phantoms" (default)')
     p.add_argument("--backbone", help="default: PhantomCLIP on phantoms, else BiomedCLIP")
     p.add_argument("--sampler-seed", type=int, default=0, help="of the settings that are drawn (default: 0)")
-    p.add_argument("--output", default="build/tuning", help="folder of studies (default: build/tuning)")
-    p.add_argument("--to", default=str(CONFIGS / "trainers"), help="where <trainer>/tuned/<backbone>/ goes")
+    p.add_argument("--output", default=OUTPUT, help=f"folder of studies and what they chose (default: {OUTPUT})")
     return p
 
 
@@ -67,10 +74,11 @@ def parse(argv: Sequence[str]) -> tuple[Task, argparse.Namespace]:
     return Task(template, tuple(args.datasets), tuple(args.shots), args.validation == "whole"), args
 
 
-def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> None:
-    """Do the trials that are missing of one study below `output`, then write its files, the config files below `to`."""
+def tune(task: Task, trials: int, sampler_seed: int, output: Path) -> None:
+    """Do the trials that are missing of one study below `output`, then write what it chose, and how to use it."""
     template, datasets = task.template, task.datasets
-    name = file_name(f"{'_'.join(datasets)}_shots_{'_'.join(map(str, task.shots))}")
+    named = "_".join(data_name(dataset, template.root) for dataset in datasets)
+    name = file_name(f"{named}_shots_{'_'.join(map(str, task.shots))}")
     file = output / file_name(f"{template.trainer}_{file_name(template.backbone)}") / f"{name}.db"
     study = Study(file, search(task, trials, sampler_seed), output)
     print(f"Tuning {template.trainer} on {', '.join(datasets)}: {len(study.trials())} of {trials} trials are in {file}")
@@ -81,8 +89,28 @@ def tune(task: Task, trials: int, sampler_seed: int, output: Path, to: Path) -> 
         )
     chosen = choose_settings(study, {dataset: default_settings(task, dataset) for dataset in datasets})
     print(f"Validation accuracy {percent(chosen.accuracy)}, of the default settings {percent(chosen.default)}")
-    for path in write_outcome(study, chosen, to):
+    files, tables = write_outcome(study, chosen)
+    for path in (*files.values(), *tables):
         print(f"Written: {path}")
+    for dataset, path in files.items():
+        print(f"To use it: {use_line(task, dataset, chosen.settings[dataset])}")
+        print(f"       or: train.py ... --config-file {path}")
+
+
+def use_line(task: Task, dataset: str, settings: Settings) -> str:
+    """Return the shell line that runs a method with settings that were chosen for a data set.
+
+    >>> task = Task(RunSpec("vMFCoOp", root="phantoms", backbone="PhantomCLIP"), ("btmri",), (1, 4))
+    >>> use_line(task, "btmri", {"TAU_0": 2.0})
+    "OPTS='TRAINER.VMFCOOP.TAU_0 2' bash scripts/vmfcoop/few_shot.sh btmri '1 4' PhantomCLIP"
+    """
+    template = task.template
+    words = [shlex.quote(str(word)) for word in template.words]
+    words += [f"{key} {value:g}" for key, value in options_of(template.trainer, settings)]
+    data = "" if template.root == PHANTOMS else f"DATA={shlex.quote(template.root)} "
+    shots = shlex.quote(" ".join(map(str, task.shots)))
+    script = f"bash scripts/{short_name(template.trainer)}/few_shot.sh"
+    return f"{data}OPTS={shlex.quote(' '.join(words))} {script} {dataset} {shots} {shlex.quote(template.backbone)}"
 
 
 def trial_line(study: Study, trial: Any) -> str:
@@ -103,7 +131,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     task, args = parse(sys.argv[1:] if argv is None else argv)
     try:
         for datasets in [task.datasets] if args.joint else [(dataset,) for dataset in task.datasets]:
-            tune(replace(task, datasets=datasets), args.trials, args.sampler_seed, Path(args.output), Path(args.to))
+            tune(replace(task, datasets=datasets), args.trials, args.sampler_seed, Path(args.output))
     except KeyboardInterrupt:
         print("Interrupted: the same command goes on with the study.", file=sys.stderr)
         return 130

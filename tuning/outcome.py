@@ -1,4 +1,4 @@
-"""Write the results of a study: a yaml per data set that train.py reads, a summary, and the table of trials."""
+"""Write the results of a study beside it: a yaml per data set that train.py reads, a summary, and the trials."""
 
 import datetime
 from collections.abc import Mapping, Sequence
@@ -43,11 +43,13 @@ def choose_settings(study: Study, defaults: Mapping[str, Settings]) -> Chosen:
     return Chosen(dict.fromkeys(defaults, study.about(best).settings), best.value, default)
 
 
-def write_outcome(study: Study, chosen: Chosen, to: Path) -> list[Path]:
-    """Write `<trainer>/tuned/<backbone>/<dataset>.yaml` below `to`, and summary and trials beside the study.
+def write_outcome(study: Study, chosen: Chosen) -> tuple[dict[str, Path], list[Path]]:
+    """Write the settings, a summary and the trials beside the study, under its name.
+
+    The settings of one data set are `<study>.yaml`, those of several `<study>_<data set>.yaml`.
 
     Returns:
-        The files, the config files first.
+        The file of each data set's settings, and the files of summary and trials.
     """
     about = study.search.about
     summary = {
@@ -66,16 +68,17 @@ def write_outcome(study: Study, chosen: Chosen, to: Path) -> list[Path]:
         "accuracy": chosen.accuracy,
         "settings": dict(chosen.settings),
     }
-    folder, files = to / about["trainer"] / "tuned" / file_name(about["backbone"]), []
+    files = {}
     for dataset, settings in chosen.settings.items():
-        files.append(folder / f"{file_name(dataset)}.yaml")
-        with atomic_write(files[-1], within=to) as file:
+        suffix = f"_{dataset}" if len(chosen.settings) > 1 else ""
+        files[dataset] = study.file.with_name(file_name(f"{study.file.stem}{suffix}.yaml"))
+        with atomic_write(files[dataset], within=study.within) as file:
             file.write(yaml_text(about["trainer"], settings, origin(summary, dataset)))
-    files += [study.file.with_suffix(suffix) for suffix in (".json", ".csv")]
-    write_json(summary, files[-2], within=study.within)
-    with atomic_write(files[-1], within=study.within) as file:
+    others = [study.file.with_suffix(suffix) for suffix in (".json", ".csv")]
+    write_json(summary, others[0], within=study.within)
+    with atomic_write(others[1], within=study.within) as file:
         file.write(render(*trials_table(study), "csv") + "\n")
-    return files
+    return files, others
 
 
 def yaml_text(trainer: str, settings: Settings, about: Sequence[str]) -> str:

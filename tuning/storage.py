@@ -57,8 +57,8 @@ def open_study(file: Path, identity: dict[str, Any]) -> Any:
     except Exception as error:  # of Optuna, SQLAlchemy or SQLite: the file is all that they are given
         words = printable(str(error).splitlines()[0][:200]) if str(error) else type(error).__name__
         raise UserError(
-            f"Expected a study of this Optuna in {file}, but got: {words}: choose another --output, or remove the file "
-            "to begin again."
+            f"Expected a study of this Optuna in {file}, but got: {words}: choose another --output (OUTPUT=...), or "
+            "remove the file to begin again."
         ) from error
 
 

@@ -109,7 +109,8 @@ class Study:
             if known != wanted:
                 raise UserError(
                     f"Expected {self.file} to be a study of {name} {wanted}, but it is one of "
-                    f"{printable(str(known)[:200])}: choose another --output, or remove the file to begin again."
+                    f"{printable(str(known)[:200])}: choose another --output (OUTPUT=...), or remove the file to begin "
+                    "again."
                 )
 
     def _enqueue_first(self) -> None:

@@ -82,8 +82,10 @@ def test_the_tables_are_those_of_the_runs(data_root, tmp_path, jobs, monkeypatch
     p = wilcoxon([d for d in differences if d]).pvalue if any(differences) else 1.0
     expected = f"{fmean(differences):+.1f} (p {p:.2g}, {int(fmean(ours) > fmean(theirs))}/1)"
     assert found["vMFPosterior minus each, in points"]["SS-Text"][0] == expected
-    assert accuracy["chosen"][1:] == ["-", "-", "-"] and "-" not in accuracy["chosen"][0]
-    assert "not refined" in accuracy and "PromptSRC's text side, posterior" in found["Expected calibration error (%)"]
+    chosen = accuracy["chosen (TRAINER.VMFPOSTERIOR.N_0 0.0)"]
+    assert chosen[1:] == ["-", "-", "-"] and "-" not in chosen[0]
+    assert "not refined (TRAINER.VMFPOSTERIOR.REFINE 0.0)" in accuracy
+    assert "PromptSRC's text side, posterior" in found["Expected calibration error (%)"]
     learned = [
         record(run_folder(tmp_path, trainer, shots=1))["hashes"]["learned"] for trainer in ("vMFCoOp", "vMFPosterior")
     ]
@@ -107,5 +109,9 @@ def test_every_row_is_one_thing():
     places = {(row.folder, row.trainer) for row in (*METHODS, *POSTERIORS, *posterior.VARIANTS)}
     assert len(places) == len(names), "two rows would lie in one folder"
     assert posterior_of("x", "coop", "y", RHO=0.0) == Row(
-        "x", "coop", (("TRAINER.COOP.INFERENCE", "posterior"), ("TRAINER.COOP.RHO", 0.0)), "coop", "y"
+        "x (TRAINER.COOP.RHO 0.0)",
+        "coop",
+        (("TRAINER.COOP.INFERENCE", "posterior"), ("TRAINER.COOP.RHO", 0.0)),
+        "coop",
+        "y",
     )

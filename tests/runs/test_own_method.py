@@ -1,4 +1,4 @@
-"""A method of one's own, exactly as README says: one file, one yaml, two lines in a shell."""
+"""A method, a data set, a bank and images of one's own, exactly as README and DATASETS.md say."""
 
 import json
 import re
@@ -14,7 +14,8 @@ import train
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from runs.methods import ALL, METHODS, read_methods
-from tests.code_copies import copy_code, run_there
+from tests.code_copies import copy_code
+from tests.fenced_blocks import blocks, run_shell, shell, write_files
 from tests.run_folders import learned, run_folder
 from trainers import register_all
 from trainers.base.feature_trainer import FeatureTrainer
@@ -22,12 +23,6 @@ from trainers.base.prompt_trainer import PromptTrainer
 
 ROOT = Path(train.__file__).parent
 CLASSES = ["glioma tumor", "meningioma tumor", "pituitary tumor", "normal brain"]
-
-
-def blocks() -> list[str]:
-    """The code blocks of README's paragraph."""
-    paragraph = (ROOT / "README.md").read_text().partition("**A method of your own**")[2].partition("\n## ")[0]
-    return re.findall(r"```\w+\n(.*?)```", paragraph, re.DOTALL)
 
 
 @pytest.fixture
@@ -46,24 +41,80 @@ def images(tmp_path) -> Path:
     return tmp_path / "images"
 
 
+@pytest.fixture
+def code(tmp_path) -> Path:
+    return copy_code(tmp_path / "code")
+
+
 @pytest.mark.slow
-def test_one_file_and_one_yaml_are_run_and_tabled(images, tmp_path):
-    copy = copy_code(tmp_path / "code")
-    *files, shell = blocks()
-    for text in files:
-        path = copy / text.partition("\n")[0].removeprefix("# ")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    given = {"DATA": str(images), "BACKBONE": "PhantomCLIP", "SEEDS": "1"}
-    given |= {"OPTS": "OPTIM.MAX_EPOCH 1 DATALOADER.NUM_WORKERS 0"}
-    shell = shell.replace("mymethod btmri 16\n", "mymethod btmri 16 PhantomCLIP\n")  # with DATA it would be BiomedCLIP
-    assert " zeroshot coop mymethod" in shell
-    shell = shell.replace(" zeroshot coop", "")  # other tests run these
-    done = run_there(copy, "bash", "-ec", shell, **given)
+def test_one_file_and_one_yaml_are_run_and_tabled(code, images):
+    found = blocks(ROOT / "README.md", "**A method of your own**", "**A data set of your own**")
+    assert [language for language, _ in found] == ["python", "yaml", "bash"]
+    write_files(code, found)
+    lines = shell(found)
+    assert " zeroshot coop mymethod" in lines
+    done = run_shell(code, lines.replace(" zeroshot coop", ""), DATA=str(images))  # other tests run these
     assert done.returncode == 0, done.stderr
     assert "Finished already" in done.stdout  # the second line finds the run of the first one
     rows = [line.split()[0] for line in done.stdout.partition("mean ± std over seeds")[2].splitlines() if line]
     assert "MyMethod" in rows
+    logs = [path.read_text() for path in sorted((code / "output").rglob("log.txt"))]
+    assert len(logs) == 2 and all("configs/trainers/MyMethod/few_shot.yaml" in log for log in logs)
+    settings = {re.search(r"SMOOTHING: (.*)", path.read_text())[1] for path in (code / "output").rglob("config.yaml")}
+    assert settings == {"0.2", "0.3"}, "of the yaml, and of the option"
+
+
+def draw(path: Path, label: int, seed: int) -> None:
+    pixels = np.random.default_rng(seed).normal(60 + 80 * label, 12, (64, 64)).clip(0, 255).astype(np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).convert("RGB").save(path)
+
+
+@pytest.mark.slow
+def test_a_class_of_few_lines_is_a_data_set(code):
+    found = blocks(ROOT / "README.md", "**A data set of your own**", "**A bank of your own**")
+    (path,) = write_files(code, found)
+    lines = [line for line in path.read_text().splitlines() if line.strip()]
+    assert len(lines[lines.index("@DATASET_REGISTRY.register()") :]) <= 7
+    (split,) = [json.loads(text) for language, text in found if language == "json"]
+    bare = run_shell(code, shell(found))
+    assert bare.returncode == 1 and "bring it there (README, A data set of your own)" in bare.stderr
+    for items in split.values():
+        for number, (name, label, _) in enumerate(items):
+            draw(code / "data" / "Chest" / "Chest" / name, label, number)
+    (code / "data" / "Chest" / "split_Chest.json").write_text(json.dumps(split))
+    done = run_shell(code, shell(found))
+    assert done.returncode == 0, done.stderr
+    (record,) = (code / "output" / "chest").rglob("metrics.json")
+    assert set(json.loads(record.read_text())["metrics"]["per_class"]) == {"normal", "lung cancer"}
+
+
+@pytest.mark.slow
+def test_a_bank_of_ones_own_is_read(code, images):
+    found = blocks(ROOT / "README.md", "**A bank of your own**", "\n## ")
+    done = run_shell(code, shell(found), DATA=str(images))
+    assert done.returncode == 0, done.stderr
+    (record,) = (code / "output" / "btmri").rglob("metrics.json")
+    assert record.parents[1].name.endswith("_my-llm")
+    held = json.loads(record.read_text())
+    assert (held["prompts"]["model"], held["sentences_per_class"]) == ("my LLM 1.0", 2)
+
+
+@pytest.mark.slow
+def test_the_example_with_own_images_runs_as_written(code):
+    found = blocks(ROOT / "DATASETS.md", "### One folder per class", "### A table")
+    for number in range(8):
+        draw(code / "chest" / "normal" / f"a{number}.png", 0, number)
+        draw(code / "chest" / "lung_cancer" / f"c{number}.png", 1, number)
+    lines = shell(found)
+    assert lines.count("few_shot.sh folder 4") == 3
+    done = run_shell(code, lines, "DATALOADER.NUM_WORKERS 0")
+    assert done.returncode == 0, done.stderr
+    trained = {path.parents[2].name for path in (code / "output" / "folder-chest").rglob("metrics.json")}
+    assert trained == {"ZeroshotCLIP_PhantomCLIP", "CoOp_PhantomCLIP", "vMFCoOp_PhantomCLIP"}
+    (code / "chest" / "prompts.json").unlink()
+    again = run_shell(code, "DATA=chest OUTPUT=other bash scripts/vmfcoop/few_shot.sh folder 4")
+    assert again.returncode == 1 and "prompts.json beside them" in again.stderr
 
 
 def test_the_catalogue_says_what_the_classes_say():

@@ -210,8 +210,14 @@ def test_an_unknown_trainer_and_a_missing_checkpoint(flags, tmp_path, capsys):
     assert train.main(flags("CoOpp")) == 1
     err = capsys.readouterr().err
     assert "vMFCoOp" in err and "but got 'CoOpp'" in err
-    assert train.main(flags("CoOp", more=("--eval-only", "--model-dir", tmp_path / "none"))) == 1
-    assert "Expected the checkpoint" in capsys.readouterr().err
+    assert "short name is one of" in err and "vmfcoop" in err and "in a file trainers/coopp.py (README" in err
+    more = ("--eval-only", "--seed", 1, 2, "--model-dir")
+    assert train.main(flags("CoOp", more=(*more, tmp_path / "none"))) == 1
+    err = capsys.readouterr().err
+    assert err.startswith("error: Expected the folder of a run in --model-dir, but there is no ")
+    assert len(err.splitlines()) == 1 and not run_folder(tmp_path, "CoOp").exists(), "at once, for all seeds"
+    assert train.main(flags("CoOp", more=(*more, tmp_path))) == 1
+    assert f"in {tmp_path}, but prompt_learner/ there has no checkpoint: train first" in capsys.readouterr().err
 
 
 def test_two_processes_do_not_share_a_run(flags, tmp_path, capsys):
@@ -303,3 +309,12 @@ def test_settings_may_follow_the_seeds():
     spec = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
     assert spec.seeds == (1, 2) and spec.options == (("OPTIM.LR", "0.1"),)
     assert train.parse(["--trainer", "CoOp"]).seeds == ()
+
+
+def test_a_specification_with_lists_can_be_a_key():
+    options = {"INPUT.PIXEL_MEAN": [0, 0, 0], "INPUT.TRANSFORMS": [["a"], "b"]}
+    spec = RunSpec("CoOp", "btmri", 1, options=options)
+    assert {spec: 1}[RunSpec("CoOp", "btmri", 1, options=list(options.items()))] == 1
+    assert dict(spec.options)["INPUT.TRANSFORMS"] == (("a",), "b")
+    del options["INPUT.TRANSFORMS"]
+    assert configure(RunSpec("CoOp", "btmri", 1, root="x", options=options), 1).INPUT.PIXEL_MEAN == [0.0, 0.0, 0.0]

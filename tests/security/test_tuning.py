@@ -148,24 +148,25 @@ def test_every_lock_is_made_where_links_are_refused():
 def test_what_is_chosen_is_written_through_no_link_and_below_its_folder(tmp_path):
     precious = tmp_path / "precious"
     precious.write_text("mine")
-    found, to = tried(tmp_path / "o"), tmp_path / "configs"
+    found = tried(tmp_path / "o")
     name = "x/../../../../home/pwn"
-    folder = to / "vMFCoOp" / "tuned" / "PhantomCLIP"
-    folder.mkdir(parents=True)
-    for path in (folder / "btmri.yaml", found.file.with_suffix(".json"), found.file.with_suffix(".csv")):
+    folder = found.file.parent
+    places = [folder / "study_btmri.yaml", found.file.with_suffix(".json"), found.file.with_suffix(".csv")]
+    for path in places:
         path.symlink_to(precious)
         Path(f"{path}.part").symlink_to(precious)
     chosen = choose_settings(found, {"btmri": FIRST})
     chosen.settings[name] = FIRST
     study_images = {"btmri": 3, name: 3}
     found.about = lambda trial: Study.about(found, trial)._replace(images=study_images)
-    written = write_outcome(found, chosen, to)
+    files, others = write_outcome(found, chosen)
+    written = [*files.values(), *others]
     assert precious.read_text() == "mine" and all(path.is_file() and not path.is_symlink() for path in written)
-    assert all(path.parent in (folder, found.file.parent) for path in written)
-    (to / "vMFCoOp").rename(tmp_path / "moved")
-    (to / "vMFCoOp").symlink_to(tmp_path / "moved")
+    assert all(path.parent == folder for path in written) and places[0] in written
+    (tmp_path / "o" / "s").rename(tmp_path / "moved")
+    (tmp_path / "o" / "s").symlink_to(tmp_path / "moved")
     with pytest.raises(UserError, match="is a link to elsewhere"):
-        write_outcome(found, chosen, to)
+        write_outcome(found, chosen)
 
 
 def test_reasons_of_failed_trials_are_no_formulas(tmp_path):

@@ -43,13 +43,20 @@ def test_tuning_reads_no_test_image_and_its_settings_are_ones_that_train_reads(
     printed = capsys.readouterr().out
     assert "trial 3, 3 of 3 done" in printed
 
-    path = tmp_path / "configs" / trainer / "tuned" / "PhantomCLIP" / "btmri.yaml"
+    path = tmp_path / "studies" / f"{trainer}_PhantomCLIP" / "btmri_shots_2.yaml"
     settings = yaml.safe_load(path.read_text())["TRAINER"][trainer.upper()]
     words = [*train_words(without_test_images, tmp_path), "--trainer", trainer, "--config-file", str(path)]
     node = configure(train.parse(words), 1).TRAINER[trainer.upper()]
     assert {name: node[name] for name in SPACE[trainer]} == settings
 
-    folder = tmp_path / "studies" / f"{trainer}_PhantomCLIP"
+    assert f"Written: {path}" in printed and f"--config-file {path}" in printed
+    line = next(line for line in printed.splitlines() if line.startswith("To use it: "))
+    opts = re.search(r"OPTS='([^']*)' bash scripts/\w+/few_shot\.sh btmri 2 PhantomCLIP$", line)[1].split()
+    pasted = configure(train.parse([*train_words(without_test_images, tmp_path), "--trainer", trainer, *opts]), 1)
+    assert {name: pasted.TRAINER[trainer.upper()][name] for name in SPACE[trainer]} == settings
+    assert pasted.OPTIM.MAX_EPOCH == 2
+
+    folder = path.parent
     summary = json.loads((folder / "btmri_shots_2.json").read_text())
     assert summary["settings"] == {"btmri": settings}
     assert summary["accuracy"] >= summary["default"]
@@ -96,7 +103,7 @@ def test_a_setting_that_is_fixed_is_not_searched_and_reaches_the_runs(flags, mon
     assert tuning.main(flags("vmfcoop", "--trials", 2, "--validation", "drawn", opts=fixed)) == 0
     assert [[cfg.SEED for cfg in cfgs] for cfgs in seen] == [[101, 102]] * 2
     assert {cfg.TRAINER.VMFCOOP.TAU_0 for cfgs in seen for cfg in cfgs} == {0.5}
-    (path,) = (tmp_path / "configs").rglob("btmri.yaml")
+    (path,) = (tmp_path / "studies").rglob("*.yaml")
     assert list(yaml.safe_load(path.read_text())["TRAINER"]["VMFCOOP"]) == [
         name for name in SPACE["vMFCoOp"] if name != "TAU_0"
     ]
@@ -117,7 +124,8 @@ def test_several_shots_and_data_sets_count_by_their_mean(flags, monkeypatch, tmp
     assert tuning.main(line) == 0
     summary = json.loads((tmp_path / "studies" / "BiomedCoOp_PhantomCLIP" / "btmri_chmnist_shots_2_4.json").read_text())
     assert (summary["accuracy"], summary["default"]) == (75.0, 75.0)
-    assert sorted(path.stem for path in (tmp_path / "configs").rglob("*.yaml")) == ["btmri", "chmnist"]
+    files = sorted(path.name for path in (tmp_path / "studies").rglob("*.yaml"))
+    assert files == ["btmri_chmnist_shots_2_4_btmri.yaml", "btmri_chmnist_shots_2_4_chmnist.yaml"]
 
 
 @pytest.mark.parametrize("dataset", sorted(path.stem for path in (CONFIGS / "datasets").glob("*.yaml")))
@@ -162,6 +170,25 @@ def test_interrupted_by_hand(flags, monkeypatch, capsys):
     assert "the same command goes on with the study" in capsys.readouterr().err
 
 
+def test_tuning_writes_below_its_output_alone_and_never_replaces_what_another_chose(
+    flags, monkeypatch, tmp_path, capsys
+):
+    monkeypatch.setattr(plan, "evaluate", lambda cfgs, whole: Score(50.0, -1.0, 12))
+    configs = {path: path.stat().st_mtime_ns for path in CONFIGS.rglob("*")}
+    assert tuning.main(flags("vMFCoOp", "--trials", 2)) == 0
+    before = {path: path.read_bytes() for path in (tmp_path / "studies").rglob("*") if path.is_file()}
+    capsys.readouterr()
+    assert tuning.main(flags("vMFCoOp", "--trials", 2, opts=("OPTIM.LR", 0.1))) == 1
+    assert "choose another --output (OUTPUT=...), or remove the file" in capsys.readouterr().err
+    assert tuning.main(flags("vMFCoOp", "--trials", 2, "--shots", 1)) == 0  # lies beside it
+    assert {path: path.read_bytes() for path in before} == before
+    assert {path: path.stat().st_mtime_ns for path in CONFIGS.rglob("*")} == configs
+
+
+def test_by_default_studies_lie_below_output():
+    assert tuning.parse(["--trainer", "vMFCoOp", "--datasets", "btmri"])[1].output == "output/tuning"
+
+
 def test_a_study_is_not_continued_with_other_weights(flags, monkeypatch, capsys):
     monkeypatch.setattr(plan, "evaluate", lambda cfgs, whole: Score(50.0, -1.0, 12))
     line = flags("vMFCoOp", "--trials", 1)
@@ -173,11 +200,11 @@ def test_a_study_is_not_continued_with_other_weights(flags, monkeypatch, capsys)
 
 @pytest.mark.parametrize(("folder", "trainer"), [("vmfcoop", "vMFCoOp"), ("biomedcoop", "BiomedCoOp")])
 def test_the_scripts(calls, folder, trainer):
-    (*_, line) = calls(f"{folder}/tune.sh", "btmri chmnist", "1 4", TRIALS="10", JOINT="1", OPTS="OPTIM.LR 0.1")
-    words = f"--trainer {trainer} --datasets btmri chmnist --shots 1 4 --root data"
-    assert line == f"-m tuning {words} --trials 10 --joint OPTIM.LR 0.1"
-    (*_, line) = calls(f"{folder}/tune.sh", "btmri", "4", "local-dir:x")
-    assert (
-        line
-        == f"-m tuning --trainer {trainer} --datasets btmri --shots 4 --root data --backbone local-dir:x --trials 40"
+    (*_, line) = calls(
+        f"{folder}/tune.sh", "btmri chmnist", "1 4", TRIALS="10", OUTPUT="out", JOINT="1", OPTS="OPTIM.LR 0.1"
     )
+    words = f"--trainer {trainer} --datasets btmri chmnist --shots 1 4 --root data"
+    assert line == f"-m tuning {words} --trials 10 --output out/tuning --joint OPTIM.LR 0.1"
+    (*_, line) = calls(f"{folder}/tune.sh", "btmri", "4", "local-dir:x")
+    words = f"--trainer {trainer} --datasets btmri --shots 4 --root data --backbone local-dir:x"
+    assert line == f"-m tuning {words} --trials 40 --output output/tuning"

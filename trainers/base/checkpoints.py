@@ -60,10 +60,13 @@ def load(folder: Path, epoch: int) -> dict:
     """
     path = folder / f"model.pth.tar-{epoch}"
     if not path.is_file():
-        found = sorted(epochs(folder))
+        if found := sorted(epochs(folder)):
+            raise UserError(
+                f"Expected the checkpoint {path}, but only epochs {found} are there: name another --load-epoch."
+            )
         raise UserError(
-            f"Expected the checkpoint {path}, but {f'only epochs {found} are there' if found else 'there is none'}: "
-            "train first, or name another --model-dir or --load-epoch."
+            f"Expected what a run has learned in {folder.parent}, but {folder.name}/ there has no checkpoint: train "
+            "first, or name another --model-dir."
         )
     state = load_checkpoint(path)
     if problem := _problem(state):
