@@ -245,18 +245,10 @@ def _gap(
     script: str,
 ) -> Gap:
     hidden = OUTPUT if output == Path(OUTPUT) else "<output>"
-    places = [(os.environ.get("DATA", "<folder>"), str(output)), ("<folder>", hidden)]
+    data, hidden_data = ("phantoms",) * 2 if group.phantom_images else (os.environ.get("DATA", "<folder>"), "<folder>")
+    places = [(data, str(output)), (hidden_data, hidden)]
     commands = [
-        fill_command(
-            method,
-            dataset,
-            shots,
-            group.backbone,
-            data="phantoms" if group.phantom_images else data,
-            output=where,
-            seeds=seeds,
-            script=script,
-        )
+        fill_command(method, dataset, shots, group.backbone, data=data, output=where, seeds=seeds, script=script)
         for data, where in places
     ]
     seed = f", seed {' '.join(map(str, seeds))}" if seeds else ""

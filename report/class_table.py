@@ -3,12 +3,17 @@
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
+from dassl.names import shared_name
 from report.collect import FoundRun
 from report.few_shot_table import PER_SEED, seen_note
 from report.groups import Group
 from report.render import Table, file_names, render
 from report.scores import Grid, Scores, Wanted, grid_of, score_methods
+
+if TYPE_CHECKING:
+    from report.compare import Comparison
 
 PER_CLASS = "per_class"  # as a metric on command lines; a run's record has "per_class/<class>" for each class
 OF_CLASS = "Share of the test images of a class that were given this class (its recall)"
@@ -40,20 +45,22 @@ def class_rows(
     return ["class", *methods], rows
 
 
-def print_classes(
-    runs: Iterable[FoundRun], scores_of: ScoresOf, dataset: str, shots: Sequence[int], what: str, style: str
-) -> bool:
-    """Print a table for each number of shots, `what` with the number as its title; return whether there was any."""
-    runs, found = list(runs), False
-    for k in shots:
-        headers, rows = class_rows(runs, scores_of, dataset, k)
+def print_classes(comparison: "Comparison", gaps: Iterable[str], style: str) -> int:
+    """Print the table of each number of shots, and then the gaps; return 1 if no run tells its classes."""
+    dataset, found, runs = comparison.dataset, False, comparison.finished()
+    phantom = " (phantom)" if comparison.phantom else ""
+    for k in comparison.shots:
+        headers, rows = class_rows(runs, comparison.scores, dataset, k)
         if len(headers) > 1:
             found = True
-            print(f"{what}, K = {k}: accuracy of each class, mean ± std over seeds, in percent\n")
+            where = f"{dataset}, K = {k}, {shared_name(comparison.backbone)}{phantom}"
+            print(f"{where}: accuracy of each class, mean ± std over seeds, in percent\n")
             print(render(headers, rows, style), end="\n\n")
     if not found:
         print(f"No finished run tells the accuracy of its classes on {dataset}.", file=sys.stderr)
-    return found
+    for gap in gaps:
+        print(gap)
+    return int(not found)
 
 
 def class_tables(group: Group, few_shot: Wanted, base2new: Wanted) -> list[Table]:

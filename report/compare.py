@@ -108,9 +108,7 @@ def parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--reference", metavar="METHOD", help="compare it with this one only (default: every other)")
     parser.add_argument(
-        "--keyword",
-        default="accuracy",
-        help="metric of differences and picture (default: accuracy); per_class for a table of the classes",
+        "--keyword", default="accuracy", help="metric of differences and picture (default: accuracy), or per_class"
     )
     parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
     parser.add_argument("--format", default="text", choices=["text", "markdown", "latex"])
@@ -260,11 +258,7 @@ def main(argv: list[str] | None = None) -> int:
 
     comparison = find_comparison(output, dataset, args.backbone, shots, methods, args.setting)
     if args.keyword == PER_CLASS:
-        what = f"{dataset}, {shared_name(args.backbone)}" + (" (phantom)" if comparison.phantom else "")
-        told = print_classes(comparison.finished(), comparison.scores, dataset, shots, what, args.format)
-        for line in gap_lines(comparison):
-            print(line)
-        return int(not told)
+        return print_classes(comparison, gap_lines(comparison), args.format)
     subject, *_ = comparison.rows[subject]
     others = [row for method in others for row in comparison.rows[method] if row != subject]
     scores, metric = comparison.scores(args.keyword), metric_name(args.keyword)

@@ -86,8 +86,10 @@ def test_methods_side_by_side(write, tmp_path, capsys):
     words += ["--backbone", "PhantomCLIP", "--methods", "coop", "vmfcoop", "--keyword", "per_class"]
     assert compare([*words, "--format", "markdown"]) == 0
     out = capsys.readouterr().out
-    first, second = out.split("btmri, PhantomCLIP (phantom), K = ")[1:]
-    assert first.startswith("1: accuracy of each class") and "CoOp" not in first.split("\n\n")[1].replace("vMFCoOp", "")
+    first, second = out.split("btmri, K = ")[1:]
+    assert first.startswith("1, PhantomCLIP (phantom): accuracy of each class") and "CoOp" not in first.split("\n\n")[
+        1
+    ].replace("vMFCoOp", "")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in second.split("\n\n")[1].splitlines()]
     assert rows[0] == ["class", "CoOp", "vMFCoOp"]
     assert rows[2] == ["glioma tumor", "50.00 (1/2 seeds)", "62.00 ± 2.00"]
