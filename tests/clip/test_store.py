@@ -135,7 +135,7 @@ def test_nothing_but_features_is_cleared(filled, tmp_path, capsys):
     assert store.stored(filled) == [] and not (filled / "digests.tsv").exists()
     assert all((filled / name).read_text() == "mine" for name in kept)
     assert len(rows(outside)) == len([path for path in outside.rglob("*.rows") if path.stat().st_size]) > 5
-    assert (folder / store.NOTE).is_file()
+    assert (folder / store.NOTE).is_file() and (folder / "texts" / f"{'a' * 32}.rows").is_symlink()
 
 
 def test_it_asks_first(filled, monkeypatch, capsys):
