@@ -15,6 +15,7 @@ from clip.digests import Digests, content_digest, store_root
 from clip.encoding import Block, Waiting, in_batches, in_blocks
 from clip.row_store import RowStore
 from clip.speed.malloc import give_back_memory
+from clip.store import note_name
 from clip.views import Failures, Notes, WantedFile, decoding_digest, load_views
 from dassl.images import FILE_BYTES, NOTES, Reading
 
@@ -60,6 +61,7 @@ class FeatureStore:
         self.root = store_root(root)
         self.digests = Digests(root)
         self.folder = self.root / backbone.fingerprint()
+        note_name(self.folder, backbone.name)
         self.tables: dict[str, RowStore] = {}
         self.said: set[str] = set()  # notes about images that were printed already
 

@@ -205,6 +205,14 @@ class _RowFile:
         return rows[back]
 
 
+def keys_of(path: Path) -> np.ndarray:
+    """Return the keys [N] in a file of a `RowStore`; none of a damaged file, or of one that is gone."""
+    try:
+        return _RowFile(path).keys
+    except Exception:  # NumPy raises ValueError, MemoryError, ... if it does not find its header
+        return np.array([], "S1")
+
+
 def _packed(keys: Sequence[bytes]) -> np.ndarray:
     """Return keys as one array; NumPy drops zeros at their ends, but all keys have one length."""
     return np.array(keys, dtype=f"S{len(keys[0])}" if len(keys) else "S1")

@@ -143,6 +143,15 @@ class BiomedDataset(DatasetBase):
         bring = command if cls.archive else cls.source or "bring it there (README, A data set of your own)"
         return f"{bring}{stand_in if cls.key in phantoms.PHANTOMS else ''}."
 
+    @classmethod
+    def find_bank(cls, cfg: CfgNode) -> tuple[str, Path | None]:
+        """Return `key` and `prompt_bank` of the data set that a configuration names; no image is looked for.
+
+        Raises:
+            UserError: images of the user, and there is no such folder.
+        """
+        return cls.key, None
+
     def how_to_get(self) -> str:
         """Return what to do about missing images, as the end of an error."""
         return self.download_hint()

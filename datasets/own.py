@@ -46,13 +46,17 @@ class OwnImages(BiomedDataset):
         """
         raise NotImplementedError
 
-    def find_folder(self, cfg: CfgNode) -> Path:
+    @classmethod
+    def find_bank(cls, cfg: CfgNode) -> tuple[str, Path | None]:
         folder = Path(cfg.DATASET.ROOT).expanduser()
         if cfg.DATASET.ROOT == PHANTOMS or not folder.is_dir():
-            raise UserError(f"Expected a folder of images, but there is no {folder}: {self.source}.")
-        self.key = folder.resolve().name
+            raise UserError(f"Expected a folder of images, but there is no {folder}: {cls.source}.")
         bank = folder / "prompts.json"
-        self.prompt_bank = bank if bank.is_file() else None
+        return folder.resolve().name, bank if bank.is_file() else None
+
+    def find_folder(self, cfg: CfgNode) -> Path:
+        self.key, self.prompt_bank = self.find_bank(cfg)
+        folder = Path(cfg.DATASET.ROOT).expanduser()
         for name in DESCRIPTIONS:
             Listing(folder, self.settings.LINKS).check_link(name)
         return folder

@@ -16,6 +16,7 @@ from dassl.writing import atomic_write
 from report import paper
 from report.assemble import Request, assemble
 from report.by_setting import BY, runs_with
+from report.class_table import PER_CLASS, has_classes
 from report.collect import find_all
 from report.groups import check_same_data, group_runs, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
@@ -45,7 +46,11 @@ def parser() -> argparse.ArgumentParser:
     parser.add_argument("--full", action="store_true", help="everything that the paper has run, so that all gaps show")
     parser.add_argument("--against", default="vmfcoop", help="method that is compared with all others")
     parser.add_argument("--by", default="", metavar="KEY", help="print the table of a setting's values alone")
-    parser.add_argument("--keyword", default="accuracy", help="metric (default: accuracy); the paper's is accuracy")
+    parser.add_argument(
+        "--keyword",
+        default="accuracy",
+        help="metric (default: accuracy, as the paper's); per_class for tables of the classes",
+    )
     parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
     parser.add_argument("--format", default="text", choices=FORMATS, help="of what is printed; files come in all")
     parser.add_argument(
@@ -138,6 +143,7 @@ def main(argv: list[str] | None = None) -> int:
     to = Path(args.to or asked.output / "report")
     runs, remarks = usable(find_all(asked.output), args.setting)
     groups, known = group_runs(runs), {name for run in runs for name in run.metrics if "/" not in name}
+    known |= {PER_CLASS} if has_classes(runs) else set()
     for remark in remarks:
         print(printable(remark), file=sys.stderr)
     if not groups:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import base2new, paper
 from report.ablation_table import METHOD, NAMES, TERM_KEYS, Ablation, ablation_table, terms_of
 from report.by_setting import by_setting
+from report.class_table import PER_CLASS, class_tables
 from report.collect import FoundRun
 from report.few_shot_table import average_table, dataset_table, differences_table, seen_note
 from report.gap import gap_pictures
@@ -57,7 +58,7 @@ def assemble(group: Group, request: Request, folder: Path) -> Section:
     gaps: list[Gap] = []
     if request.by:
         parts += by_setting(group, request.by, request.few_shot, request.metric, folder / "by.png", request.within)
-    for part in (few_shot, _ablation, _base2new, _datasets):
+    for part in (_classes,) if request.metric == PER_CLASS else (few_shot, _ablation, _base2new, _datasets):
         shown, missing = part(group, request, folder)
         parts += shown
         gaps += missing
@@ -90,6 +91,12 @@ def few_shot(group: Group, request: Request, folder: Path) -> Part:
         parts.append(differences_table(scores, grid, subject, metric, group.title))
     parts += _ranks(scores, grid, folder / "ranks.png", group.title, request.within)
     return parts, method_gaps([scores], grid, group, request.output, "few_shot")
+
+
+def _classes(group: Group, request: Request, folder: Path) -> Part:
+    scores, grid, _ = _few_shot_scores(group, replace(request, metric="accuracy"))  # a run has all metrics or none
+    gaps = method_gaps([scores], grid, group, request.output, "few_shot")
+    return [*class_tables(group, request.few_shot, request.base2new)], gaps
 
 
 def _datasets(group: Group, request: Request, folder: Path) -> Part:

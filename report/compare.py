@@ -13,6 +13,7 @@ from pathlib import Path
 
 from dassl.errors import UserError, command
 from dassl.names import check_name, file_name, shared_name
+from report.class_table import PER_CLASS, print_classes
 from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
 from report.few_shot_table import PAIRED, difference_cells, metrics_row, seen_note, shots_headers
 from report.gaps import fill_command
@@ -106,7 +107,9 @@ def parser() -> argparse.ArgumentParser:
         "--against", metavar="METHOD", help="method that is compared with the others (default: the last)"
     )
     parser.add_argument("--reference", metavar="METHOD", help="compare it with this one only (default: every other)")
-    parser.add_argument("--keyword", default="accuracy", help="metric of differences and picture (default: accuracy)")
+    parser.add_argument(
+        "--keyword", default="accuracy", help="metric of differences and picture (default: accuracy), or per_class"
+    )
     parser.add_argument("--setting", default=SETTING, help=f"folder between method and seeds (default: {SETTING})")
     parser.add_argument("--format", default="text", choices=["text", "markdown", "latex"])
     parser.add_argument("--png", help="picture to write (default: beside the runs)")
@@ -254,6 +257,8 @@ def main(argv: list[str] | None = None) -> int:
         cli.error(str(error))
 
     comparison = find_comparison(output, dataset, args.backbone, shots, methods, args.setting)
+    if args.keyword == PER_CLASS:
+        return print_classes(comparison, gap_lines(comparison), args.format)
     subject, *_ = comparison.rows[subject]
     others = [row for method in others for row in comparison.rows[method] if row != subject]
     scores, metric = comparison.scores(args.keyword), metric_name(args.keyword)

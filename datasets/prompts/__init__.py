@@ -56,6 +56,17 @@ def count_prompts(dataset: str, llm: str, classnames: Sequence[str]) -> int:
 
 def read_bank(path: Path, llm: str, dataset: str, classnames: Sequence[str]) -> dict[str, list[str]]:
     """Return all sentences of each class in a file; raises as `load_prompts`, which has the other arguments."""
+    require_bank(path, llm, dataset)
+    held = by_class(read_json(path), path)
+    if absent := [name for name in classnames if name not in held]:
+        raise UserError(
+            f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}: add them.'
+        )
+    return {name: sentences_of(name, held[name], path) for name in classnames}
+
+
+def require_bank(path: Path, llm: str, dataset: str) -> None:
+    """Raise a UserError that lists the banks there are, unless one is at `path`."""
     if not path.is_file():
         found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob(f"*/{path.name}")))
         choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
@@ -63,12 +74,6 @@ def read_bank(path: Path, llm: str, dataset: str, classnames: Sequence[str]) -> 
             f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for '
             "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model."
         )
-    held = by_class(read_json(path), path)
-    if absent := [name for name in classnames if name not in held]:
-        raise UserError(
-            f'Expected prompts for "{absent[0]}" in {path}, but it has only those for {", ".join(held)}: add them.'
-        )
-    return {name: sentences_of(name, held[name], path) for name in classnames}
 
 
 def bank_path(llm: str, dataset: str) -> Path:

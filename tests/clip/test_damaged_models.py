@@ -105,3 +105,26 @@ def test_no_tokenizer(folder, name, content):
         (folder / "tokenizer.json").unlink()
     (folder / name).write_bytes(content)
     fails(folder, name.replace(".", r"\."))
+
+
+@pytest.mark.parametrize("chosen", [False, True])
+@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.safetensors", "open_clip_pytorch_model.bin"])
+def test_damaged_weights_without_a_description(tmp_path, name, chosen):
+    """What is wrong is the file, which may be of a family that needs no description, not that there is none."""
+    path = tmp_path / name
+    for content, sentence in (
+        (LFS, "it is a Git LFS pointer"),
+        (b"", "it is empty: copy"),
+        (b"cut" * 99, "it is damaged, cut short or another kind of file "),
+    ):
+        path.write_bytes(content)
+        fails(path if chosen else tmp_path, rf"Expected weights in {path}, but {sentence}")
+    path.unlink()
+    if not chosen:
+        fails(tmp_path, r"Expected open_clip_config\.json in ")
+
+
+def test_whole_weights_without_a_description(folder):
+    (folder / "open_clip_config.json").unlink()
+    fails(folder, r"Expected open_clip_config\.json in ")
+    fails(folder / SAFE, r"Expected open_clip_config\.json beside ")

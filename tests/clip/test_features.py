@@ -31,7 +31,7 @@ class Pixels:
 def test_a_cpu_encodes_few_images_at_once_and_a_gpu_many(tmp_path):
     store = FeatureStore(CountingBackbone(), tmp_path)
     assert (store.batch_size, store.workers, store.root) == (4, 0, tmp_path)
-    gpu = SimpleNamespace(device=torch.device("cuda"), fingerprint=lambda: "0123")
+    gpu = SimpleNamespace(name="a model", device=torch.device("cuda"), fingerprint=lambda: "0123")
     assert FeatureStore(gpu, tmp_path).batch_size == 64
     assert FeatureStore(gpu, tmp_path, batch_size=3).batch_size == 3
     assert FeatureStore(gpu, tmp_path, workers=5).workers == 5
@@ -197,5 +197,5 @@ def test_a_table_is_opened_once(store, files):
     store.texts(["a lung"])
     assert len(store.tables) == 2
     store.vocabulary()
-    images, *others = sorted(path.name for path in store.folder.iterdir())
-    assert re.fullmatch("images-[0-9a-f]{16}", images) and others == ["texts", "vocabulary"]
+    note, images, *others = sorted(path.name for path in store.folder.iterdir())
+    assert note == "backbone.txt" and re.fullmatch("images-[0-9a-f]{16}", images) and others == ["texts", "vocabulary"]

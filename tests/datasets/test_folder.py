@@ -206,6 +206,7 @@ def test_shots_and_halves(tmp_path):
     assert (tmp_path / "split_fewshot" / "shot_4-seed_1.json").is_file()
     with pytest.raises(ValueError, match=rf'"a" of {tmp_path.name} has 5: take at most 5 shots'):
         mine(tmp_path, shots=8)
+    assert len(mine(tmp_path, shots=5).train_x) == 4 * 5  # the number that is named, which no script lists, will do
 
 
 @pytest.mark.parametrize("classes", [(), ("covid",), ("covid", "empty")])

@@ -258,7 +258,7 @@ def test_nothing_to_report_is_one_sentence(write_log, tmp_path, capsys):
 
 def test_unknown_metric_and_two_runs_of_one_place(output, write_run, capsys):
     assert main([str(output), "--keyword", "f2"]) == 1
-    assert "expected one of accuracy, auroc, balanced_accuracy, ece, macro_f1." in capsys.readouterr().err
+    assert "expected one of accuracy, auroc, balanced_accuracy, ece, macro_f1, per_class." in capsys.readouterr().err
     write_run(root="copy", terms=(1, 1, 1))
     assert main([str(output)]) == 1
     assert "are the same data set, shots and seed" in capsys.readouterr().err

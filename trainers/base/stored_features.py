@@ -12,11 +12,12 @@ from yacs.config import CfgNode
 
 from clip import Backbone, FeatureStore
 from dassl.data import DataManager
-from dassl.data.datasets import Datum
+from dassl.data.datasets import DATASET_REGISTRY, Datum
 from dassl.engine import TrainerX
 from dassl.errors import UserError
+from datasets.prompts import bank_path, require_bank
 from trainers.base.backbones import set_input, shared_backbone, with_input
-from trainers.base.digests import method_settings
+from trainers.base.digests import method_settings, reads_sentences
 from trainers.base.feature_loader import FeatureLoader
 from trainers.base.labels import labels_of
 
@@ -49,7 +50,12 @@ class StoredFeatures(TrainerX):
 
     @classmethod
     def complete_cfg(cls, cfg: CfgNode) -> None:
-        """Set the size, pixel statistics and interpolation of images, which follow from the backbone; loads it."""
+        """Set the size, pixel statistics and interpolation of images, which follow from the backbone; loads it.
+
+        Raises:
+            UserError: the method reads sentences, and there are none; this is told before the backbone is loaded.
+        """
+        check_bank(cfg)
         set_input(cfg, shared_backbone(cfg)[0])
 
     def build_data_loader(self) -> None:
@@ -107,6 +113,14 @@ class StoredFeatures(TrainerX):
     def plain_features(self, items: Sequence[Datum]) -> Tensor:
         """Return the features [N, D] of data items without augmentation."""
         return self.store.images([item.impath for item in items], self.test_transform).to(self.device)
+
+
+def check_bank(cfg: CfgNode) -> None:
+    """Raise a UserError if the method reads sentences about the classes and there is no file of them."""
+    dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)
+    if reads_sentences(method_settings(cfg)) and hasattr(dataset, "find_bank"):  # not a data set written for Dassl
+        key, beside = dataset.find_bank(cfg)
+        require_bank(beside or bank_path(cfg.PROMPTS.LLM, key), cfg.PROMPTS.LLM, key)
 
 
 def views_of(cfg: CfgNode) -> str:

@@ -4,10 +4,12 @@ What describes a model is the open_clip_config.json beside its weights; only whe
 the file of weights stands for one of the configurations in `configs`.
 """
 
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 
 from clip.files import WEIGHTS, Folder, HubRepo
+from clip.weights import read_plain
 from dassl.errors import UserError
 
 CONFIG = "open_clip_config.json"
@@ -83,13 +85,15 @@ def find_config(place: Folder, wanted: Sequence[str] = ()) -> Path:
         wanted: as of `weight_names`.
 
     Raises:
-        UserError: there is none, or weights of several models are there.
+        UserError: there is none, or weights of several models are there, or damaged ones.
     """
     names = weight_names(place, wanted)
-    if names[0] not in PUBLISHED and not place.chosen:
-        return place.need(CONFIG)
     if (own := place.find_here([CONFIG])) is not None:
         return own
+    if names[0] not in PUBLISHED:
+        _check_readable(place, names)
+        if not place.chosen:
+            return place.need(CONFIG)
     if names[0] not in PUBLISHED:
         raise UserError(
             f"Expected {CONFIG} beside {place.path / names[0]}, or one of the names {', '.join(PUBLISHED)} under which "
@@ -98,6 +102,16 @@ def find_config(place: Folder, wanted: Sequence[str] = ()) -> Path:
     if not wanted or len({PUBLISHED[name] for name in names}) > 1:
         _check_single(place, names)
     return CONFIGS / f"{PUBLISHED[names[0]]}.json"
+
+
+def _check_readable(place: Folder, names: Sequence[str]) -> None:
+    """Raise a UserError about weights that are here and cannot be read: no configuration would help them.
+
+    Whole archives are left to who reads them: those of TorchScript are weights too, under their published names.
+    """
+    path = place.find_here(names)
+    if path is not None and not zipfile.is_zipfile(path):
+        read_plain(path)
 
 
 def _check_single(place: Folder, names: Sequence[str]) -> None:
