@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from dassl.errors import UserError
+from dassl.names import check_availability
 from dassl.source import read_registered
 from datasets.splits import has_novel_classes
 
@@ -68,8 +69,7 @@ def names() -> list[str]:
 
 def find_facts(key: str) -> Facts:
     """Return the facts about a data set; a UserError that lists all keys if there is none."""
-    if key not in _known():
-        raise UserError(f'Expected one of the data sets {", ".join(names())}, but got "{key}".')
+    check_availability(key, names(), "data set")
     return _known()[key]
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
+from dassl.names import check_availability
 from dassl.source import read_registered
 
 ROOT = Path(__file__).parents[1]
@@ -131,8 +132,8 @@ def check_protocol(protocol: str) -> str:
     Raises:
         UserError: there is no such protocol.
     """
-    if protocol and protocol not in PROTOCOLS:
-        raise UserError(f'Expected PROTOCOL to be one of {", ".join(PROTOCOLS)}, but got "{protocol}".')
+    if protocol:
+        check_availability(protocol, PROTOCOLS, "PROTOCOL")
     return protocol
 
 
