@@ -34,8 +34,9 @@ class Group:
     @property
     def title(self) -> str:
         """Backbone and kind of images in words."""
-        images = "phantom images" if self.phantom_images else "real images"
-        return f"{self.backbone} on {images}" + (" (phantom)" if self.phantom else "")
+        if self.phantom_images:
+            return f"{self.backbone} on phantom images"
+        return f"{self.backbone} on real images" + (" (phantom)" if self.phantom else "")
 
     @property
     def folder(self) -> str:

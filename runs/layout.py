@@ -68,6 +68,16 @@ def own_datasets() -> tuple[str, ...]:
     return tuple(each.module for each in read_registered(DATASETS, "DATASET_REGISTRY") if each.constants.get("own"))
 
 
+@cache
+def dataset_keys() -> tuple[str, ...]:
+    """Return the names on command lines of all data sets of datasets/.
+
+    >>> dataset_keys()[:3]
+    ('btmri', 'busi', 'chmnist')
+    """
+    return tuple(each.constants.get("key") or each.module for each in read_registered(DATASETS, "DATASET_REGISTRY"))
+
+
 def data_name(dataset: str, root: str | Path) -> str:
     """Return the name under which runs of a data set are kept: that of own images ends in their folder's name."""
     return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in own_datasets() else dataset)

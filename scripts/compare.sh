@@ -3,12 +3,13 @@
 # two commands to try:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
-# run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
+# run again. BACKBONE, AGAINST (the method that is compared with the others; the last one named, unless it is set), and
+# what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
 if [ $# -lt 3 ]; then
-    sed -n '2,6s/^# \{0,1\}//p' scripts/compare.sh >&2
+    sed -n '2,7s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
 if [[ " ${OPTS:-} " == *" PROTOCOL "* ]]; then # of all methods: which rows are meant could not be told
@@ -25,6 +26,6 @@ failed=0
 for method in "$@"; do
     bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
 done
-python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
-    --backbone "$BACKBONE" --methods "$@" || failed=1
+python -m report.compare --methods "$@" ${AGAINST:+--against "$AGAINST"} --shots "${shots[@]}" --output "$OUTPUT" \
+    --dataset "$dataset" --root "$DATA" --backbone "$BACKBONE" || failed=1
 exit $failed

@@ -39,7 +39,8 @@ class FeatureTrainer(GapTold):
     """The base of all methods. A method overrides `build_method`, `logits` and, if it learns in epochs, `loss`.
 
     A method is a registered class in a file of trainers/. In its own body the class may set `short`, its name on
-    command lines (by default the name of the class in lower case), and `seedless = True` if all seeds give one result.
+    command lines (by default the name of the class in lower case), `title`, its name in comparisons (by default that of
+    the class), and `seedless = True` if all seeds give one result.
 
     Attributes:
         closed_set: whether the method has no classifier for novel classes.
