@@ -50,7 +50,7 @@ def loaded_by(modules: list[str]) -> list[str]:
     return loaded
 
 
-def test_the_report_has_at_most_sixteen_files_and_its_page_eight():
+def test_the_report_has_at_most_eighteen_files_and_its_page_eight():
     lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in (ROOT / "report").rglob("*.py")}
-    assert len(lines) <= 16 + 8 and len(PAGE) <= 8
+    assert len(lines) <= 18 + 8 and len(PAGE) <= 8
     assert {name: n for name, n in lines.items() if n > 300} == {}
