@@ -293,6 +293,21 @@ def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, 
     assert alike(folders[2], run_folder(tmp_path / "whole", "vMFCoOp", seed=2))
 
 
+def test_the_test_of_one_seed_is_no_part_of_anothers_training(flags, tmp_path, monkeypatch, tiny):
+    from trainers.base import feature_trainer
+
+    now, evaluate = [0.0], feature_trainer.evaluate
+
+    def slow(*args):
+        now[0] += 90.0
+        return evaluate(*args)
+
+    monkeypatch.setattr(feature_trainer.time, "time", lambda: now[0])
+    monkeypatch.setattr(feature_trainer, "evaluate", slow)
+    assert train.main(flags("CoOp", more=("--seed", 1, 2))) == 0
+    assert [record(run_folder(tmp_path, "CoOp", seed=seed))["seconds"]["train"] for seed in (1, 2)] == [0.0, 0.0]
+
+
 def test_settings_may_follow_the_seeds():
     spec = train.parse(["--trainer", "CoOp", "--seed", "1", "2", "2", "OPTIM.LR", "0.1"])
     assert spec.seeds == (1, 2) and spec.options == (("OPTIM.LR", "0.1"),)
