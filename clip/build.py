@@ -7,6 +7,7 @@ from clip.families import find_family, known_models
 from clip.files import HubRepo, is_local, locate
 from clip.places import present_source
 from dassl.errors import UserError
+from dassl.names import unknown_name
 
 SCHEMES = ("hf-hub:", "local-dir:")
 PHANTOM_MARK = "phantom.json"  # file beside weights that were trained on phantoms
@@ -23,10 +24,8 @@ def source_of(name: str) -> str:
         'hf-hub:org/model@v1'
     """
     if not is_ours(name):
-        raise UserError(
-            f"Expected a backbone of {', '.join(known_models())}, hf-hub:org/model[@revision] or local-dir:/path, but "
-            f'got "{name}".'
-        )
+        known = [*known_models(), "hf-hub:org/model[@revision]", "local-dir:/path"]
+        raise UserError(unknown_name(name, known, "backbone"))
     model = known_models().get(name)
     return present_source(name, model) if model else name
 

@@ -1,7 +1,8 @@
 """The feature store: features of images, their views and texts, computed once and kept on disk."""
 
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from contextlib import closing
+import time
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,6 +47,9 @@ class FeatureStore:
         batch_size: images encoded at once; by default 4 on a CPU, where more only take memory, and 64 on a GPU.
         workers: processes that decode images if there are many.
         reading: how image files are decoded.
+
+    Attributes:
+        seconds: spent so far on what was not in the store: decoding, encoding and writing it.
     """
 
     def __init__(
@@ -63,6 +67,7 @@ class FeatureStore:
         self.folder = self.root / backbone.fingerprint()
         note_name(self.folder, backbone.name)
         self.tables: dict[str, RowStore] = {}
+        self.seconds = 0.0
         self.said: set[str] = set()  # notes about images that were printed already
 
     def images(
@@ -102,7 +107,7 @@ class FeatureStore:
         failures: Failures | None = None if skip is None else {}
         if files := _wanted_files(rows, asked):
             # It ends the workers if a write fails.
-            with closing(self._encode(files, transform, notes, failures)) as blocks:
+            with self._timed(), closing(self._encode(files, transform, notes, failures)) as blocks:
                 for new, block in blocks:
                     table.put(new, block)
                     rows.update(zip(new, block, strict=True))
@@ -121,8 +126,9 @@ class FeatureStore:
         rows = _rows(table, keys)
         wanted = {key: text for key, text in zip(keys, texts, strict=True) if key not in rows}
         if wanted:
-            fresh = self.backbone.encode_text(list(wanted.values())).float().cpu().numpy()
-            table.put(list(wanted), fresh)
+            with self._timed():
+                fresh = self.backbone.encode_text(list(wanted.values())).float().cpu().numpy()
+                table.put(list(wanted), fresh)
             rows.update(zip(wanted, fresh, strict=True))
         return _stack(rows, keys)
 
@@ -132,10 +138,20 @@ class FeatureStore:
         keys = [number.to_bytes(4, "little") for number in self.backbone.vocabulary_ids().tolist()]
         rows = _rows(table, keys)
         if len(rows) < len(keys):
-            fresh = self.backbone.encode_vocabulary().float().cpu().numpy()
-            table.put(keys, fresh)
+            with self._timed():
+                fresh = self.backbone.encode_vocabulary().float().cpu().numpy()
+                table.put(keys, fresh)
             rows = dict(zip(keys, fresh, strict=True))
         return _stack(rows, keys)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        """Count the time that the body takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds += time.monotonic() - began
 
     def _table(self, name: str) -> RowStore:
         """Return the table of this name, opened once."""

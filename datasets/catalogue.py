@@ -8,9 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from dassl.console import printable
 from dassl.errors import UserError
-from dassl.names import file_name
+from dassl.names import file_name, unknown_name
 from dassl.source import read_registered
 from datasets.splits import has_novel_classes
 
@@ -72,9 +71,8 @@ def find_facts(key: str) -> Facts:
     """Return the facts about a data set; a UserError that lists all keys if there is none."""
     if key not in _known():
         raise UserError(
-            f'Expected one of the data sets {", ".join(names())}, but got "{printable(key)}": correct it, or write a '
-            f"data set of your own in datasets/{file_name(key)}.py (README, A data set of your own); images in folders "
-            "of classes are the data set folder, and need no code."
+            f"{unknown_name(key, names(), 'data set')} One of your own is written in datasets/{file_name(key)}.py "
+            "(README, A data set of your own); images in folders of classes are the data set folder, and need no code."
         )
     return _known()[key]
 

@@ -8,6 +8,7 @@ from yacs.config import CfgNode
 
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
+from dassl.names import unknown_name
 from datasets.catalogue import named_datasets
 from report import paper
 from runs.config import configure
@@ -118,7 +119,7 @@ def trainers(methods: Sequence[str], template: RunSpec) -> list[str]:
     for method in _several(methods, ready if template.protocol else both_protocols(ready, setting)):
         name, protocol = split_protocol(method)
         if trainer_name(name) not in known:
-            raise UserError(f'Expected methods of {", ".join(ready)} for {setting}, but got "{method}".')
+            raise UserError(unknown_name(name, ready, f"a method for {setting}"))
         found.append(f"{trainer_name(name)}:{check_protocol(protocol)}".removesuffix(":"))
     return list(dict.fromkeys(found))
 

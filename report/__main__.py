@@ -6,24 +6,25 @@ python -m report output
 import argparse
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from dassl.console import printable
 from dassl.errors import command
-from dassl.names import check_name
+from dassl.names import check_availability, check_name
 from dassl.writing import atomic_write
 from report import paper
 from report.assemble import Request, assemble
 from report.by_setting import BY, runs_with
 from report.class_table import PER_CLASS, has_classes
-from report.collect import find_all
+from report.collect import FoundRun, find_all
 from report.groups import check_same_data, group_runs, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
 from report.scores import Wanted
 from runs.changed import short_key
-from runs.layout import SETTING
-from runs.methods import METHODS, both_protocols, row_name, with_setting
+from runs.layout import SETTING, dataset_keys
+from runs.methods import METHODS, both_protocols, check_method, row_name, with_setting
 
 PAGE = "index.html"
 PICTURES = 1_000_000  # bytes of the pictures of errors on a page, as files; in the page they take a third more
@@ -135,6 +136,15 @@ def _within(to: Path, output: Path) -> Path:
     return output if outer in inner.parents else to
 
 
+def _check_names(args: argparse.Namespace, runs: Sequence[FoundRun]) -> None:
+    """Raise a UserError for a method or a data set that is none of ours, and of which there are no runs either."""
+    trainers = sorted({run.trainer for run in runs} - set(METHODS.values()))
+    for method in [*(args.methods or ()), args.against]:
+        check_method(method, trainers)
+    for dataset in args.datasets or ():
+        check_availability(dataset, [*dataset_keys(), *sorted({run.dataset for run in runs})], "data set")
+
+
 @command
 def main(argv: list[str] | None = None) -> int:
     """Print the tables, write all files and say where; return 1 if no run has finished."""
@@ -159,6 +169,7 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     if args.pictures:
         asked = replace(asked, pictures=PICTURES // len(groups))
+    _check_names(args, runs)
     sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
     for group, folder in zip(groups, folders, strict=True):
         check_same_data(group.runs)

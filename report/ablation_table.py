@@ -101,7 +101,7 @@ class Ablation(NamedTuple):
 
 
 def ablation_table(scores: Ablation, source: str, metric: str, where: str) -> Table:
-    """Return each row of the ablation, followed by the paper's if the metric is accuracy."""
+    """Return each row of the ablation, followed by the paper's if the metric is accuracy and it has the data sets."""
     grid, k = scores.grid, paper.NOVEL_SHOTS
     headers = ["L_SCE", "L_anc", "L_sc", "source", "base", "novel", "HM", *shots_headers(grid.shots)]
     rows = []
@@ -110,7 +110,7 @@ def ablation_table(scores: Ablation, source: str, metric: str, where: str) -> Ta
         base, new = scores.base[name], scores.new[name]
         novel = [base.average(k), new.average(k), hm_of_means(base, new, k)]
         rows.append([*marks, source, *novel, *(scores.few_shot[name].average(k) for k in grid.shots)])
-        if metric == "accuracy":
+        if metric == "accuracy" and paper.has((*grid.datasets, *scores.novel_grid.datasets)):
             cells = dict(zip(paper.TABLE2["shots"], printed["mean"], strict=True))
             shots = [f"{cells[k]:.2f}" if k in cells else GAP for k in grid.shots]
             rows.append([*marks, paper.SOURCE, *(f"{printed[key]:.2f}" for key in ("base", "novel", "hm")), *shots])

@@ -21,8 +21,9 @@ from report.render import GAP, Table, mean_std, render
 from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
 from runs.layout import data_name, own_datasets, protocol_folder, seeds_folder
-from runs.methods import default_seeds, split_protocol
+from runs.methods import check_method, default_seeds, split_protocol
 from runs.options import split_options
+from runs.spec import pairs
 
 HM_OF_AVERAGES, AVERAGE_OF_HMS = "HM of the averages", "average of the HMs"
 
@@ -41,7 +42,9 @@ def base2new_table(
 
     `seen` is the part of the note that says what the methods saw.
     """
-    own = metric == "accuracy" and shots == paper.NOVEL_SHOTS
+    printed = [dataset for dataset in grid.datasets if dataset in paper.TABLE3["rows"]]
+    own = metric == "accuracy" and shots == paper.NOVEL_SHOTS and bool(printed)
+    averages = own and paper.has(grid.datasets)
     columns = paper.in_order([*grid.methods, *(paper.TABLE3["methods"] if own else [])])
     pairs = {m: (base[m], new[m]) for m in grid.methods}
 
@@ -54,19 +57,21 @@ def base2new_table(
         line("average", HM_OF_AVERAGES, {m: hm_of_means(b, n, shots) for m, (b, n) in pairs.items()}),
         line("average", AVERAGE_OF_HMS, {m: mean_of_hms(b, n, shots) for m, (b, n) in pairs.items()}),
     ]
-    rows += _paper_averages(columns) if own else []
+    rows += _paper_averages(columns) if averages else []
     for dataset in grid.datasets:
         rows.append(line(dataset, "base", {m: b.cell(dataset, shots) for m, (b, _) in pairs.items()}))
         rows.append(line(dataset, "novel", {m: n.cell(dataset, shots) for m, (_, n) in pairs.items()}))
         rows.append(line(dataset, "HM", {m: _dataset_hm(b, n, dataset, shots) for m, (b, n) in pairs.items()}))
-        rows += _paper_dataset(dataset, columns) if own and dataset in paper.TABLE3["rows"] else []
+        rows += _paper_dataset(dataset, columns) if own and dataset in printed else []
     note = (
         "mean ± std over seeds (population std, divided by n); averages over data sets are of both. "
         f"{HM_OF_AVERAGES}: harmonic mean of the two rows above it, the paper's way. {AVERAGE_OF_HMS}: mean over the "
         "data sets of each one's HM, which other papers print under the same name; it is never the larger of the two. "
         f"HM of a data set: of its means over seeds. {seen}"
     ).strip()
-    if own:
+    if own and not averages:
+        note += " The paper's averages are left out, as it does not have all of these data sets."
+    if averages:
         note += (
             f" {paper.RECOMPUTED}: taken here over the paper's 13 data sets; for BiomedCoOp and vMFCoOp its printed "
             "base averages are higher than the mean of its own rows, and with them its HMs."
@@ -210,6 +215,7 @@ def print_seeds(
         print(f"Base to novel: {what}; {metric} in percent, std of the population (numpy.std)\n")
         print(seeds_text(*values), end="\n\n")
     if not complete:
+        check_method(trainer, others=[trainer] if first.is_dir() else [])
         where = Path(output) / "base2new" / "{train_base,test_new}" / dataset / f"shots_{shots}"
         print(f"Nothing to average in {where}: expected a seed with finished runs in both.", file=sys.stderr)
     return complete
@@ -228,7 +234,7 @@ def main(argv: list[str] | None = None) -> int:
         cli.error(f"--dataset {args.dataset} needs --root, the folder of the images, whose name its runs bear")
     dataset, seeds = data_name(args.dataset, args.root or ""), set(map(int, words))
     what = args.output, dataset, args.shots, args.trainer, args.backbone, seeds, args.keyword
-    return int(not print_seeds(*what, list(zip(options[::2], options[1::2], strict=False))))
+    return int(not print_seeds(*what, pairs(options)))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from report.render import Table, file_names, render
 from report.scores import Grid, Scores, Wanted, grid_of, score_methods
 
 if TYPE_CHECKING:
-    from report.compare import Comparison
+    from report.comparison import Comparison
 
 PER_CLASS = "per_class"  # as a metric on command lines; a run's record has "per_class/<class>" for each class
 OF_CLASS = "Share of the test images of a class that were given this class (its recall)"

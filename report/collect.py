@@ -19,7 +19,7 @@ LOGS = 20  # of one run, the newest
 PLACE = f"{OWN_FOLDER}<folder>"  # a backbone in a folder, known only from the name of the run's folder
 DEEPEST = 30  # folders below each other
 MOST = 500_000  # files and folders in all
-NOTHING = Record({}, {}, None, False, None, None, {}, {}, 0, False)  # of a run that left no record
+NOTHING = Record({}, {}, None, False, None, {}, {}, {}, 0, False)  # of a run that left no record
 
 
 @dataclass(frozen=True)

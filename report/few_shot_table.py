@@ -1,6 +1,6 @@
 """Few-shot tables: methods by number of shots as in the paper's Table 1, all metrics, and paired differences."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
 
 from report import paper
@@ -41,11 +41,12 @@ def shots_headers(shots: Sequence[int]) -> list[str]:
 def average_table(
     scores: Mapping[str, Scores], grid: Grid, source: str, metric: str, where: str, seen: str = ""
 ) -> Table:
-    """Return averages over the data sets of the grid, each followed by the paper's if the metric is accuracy.
+    """Return averages over the data sets of the grid, each followed by the paper's.
 
-    `seen` is the part of the note that says what the methods saw.
+    The paper's are left out if the metric is not accuracy, or if the paper does not have one of the data sets. `seen`
+    is the part of the note that says what the methods saw.
     """
-    printed = paper.TABLE1["rows"] if metric == "accuracy" else {}
+    printed = paper.TABLE1["rows"] if metric == "accuracy" and paper.has(grid.datasets) else {}
     rows = []
     order = paper.in_order([*grid.methods, *printed])
     for trainer in dict.fromkeys(map(trainer_of, order)):
@@ -53,7 +54,7 @@ def average_table(
             rows.append([method, source, *(scores[method].average(k) for k in grid.shots)])
         if trainer in printed:
             rows.append([trainer, paper.SOURCE, *(paper_cell(trainer, k) for k in grid.shots)])
-    note = f"{AVERAGED} Data sets here: {', '.join(grid.datasets)}. In the paper: 14 data sets. {seen}".strip()
+    note = f"{AVERAGED} {paper.compared(grid.datasets)} {seen}".strip()
     headers = ["method", "source", *shots_headers(grid.shots)]
     return Table("table1", f"Table 1: {metric} (%), methods by number of shots, {where}", headers, rows, note)
 
@@ -90,10 +91,11 @@ def paper_cell(method: str, shots: int) -> str:
 
 
 def metrics_row(runs: Sequence[FoundRun]) -> list[str]:
-    """Return the cells of one method's finished runs: METRICS, their number, and the mean seconds of each."""
+    """Return the cells of one method's finished runs: METRICS, their number, and mean seconds of training and test."""
     cells = [mean_std([run.metrics[key] for run in runs if key in run.metrics]) for key in METRICS]
-    seconds = [run.record.seconds for run in runs if run.record.seconds is not None]
-    return [*cells, str(len(runs)), f"{fmean(seconds):.0f}" if seconds else GAP]
+    spent = [run.record.spent for run in runs if run.record.spent]
+    seconds = [sum(each.get(part, 0.0) for part in ("train", "test")) for each in spent]
+    return [*cells, str(len(runs)), f"{fmean(seconds):.1f}" if seconds else GAP]
 
 
 def differences_table(scores: Mapping[str, Scores], grid: Grid, subject: str, metric: str, where: str) -> Table:
@@ -125,16 +127,20 @@ def difference_cells(ours: Mapping[Key, float], theirs: Mapping[Key, float]) -> 
     paired = paired_difference(ours, theirs)
     if not paired.n:
         return [GAP, "0", GAP]
-    return [f"{paired.mean:+.2f} ± {paired.std:.2f}", str(paired.n), p_value(paired.p)]
+    spread = f" ± {paired.std:.2f}" if paired.n > 1 else ""
+    return [f"{paired.mean:+.2f}{spread}", str(paired.n), p_value(paired.p)]
 
 
-def seen_note(runs: Iterable[FoundRun]) -> str:
-    """Return what the methods of finished runs saw, as far as their records say it; "" if none does."""
+def seen_note(runs: Iterable[FoundRun], named: Callable[[str], str] = str) -> str:
+    """Return what the methods of finished runs saw, as far as their records say it; "" if none does.
+
+    `named` gives the name of a row in the note.
+    """
     finished = [run for run in runs if run.finished]
     views = [(VIEWS[found], run.row) for run in finished if (found := _views(run)) is not None]
     llms = [(run.llm, run.row) for run in finished if run.llm]
     notes = [("Random views of a training image", views), ("Sentences", llms)]
-    return " ".join(f"{title}: {_by_value(pairs)}." for title, pairs in notes if pairs)
+    return " ".join(f"{title}: {_by_value(pairs, named)}." for title, pairs in notes if pairs)
 
 
 def _views(run: FoundRun) -> str | None:
@@ -142,9 +148,12 @@ def _views(run: FoundRun) -> str | None:
     return "" if run.record.views and run.trainer in SEEDLESS else run.record.views
 
 
-def _by_value(pairs: Iterable[tuple[str, str]]) -> str:
+def _by_value(pairs: Iterable[tuple[str, str]], named: Callable[[str], str]) -> str:
     rows: dict[str, set[str]] = {}
     for value, row in pairs:
         rows.setdefault(value, set()).add(row)
-    in_words = {value: [row.replace(", ", " with ") for row in paper.in_order(each)] for value, each in rows.items()}
-    return "; ".join(f"{value}: {', '.join(each)}" for value, each in sorted(in_words.items()))
+    in_words = {
+        value: ", ".join(named(row).replace(", ", " with ") for row in paper.in_order(each))
+        for value, each in rows.items()
+    }
+    return "; ".join(f"{value}: {each}" for value, each in sorted(in_words.items()))

@@ -39,9 +39,10 @@ class Group:
     @property
     def title(self) -> str:
         """Backbone, kind of images, and what was changed in all runs, in words."""
-        images = "phantom images" if self.phantom_images else "real images"
+        images = "phantom" if self.phantom_images else "real"
+        mark = " (phantom)" if self.phantom and not self.phantom_images else ""
         changed = f", all with {self.changed}" if self.changed else ""
-        return f"{self.backbone} on {images}" + (" (phantom)" if self.phantom else "") + changed
+        return f"{self.backbone} on {images} images{mark}{changed}"
 
     @property
     def folder(self) -> str:

@@ -1,7 +1,7 @@
 """The paper's own figures, read from paper.json. They are shown beside figures of runs, and enter no average."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,3 +23,22 @@ def in_order(rows: Iterable[str]) -> list[str]:
     """Return rows of methods once each: those of the paper's methods in its order, then others by name."""
     known = {name: place for place, name in enumerate(TABLE1["rows"])}
     return sorted(set(rows), key=lambda row: (known.get(trainer_of(row), len(known)), row))
+
+
+def has(datasets: Iterable[str]) -> bool:
+    """Return whether all data sets are among the paper's, so that averages over them stand beside its own."""
+    return set(datasets) <= set(DATASETS)
+
+
+def compared(datasets: Sequence[str]) -> str:
+    """Return over which data sets an average here is, and over how many the paper's, for a note.
+
+    >>> compared(["btmri", "busi"])
+    "Data sets here: btmri, busi, 2 of the 14 that the paper's averages are over."
+    >>> compared(["btmri", "folder-chest"])
+    "Data sets here: btmri, folder-chest; the paper's averages are left out, as it does not have folder-chest."
+    """
+    here = f"Data sets here: {', '.join(datasets)}"
+    if others := [name for name in datasets if name not in DATASETS]:
+        return f"{here}; the paper's averages are left out, as it does not have {', '.join(others)}."
+    return f"{here}, {len(datasets)} of the {len(DATASETS)} that the paper's averages are over."

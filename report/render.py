@@ -153,14 +153,45 @@ def render(headers: Sequence[str], rows: Sequence[Sequence[str]], style: str = "
     return table.replace("±", r"$\pm$").replace("✓", r"\checkmark") if style == "latex" else table
 
 
+def render_within(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int | None) -> str:
+    """Return a table as text, in several below each other, which repeat the first column, if it is wider than `width`.
+
+    >>> print(render_within(["method", "K = 1", "K = 16"], [["CoOp", "60.00", "70.00"]], 20))
+    method      K = 1
+    --------  -------
+    CoOp        60.00
+    <BLANKLINE>
+    method      K = 16
+    --------  --------
+    CoOp         70.00
+    """
+    parts, first = [], 1
+    while first < len(headers):
+        last = first + 1
+        part = _columns(headers, rows, first, last)
+        while last < len(headers):
+            wider = _columns(headers, rows, first, last + 1)
+            if width and max(map(len, wider.splitlines())) > width:
+                break
+            part, last = wider, last + 1
+        parts.append(part)
+        first = last
+    return "\n\n".join(parts)
+
+
+def _columns(headers: Sequence[str], rows: Sequence[Sequence[str]], first: int, last: int) -> str:
+    """Return a table of the first column, and of those from `first` on and before `last`."""
+    return render([headers[0], *headers[first:last]], [[row[0], *row[first:last]] for row in rows])
+
+
 def document(table: Table, style: str, heading: str = "##") -> str:
     """Return a table as "markdown", "latex" or "csv"; the first two name it and say how to read it."""
-    body = render(table.headers, table.rows, style)
+    body, note = render(table.headers, table.rows, style), table.note.replace("\n", " ")
     if style == "csv":
         return body
     if style == "latex":
-        return f"{latex_comment(table.title)}\n{latex_comment(table.note)}\n{body}"
-    return f"{heading} {markdown(table.title)}\n\n{body}\n\n{markdown(table.note, begins=True)}"
+        return f"{latex_comment(table.title)}\n{latex_comment(note)}\n{body}"
+    return f"{heading} {markdown(table.title)}\n\n{body}\n\n{markdown(note, begins=True)}"
 
 
 def markdown(text: str, begins: bool = False) -> str:

@@ -67,11 +67,12 @@ def by_dataset(study: Study, values: Values) -> list[list[float]]:
 
 
 def cell(study: Study, values: Values | None) -> str:
-    """Return mean and std over seeds, both averaged over data sets; a gap while one is missing."""
+    """Return mean and std over seeds, both averaged over data sets; no std for one seed, a gap while one is missing."""
     if not values or not whole(study, values):
         return GAP
     found = by_dataset(study, values)
-    return f"{fmean(map(fmean, found)):.1f} ± {fmean(map(pstdev, found)):.1f}"
+    spread = f" ± {fmean(map(pstdev, found)):.1f}" if len(study.points.seeds) > 1 else ""
+    return f"{fmean(map(fmean, found)):.1f}{spread}"
 
 
 def difference(study: Study, ours: Values | None, theirs: Values | None) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 from clip import build_backbone
 from dassl.console import printable
 from dassl.errors import UserError
+from dassl.names import check_availability
 from datasets.catalogue import named_datasets
 from grid.plan import Grid
 from grid.run import run_grid
@@ -90,8 +91,8 @@ def span(datasets: Sequence[str], shots: Sequence[int], seeds: Sequence[int]) ->
     """
     known = named_datasets()
     datasets = known if list(datasets) == ["all"] else datasets
-    if unknown := [name for name in datasets if name not in known]:
-        raise UserError(f'Expected data sets of {", ".join(known)}, but got "{unknown[0]}": correct it.')
+    for name in datasets:
+        check_availability(name, known, "data set")
     shots, seeds = sorted(set(shots)), sorted(set(seeds))
     return scores.Grid(("",), tuple(dict.fromkeys(datasets)), tuple(shots), tuple(seeds))
 
@@ -171,10 +172,11 @@ def average_of(points: scores.Grid) -> str:
 
 
 def images_of(runs: Iterable[FoundRun]) -> str:
-    """Return the kind of images in words, and "(phantom)" if they or a backbone's training images are rendered."""
+    """Return the kind of images in words, with "(phantom)" if those that a backbone learned from alone are rendered."""
     runs = list(runs)
-    kind = "phantom images" if any(run.phantom_images for run in runs) else "real images"
-    return kind + (" (phantom)" if any(run.phantom for run in runs) else "")
+    if any(run.phantom_images for run in runs):
+        return "phantom images"
+    return "real images" + (" (phantom)" if any(run.phantom for run in runs) else "")
 
 
 def rows(found: Found) -> list[list[str]]:

@@ -10,9 +10,10 @@ settings that are not those of the yaml files what they are: `nctx4_cscFalse_ctp
 
 import os
 import re
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dassl.names import check_name, file_name, shared_name
 from dassl.source import read_registered
@@ -69,6 +70,16 @@ def own_datasets() -> tuple[str, ...]:
     return tuple(each.module for each in read_registered(DATASETS, "DATASET_REGISTRY") if each.constants.get("own"))
 
 
+@cache
+def dataset_keys() -> tuple[str, ...]:
+    """Return the names on command lines of all data sets of datasets/.
+
+    >>> dataset_keys()[:3]
+    ('btmri', 'busi', 'chmnist')
+    """
+    return tuple(each.constants.get("key") or each.module for each in read_registered(DATASETS, "DATASET_REGISTRY"))
+
+
 def data_name(dataset: str, root: str | Path) -> str:
     """Return the name under which runs of a data set are kept: that of own images ends in their folder's name."""
     return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in own_datasets() else dataset)
@@ -108,6 +119,20 @@ def seeds_folder(
     first, changed = split_folder(setting)
     context = file_name(first) + (f"{MARK}{safe(changed)}" if changed else "")
     return Path(output, file_name(dataset), f"shots_{shots}", file_name(name.removesuffix(suffix) + suffix), context)
+
+
+def context_with(setting: str, trainer: str, options: Sequence[tuple[str, Any]]) -> str:
+    """Return the name of a folder between method and seeds with the context that options give a method.
+
+    >>> context_with("nctx4_cscFalse_ctpend", "CoOp", [("TRAINER.COOP.N_CTX", "8"), ("OPTIM.LR", 0.1)])
+    'nctx8_cscFalse_ctpend'
+    """
+    given, node = dict(options), f"TRAINER.{trainer.upper()}"
+    parts = {"N_CTX": r"(nctx)\d+", "CSC": r"(csc)[A-Z][a-z]+", "CLASS_TOKEN_POSITION": r"(ctp)[a-z]+"}
+    for key, part in parts.items():
+        if (value := given.get(f"{node}.{key}")) is not None:
+            setting = re.sub(part, rf"\g<1>{value}", setting)
+    return setting
 
 
 def place_of(folder: Path) -> Place:

@@ -31,10 +31,12 @@ def train(runs: Sequence[Member]) -> None:
     last = max(run.trainer.max_epoch for run in runs)
     for epoch in range(last):
         _epoch([run for run in runs if not run.failed and run.trainer.start_epoch <= epoch], epoch)
-    for run in runs:
-        if not run.failed:
-            with _turn(run):
-                run.trainer.after_train()
+    trained = [run for run in runs if not run.failed]
+    for run in trained:  # before the first test, which is no part of the others' training
+        run.trainer.end_part("train", len(runs))
+    for run in trained:
+        with _turn(run):
+            run.trainer.after_train()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from dassl.errors import UserError
+from dassl.names import check_availability
 from dassl.source import read_registered
 
 ROOT = Path(__file__).parents[1]
@@ -29,18 +30,20 @@ class Method(NamedTuple):
             lower case.
         seedless: draws no images and trains nothing, so that one run stands for every seed.
         closed_set: cannot be tested on classes that it never saw.
+        title: readable name, for comparisons: what the class sets as `title`, else its name.
     """
 
     trainer: str
     short: str
     seedless: bool
     closed_set: bool
+    title: str
 
 
 def read_methods(folder: Path = FOLDER) -> list[Method]:
     """Return the methods that the modules in `folder` register, sorted by name.
 
-    `short` and `seedless` hold for the class that sets them alone, `closed_set` for its subclasses too.
+    `short`, `title` and `seedless` hold for the class that sets them alone, `closed_set` for its subclasses too.
 
     Raises:
         UserError: two methods have one short name.
@@ -51,6 +54,7 @@ def read_methods(folder: Path = FOLDER) -> list[Method]:
             each.own.get("short", each.name.lower()),
             bool(each.own.get("seedless", False)),
             bool(each.constants.get("closed_set", False)),
+            each.own.get("title", each.name),
         )
         for each in read_registered(folder, "TRAINER_REGISTRY", [folder / "base"])
     ]
@@ -66,6 +70,7 @@ def read_methods(folder: Path = FOLDER) -> list[Method]:
 
 ALL = read_methods()
 METHODS = {method.short: method.trainer for method in ALL}
+TITLES = {method.trainer: method.title for method in ALL}
 SEEDLESS = {method.trainer for method in ALL if method.seedless}
 
 
@@ -90,6 +95,15 @@ def trainer_name(method: str) -> str:
     ('vMFCoOp', 'CoOp_BiomedCLIP')
     """
     return METHODS.get(method, method)
+
+
+def check_method(method: str, others: Iterable[str] = ()) -> None:
+    """Raise a UserError unless a name, which may have a protocol, is that of a method or one of `others`."""
+    name, protocol = split_protocol(method)
+    check_protocol(protocol)
+    name, others = trainer_of(name), list(others)
+    if trainer_name(name) not in (*METHODS.values(), *others):
+        check_availability(name, [*METHODS, *others], "method")
 
 
 def short_name(trainer: str) -> str:
@@ -132,8 +146,8 @@ def check_protocol(protocol: str) -> str:
     Raises:
         UserError: there is no such protocol.
     """
-    if protocol and protocol not in PROTOCOLS:
-        raise UserError(f'Expected PROTOCOL to be one of {", ".join(PROTOCOLS)}, but got "{protocol}".')
+    if protocol:
+        check_availability(protocol, PROTOCOLS, "PROTOCOL")
     return protocol
 
 
@@ -212,3 +226,13 @@ def llm_of(row: str) -> str:
     ('gpt4', '')
     """
     return without_settings(row).partition(", ")[2]
+
+
+def title_of(row: str) -> str:
+    """Return the readable name of a row in tables; what stands behind the trainer's name stays.
+
+    >>> title_of("ZeroshotEnsemble"), title_of("CLIPAdapter (as benchmarked)"), title_of("Mine, gpt4")
+    ('zero-shot, LLM ensemble', 'CLIP-Adapter (as benchmarked)', 'Mine, gpt4')
+    """
+    trainer = trainer_of(row)
+    return TITLES.get(trainer, trainer) + row.removeprefix(trainer)

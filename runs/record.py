@@ -48,7 +48,8 @@ class Record(NamedTuple):
         method: the method's settings, None where an earlier version left none.
         phantom_images: the images were rendered.
         phantom_backbone: the backbone was trained on rendered images; None if the file does not say.
-        seconds: of all parts of the run together.
+        spent: seconds of the parts of the run by name, such as "train"; "encode" is what images and texts took that the
+            feature store did not have, and counts for no other part.
         hashes: digests of all that the figures depend on.
         versions: of packages.
         sentences_per_class: number of LLM sentences that were read.
@@ -71,7 +72,7 @@ class Record(NamedTuple):
     method: dict[str, Any] | None
     phantom_images: bool
     phantom_backbone: bool | None
-    seconds: float | None
+    spent: dict[str, float]
     hashes: dict[str, str | None]
     versions: dict[str, str | None]
     sentences_per_class: int
@@ -84,6 +85,11 @@ class Record(NamedTuple):
     classes: tuple[str, ...] = ()
     settings: dict[str, Any] | None = None
     changed: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+
+    @property
+    def seconds(self) -> float | None:
+        """Seconds of all parts together; None if the file says none."""
+        return sum(self.spent.values()) or None
 
 
 def write_record(record: dict[str, Any], folder: Path) -> None:
@@ -106,14 +112,14 @@ def read_record(path: Path) -> Record:
     document = _mapping(document, "a run's result", where)
     if "metrics" not in document:
         raise UserError(f"{path} is half-written or no result of a run: {REMEDY}.")
-    seconds = _mapping(document.get("seconds", {}), "seconds", where).values()
+    spent = _mapping(document.get("seconds", {}), "seconds", where)
     return Record(
         names=_names(document, where),
         metrics=_metrics(document["metrics"], where),
         method=_settings(document, "method", where),
         phantom_images=bool(_flag(document, "phantom", where)),
         phantom_backbone=_flag(document, "phantom_backbone", where),
-        seconds=sum(number(value, "seconds", where) for value in seconds) or None,
+        spent={check_name(part, "part of seconds", where): number(s, "seconds", where) for part, s in spent.items()},
         hashes=_words(document.get("hashes", {}), "hashes", where),
         versions=_words(document.get("versions", {}), "versions", where),
         sentences_per_class=_sentences(document, where),

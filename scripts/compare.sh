@@ -3,7 +3,8 @@
 # two commands to try; of several data sets ("btmri busi", or all) each has its table:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
-# run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
+# run again. BACKBONE, AGAINST (the method that is compared with the others; the last one named, unless it is set), and
+# what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 source scripts/datasets.sh # env.sh has gone to the repository
@@ -22,13 +23,14 @@ shift 2
 BACKBONE="$(named "${BACKBONE:-}")"
 [ "${DATA:=phantoms}" = phantoms ] && : "${BACKBONE:=PhantomCLIP}" || : "${BACKBONE:=BiomedCLIP}"
 export DATA OUTPUT
+split OPTS && opts=("${words[@]}")
 failed=0
 for dataset in "${datasets[@]}"; do
     [ ${#datasets[@]} -eq 1 ] || heading "$dataset"
     for method in "$@"; do
         bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
     done
-    python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
-        --backbone "$BACKBONE" --methods "$@" || failed=1
+    python -m report.compare --methods "$@" ${AGAINST:+--against "$AGAINST"} --shots "${shots[@]}" --output "$OUTPUT" \
+        --dataset "$dataset" --root "$DATA" --backbone "$BACKBONE" "${opts[@]}" || failed=1
 done
 exit $failed

@@ -82,6 +82,13 @@ def test_what_is_absolute_stays_and_output_is_in_the_callers_folder(calls, tmp_p
     assert (after(call, "--root"), after(call, "--output").replace(str(tmp_path), "HERE")) == expected
 
 
+def test_a_comparison_may_name_what_is_compared(calls):
+    (*_, call) = calls("compare.sh", "btmri", "1", "coop", "kgcoop")
+    assert "--against" not in call and after(call, "--methods") == "coop"
+    (*_, call) = calls("compare.sh", "btmri", "1", "coop", "kgcoop", AGAINST="coop")
+    assert after(call, "--against") == "coop"
+
+
 def test_the_picture_of_a_comparison_lies_beside_its_runs(calls):
     (*_, call) = calls("compare.sh", "folder", "1", "coop", "kgcoop", DATA="/data/chest")
     assert call[:2] == ["-m", "report.compare"] and "--png" not in call

@@ -72,6 +72,7 @@ class CLIPAdapter(ChosenOnValidation, ZeroshotCLIP):
     """
 
     short = "clip_adapter"
+    title = "CLIP-Adapter"
 
     @staticmethod
     def defaults() -> CfgNode:

@@ -131,6 +131,7 @@ class LinearProbe(ClosedSet, ChosenOnValidation, FittedTrainer):
     """Fit the probe to the K shots; validation images choose the strength of the regularisation."""
 
     short = "linear_probe"
+    title = "linear probe"
 
     @staticmethod
     def defaults() -> CfgNode:

@@ -186,6 +186,8 @@ class BlendedProbe(nn.Module):
 class LPpp(ClosedSet, ChosenOnValidation, FittedTrainer):
     """Fit the probe to the K shots; validation images choose the iteration, without any it is the last one."""
 
+    title = "LP++"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = FittedTrainer.defaults()

@@ -47,6 +47,7 @@ class SSText(ClosedSet, ZeroshotText):
     """
 
     short = "ss_text"
+    title = "SS-Text"
 
     @staticmethod
     def defaults() -> CfgNode:

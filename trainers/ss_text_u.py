@@ -55,6 +55,7 @@ class SSTextU(SSText):
     """
 
     short = "ss_text_u"
+    title = "SS-Text-U"
 
     @staticmethod
     def defaults() -> CfgNode:

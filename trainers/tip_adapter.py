@@ -66,6 +66,7 @@ class TipAdapter(ClosedSet, ChosenOnValidation, ZeroshotCLIP):
     """Choose alpha and beta by a grid search on the validation images; nothing is trained."""
 
     short = "tip_adapter"
+    title = "Tip-Adapter"
 
     @staticmethod
     def defaults() -> CfgNode:
@@ -163,6 +164,7 @@ class TipAdapterF(TipAdapter):
     """
 
     short = "tip_adapter_f"
+    title = "Tip-Adapter-F"
 
     @staticmethod
     def defaults() -> CfgNode:

@@ -12,6 +12,8 @@ from trainers.base.posterior_inference import PosteriorInference
 class vMFPrototypes(PosteriorInference):
     """Classify by `trainers.posterior`, whose text is the LLM's sentences alone (RHO 1)."""
 
+    title = "vMFPrototypes (no prompt)"
+
     @staticmethod
     def defaults() -> CfgNode:
         node = PosteriorInference.defaults()

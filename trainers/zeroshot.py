@@ -59,6 +59,7 @@ class ZeroshotCLIP(Zeroshot):
     """Use the features of the prompt TEMPLATE with each class name."""
 
     short = "zeroshot"
+    title = 'zero-shot, "a photo of a {}."'
     seedless = True
 
     @staticmethod
@@ -76,6 +77,7 @@ class ZeroshotEnsemble(Zeroshot):
     """Use the mean direction of the LLM's prompts of each class."""
 
     short = "ensemble"
+    title = "zero-shot, LLM ensemble"
     seedless = True
 
     @staticmethod
@@ -96,6 +98,7 @@ class ZeroshotSelectiveEnsemble(Zeroshot):
     """
 
     short = "selective_ensemble"
+    title = "zero-shot, selective ensemble"
 
     @staticmethod
     def defaults() -> CfgNode:

@@ -49,6 +49,7 @@ class ZeroshotDN(ZeroshotText):
     """
 
     short = "zeroshot_dn"
+    title = "zero-shot, normalised"
 
     @staticmethod
     def defaults() -> CfgNode:

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from dassl.console import shown
 from dassl.errors import UserError
+from dassl.names import check_availability
 
 LARGEST = 1e9  # absolute value of a setting; all ranges lie within
 
@@ -76,8 +77,7 @@ def space(trainer: str, fixed: Collection[str] = ()) -> dict[str, Range]:
     Raises:
         UserError: the method has no search space, or all of it is fixed.
     """
-    if trainer not in SPACE:
-        raise UserError(f'Expected --trainer to be one of {", ".join(SPACE)} (tuning/space.py), but got "{trainer}".')
+    check_availability(trainer, SPACE, "--trainer")
     left = {name: span for name, span in SPACE[trainer].items() if key(trainer, name) not in fixed}
     if not left:
         raise UserError(

@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from clip import FeatureStore
+from clip import FeatureStore, features
 from dassl.errors import UserError
 from tests.clip.counting import CountingBackbone, Noise, Plain
 
@@ -26,6 +26,28 @@ def test_stored_equals_computed_and_is_computed_once(files, tmp_path):
     again = FeatureStore(backbone, tmp_path / "store").images([*files[::-1], files[3]], Plain())
     assert torch.equal(again, store.images(files, Plain())[[*range(8, -1, -1), 3]])
     assert backbone.images_seen == 9
+
+
+def test_time_is_counted_for_what_is_not_in_the_store_alone(files, tmp_path, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(features.time, "monotonic", lambda: now[0])
+    store = FeatureStore(backbone := CountingBackbone(), tmp_path / "store")
+
+    def slow(encode):
+        def wrapped(*args):
+            now[0] += 2.0
+            return encode(*args)
+
+        return wrapped
+
+    for name in ("encode_image", "encode_text", "encode_vocabulary"):
+        monkeypatch.setattr(backbone, name, slow(getattr(backbone, name)))
+    spent = []
+    for _ in range(2):
+        for ask in (lambda: store.images(files[:1], Plain()), lambda: store.texts(["a"]), store.vocabulary):
+            ask()
+            spent.append(store.seconds)
+    assert spent == [2.0, 4.0, 6.0, 6.0, 6.0, 6.0]
 
 
 def test_views_follow_from_content_and_number_alone(files, tmp_path):

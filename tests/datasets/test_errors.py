@@ -134,7 +134,7 @@ def stderr_of(tmp_path, monkeypatch, capsys):
 def test_an_unknown_data_set(tmp_path, stderr_of):
     assert (
         "btmri, busi, chmnist, cmri, covid, ctkidney, dermamnist, folder, kneexray, kvasir, lmri, lungcolon, "
-        'octmnist, pmri, retina, table, but got "brains"' in stderr_of("--dataset", "brains")
+        "octmnist, pmri, retina, table, but got 'brains'" in stderr_of("--dataset", "brains")
     )
     text = stderr_of("--dataset", "btmri", "DATASET.NAME", "BTMRY")
     assert "did you mean 'BTMRI'?" in text and "COVID_19" in text and "FolderDataset" in text

@@ -63,7 +63,7 @@ def test_an_unknown_setting_is_named(tmp_path, settings):
 
 
 def test_an_unknown_data_set_is_answered_with_those_that_exist(tmp_path):
-    with pytest.raises(UserError, match=r'btmri, busi, .*, folder, .*, table, but got "brains"'):
+    with pytest.raises(UserError, match=r"btmri, busi, .*, folder, .*, table, but got 'brains'"):
         load_dataset("brains", root=tmp_path)
 
 

@@ -76,9 +76,9 @@ def test_a_protocol_is_said_behind_a_name_or_for_all(grid):
 @pytest.mark.parametrize(
     ("methods", "change", "sentence"),
     [
-        (["coopp"], {}, 'Expected methods of .*vmfcoop, .*for few_shot, but got "coopp"'),
-        (["tip_adapter"], {"setting": "base2new"}, 'coop, .*for base2new, but got "tip_adapter"'),
-        (["coop"], {"datasets": "brains"}, 'Expected one of the data sets btmri, .*but got "brains"'),
+        (["coopp"], {}, "method for few_shot to be one of .*vmfcoop, .*, but got 'coopp': did you mean 'coop'"),
+        (["tip_adapter"], {"setting": "base2new"}, "method for base2new .*coop, .*but got 'tip_adapter'"),
+        (["coop"], {"datasets": "btmir"}, "data set to be one of btmri, .*but got 'btmir': did you mean 'btmri'"),
         (["coop"], {"opts": ("OPTIM.LRR", 1)}, "OPTIM.LRR"),
         (["coop"], {"opts": ("OPTIM.LR",)}, "a value after each key in the settings, but OPTIM.LR has none"),
         (["coop"], {"ray": "local", "devices": "cpu"}, "either --devices.* or --ray"),

@@ -34,23 +34,26 @@ def rows(out, first):
 def test_table_and_differences(runs, capsys):
     assert compare(runs) == 0
     out = capsys.readouterr().out
-    assert rows(out, "vMFCoOp")[0] == ("vMFCoOp 76.00 ± 2.16 74.00 ± 2.16 75.00 ± 2.16 93.50 ± 0.00 4.25 ± 0.00 3 20")
-    coop, zeroshot = rows(out, "CoOp"), rows(out, "ZeroshotCLIP")
+    assert rows(out, "vMFCoOp")[0] == ("vMFCoOp 76.00 ± 2.16 74.00 ± 2.16 75.00 ± 2.16 93.50 ± 0.00 4.25 ± 0.00 3 18.0")
+    coop, zeroshot = rows(out, "CoOp"), rows(out, "zero-shot,")
     assert coop[1] == "CoOp +5.00 ± 1.63 3 -"
     # one zero-shot run answers for all seeds
-    assert zeroshot[0] == "ZeroshotCLIP 45.00 43.00 44.00 93.50 4.25 1 20"
-    assert zeroshot[1] == "ZeroshotCLIP +31.00 ± 2.16 3 -"
+    assert zeroshot[0] == 'zero-shot, "a photo of a {}." 45.00 43.00 44.00 93.50 4.25 1 18.0'
+    assert zeroshot[1] == 'zero-shot, "a photo of a {}." +31.00 ± 2.16 3 -'
     assert "method (phantom)" in out
     assert "missing" not in out
-    assert f"Picture: {runs / 'btmri' / 'shots_16' / 'comparison_PhantomCLIP.png'}" in out
+    place = runs / "btmri" / "shots_16"
+    assert f"Picture: {place / 'comparison_PhantomCLIP.png'}\n" in out
+    assert f"Tables:  {place / 'comparison_PhantomCLIP.txt'}, " in out
+    assert f"Runs:    {place}/<trainer>_PhantomCLIP/<settings>/seed<n>\n" in out
 
 
 def test_against_and_reference(runs, capsys):
     assert compare(runs, "--against", "coop", "--reference", "vmfcoop", "--keyword", "macro_f1") == 0
     out = capsys.readouterr().out
-    assert "CoOp minus" in out
+    assert "CoOp minus each other method" in out and "named last" not in out
     assert rows(out, "vMFCoOp")[1] == "vMFCoOp -5.00 ± 1.63 3 -"
-    assert len(rows(out, "ZeroshotCLIP")) == 1
+    assert len(rows(out, "zero-shot,")) == 1
 
 
 @pytest.mark.parametrize(
@@ -69,13 +72,14 @@ def test_wrong_names_are_refused(runs, capsys, options, message):
 def test_gaps_show_the_command_that_fills_them(runs, write_run, capsys):
     (write_run(trainer="vMFCoOp", seed=4) / "metrics.json").write_text("{")
     write_run(trainer="CoOp", seed=5, accuracy=73.0)
+    write_run(trainer="Mine", seed=1, accuracy=73.0)
     assert compare(runs, methods=["coop", "biomedcoop", "Mine", "vmfcoop"]) == 0
     out = capsys.readouterr().out
     assert rows(out, "BiomedCoOp")[0] == "BiomedCoOp - - - - - 0 -"
     command = f"DATA=phantoms OUTPUT={runs} bash scripts/biomedcoop/few_shot.sh btmri 16 PhantomCLIP"
     assert f"missing: BiomedCoOp at K = 16: {command}" in out
     assert "missing: vMFCoOp at K = 16, seed 5: DATA=phantoms SEEDS=5 " in out
-    assert "missing: Mine at K = 16: train Mine" in out
+    assert "missing: Mine at K = 16, seed 2 3 5: train Mine" in out
     assert "seed4/metrics.json is half-written" in out
 
 
@@ -84,7 +88,7 @@ def test_no_run_at_all(tmp_path, capsys):
     out, err = capsys.readouterr()
     assert err.startswith("No finished run")
     assert [line.split(":")[1].strip() for line in out.splitlines()] == [
-        f"{name} at K = 16" for name in ("ZeroshotCLIP", "CoOp", "vMFCoOp")
+        f"{name} at K = 16" for name in ('zero-shot, "a photo of a {}."', "CoOp", "vMFCoOp")
     ]
 
 
@@ -157,10 +161,10 @@ def test_one_zero_shot_run_stands_for_every_number_of_shots(runs, write_run, cap
     write_run(shots=1, trainer="vMFCoOp", seed=1, accuracy=55.0)
     assert compare(runs, methods=["zeroshot", "vmfcoop"], shots=("1", "16")) == 0
     out = capsys.readouterr().out
-    table, difference = rows(out, "ZeroshotCLIP")
-    assert table == "ZeroshotCLIP 45.00 45.00"
+    table, difference = rows(out, "zero-shot,")
+    assert table == 'zero-shot, "a photo of a {}." 45.00 45.00'
     assert difference.split()[-2:] == ["4", "-"]  # one seed at K = 1, three at 16
-    assert "missing: ZeroshotCLIP" not in out
+    assert "missing: zero-shot" not in out
     assert "missing: vMFCoOp" not in out
 
 

@@ -1,6 +1,9 @@
+import csv
+
 import pytest
 
 from report import paper
+from report.__main__ import main
 from report.ablation_table import NAMES, Terms
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
 from runs.methods import METHODS
@@ -14,6 +17,31 @@ def test_every_row_is_a_method_of_ours_and_whole():
     lengths = [(len(row["mean"]), len(row.get("std", []))) for row in rows.values()]
     assert lengths == [(1, 0)] * 3 + [(7, 7)] * 11
     assert rows["vMFCoOp"]["mean"][paper.TABLE1["shots"].index(16)] == 75.45
+
+
+def test_own_data_sets_have_no_average_of_the_papers(write_run, tmp_path, undrawn):
+    for trainer in ("CoOp", "vMFCoOp"):
+        write_run(trainer=trainer)
+        for part, subsample in (("train_base", "base"), ("test_new", "new")):
+            write_run(trainer=trainer, root=f"base2new/{part}", subsample=subsample)
+    output, tables = tmp_path / "output", tmp_path / "output" / "report" / "PhantomCLIP_phantom_images"
+    write_run(root="ablation/ce", terms=(0, 0, 0))
+
+    def sources(name: str) -> set[str]:
+        with (tables / f"{name}.csv").open(newline="", encoding="utf-8") as file:
+            return {row["source"] for row in csv.DictReader(file) if row.get("data set", "average") == "average"}
+
+    assert main([str(output)]) == 0
+    assert all("paper" in sources(name) for name in ("table1", "table2", "table3_16"))
+    assert (
+        "Data sets here: btmri, 1 of the 14 that the paper's averages are over." in (tables / "table1.md").read_text()
+    )
+    for root, subsample in (("", "all"), ("base2new/train_base", "base"), ("base2new/test_new", "new")):
+        write_run("folder-chest", key="folder-chest", root=root, subsample=subsample, trainer="CoOp")
+    write_run("folder-chest", key="folder-chest", root="ablation/ce", terms=(0, 0, 0))
+    assert main([str(output)]) == 0
+    assert not any("paper" in sources(name) for name in ("table1", "table2", "table3_16"))
+    assert "left out, as it does not have folder-chest." in (tables / "table1.md").read_text()
 
 
 def test_data_sets():

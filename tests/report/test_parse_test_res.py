@@ -58,7 +58,7 @@ def test_multi_exp(write_log, tmp_path, capsys):
     out, err = capsys.readouterr()
     assert "* accuracy: 72.00% +- 2.00%" in out
     assert out.splitlines()[-2:] == ["Average performance of 2 experiments", "* accuracy: 76.00% +- 1.00%"]
-    assert f"Nothing found in {tmp_path / 'all' / 'exp-3'}" in err
+    assert f"Nothing found in {tmp_path / 'all' / 'exp-3'}" in err and err.count("\n") == 1
     assert main([str(tmp_path / "all"), "--multi-exp", "--format", "csv"]) == 0
     assert list(csv.reader(io.StringIO(capsys.readouterr().out))) == [
         ["experiment", "accuracy (%)", "std", "n"],
@@ -134,3 +134,13 @@ def test_help_names_the_std(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--help"])
     assert "numpy.std" in capsys.readouterr().out
+
+
+def test_a_single_run_says_so(write_log, tmp_path, capsys):
+    write_log("exp/seed1", 76.0)
+    assert main([str(tmp_path / "exp")]) == 0
+    assert "* accuracy: 76.00% +- 0.00% (n = 1, no std)\n" in capsys.readouterr().out
+    assert main([str(tmp_path / "exp"), "--format", "csv"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "mean,76.00,-,1"
+    assert main([str(tmp_path), "--multi-exp"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "* accuracy: 76.00% +- 0.00% (1 of n = 1, no std)"

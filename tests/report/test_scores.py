@@ -77,8 +77,8 @@ def test_phantoms_are_a_group_of_their_own(write_run, write_log, tmp_path):
     assert groups == {
         "BiomedCLIP on real images": ["busi", "covid"],
         "PhantomCLIP on real images (phantom)": ["retina"],
-        "BiomedCLIP on phantom images (phantom)": ["btmri"],
-        "PhantomCLIP on phantom images (phantom)": ["busi", "cmri"],
+        "BiomedCLIP on phantom images": ["btmri"],
+        "PhantomCLIP on phantom images": ["busi", "cmri"],
     }
 
 

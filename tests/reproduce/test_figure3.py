@@ -171,10 +171,10 @@ def test_runs_of_images_that_have_changed_since_are_the_status(figure, jobs, mon
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        (["--backbones", "BiomedCLOP"], 'but got "BiomedCLOP"'),
+        (["--backbones", "BiomedCLOP"], "but got 'BiomedCLOP': did you mean 'BiomedCLIP'"),
         (["--llms", "gpt-5"], "the banks are: brief/btmri, wordy/btmri"),
-        (["--datasets", "btmri", "heads"], 'but got "heads"'),
-        (["--datasets", "folder"], 'but got "folder"'),
+        (["--datasets", "btmri", "heads"], "but got 'heads'"),
+        (["--datasets", "folder"], "but got 'folder'"),
         (
             ["--seeds", "1", "PROMPTS.LLM", "wordy"],
             "Expected --llms to say what is run, but got the setting PROMPTS.LLM",
@@ -201,4 +201,4 @@ def test_an_unknown_backbone_is_refused_before_others_run(monkeypatch, tmp_path,
     monkeypatch.setattr(figure3, "make", lambda *args: pytest.fail("runs were started"))
     words = ["--backbones", "PhantomCLIP", "PhantomClip", "--datasets", "btmri", "--output", str(tmp_path)]
     assert figure3.main(words) == 1
-    assert 'but got "PhantomClip"' in capsys.readouterr().err
+    assert "but got 'PhantomClip': did you mean 'PhantomCLIP'" in capsys.readouterr().err

@@ -1,12 +1,15 @@
 """What the posterior is worth: which runs are made, which prompts are tested again, and what the tables say of them."""
 
 from statistics import fmean, pstdev
+from types import SimpleNamespace
 
 import pytest
 from scipy.stats import wilcoxon
 
+from report.scores import Grid
 from reproduce import posterior
 from reproduce.posterior_runs import METHODS, POSTERIORS, Row, posterior_of
+from reproduce.posterior_tables import cell
 from tests.run_folders import record, run_folder
 
 ROWS = {row.name: row for row in (*METHODS, *POSTERIORS)}
@@ -115,3 +118,9 @@ def test_every_row_is_one_thing():
         "coop",
         "y",
     )
+
+
+def test_one_seed_has_no_std():
+    values = {("btmri", seed): 70.0 + seed for seed in (1, 2)} | {("busi", seed): 80.0 for seed in (1, 2)}
+    studies = [SimpleNamespace(points=Grid((), ("btmri", "busi"), (16,), seeds)) for seeds in ((1, 2), (1,))]
+    assert [cell(study, values) for study in studies] == ["75.8 ± 0.2", "75.5"]

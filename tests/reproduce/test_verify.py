@@ -187,10 +187,10 @@ def test_a_set_that_is_named_and_absent_is_the_status(recorded, data, capsys):
     [
         (["--datasets", "cmri"], "cmri is not public"),
         (["--datasets", "busi"], "but busi is not"),
-        (["--datasets", "heads"], 'but got "heads"'),
+        (["--datasets", "heads"], "but got 'heads'"),
         (["--backbone", "hf-hub:timm/vit_base_patch16_clip_224.openai@main"], "because the row is of BiomedCLIP"),
         (["--backbone", "CLIP"], "because the row is of BiomedCLIP, but got CLIP"),
-        (["--backbone", "BiomedCLOP"], 'but got "BiomedCLOP"'),
+        (["--backbone", "BiomedCLOP"], "but got 'BiomedCLOP': did you mean 'BiomedCLIP'"),
     ],
 )
 def test_what_has_no_row_is_refused(recorded, data, flags, words, capsys):

@@ -143,13 +143,15 @@ class A(Base):
 
 @TRAINER_REGISTRY.register(force=True)
 class CoOp(Base):
+    short, title = "c", "no"
     short = "c"
+    title = "Context"
 """
 
 
 def test_what_is_registered_is_found_and_nothing_else(tmp_path):
     (tmp_path / "mine.py").write_text(SOURCE)
-    assert read_methods(tmp_path) == [("B", "b", True, True), ("CoOp", "c", False, False)]
+    assert read_methods(tmp_path) == [("B", "b", True, True, "B"), ("CoOp", "c", False, False, "Context")]
 
 
 def test_two_methods_of_one_short_name_are_told(tmp_path):

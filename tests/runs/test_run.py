@@ -179,9 +179,9 @@ def test_a_context_per_class_cannot_meet_other_classes(flags, tmp_path, capsys):
     ("change", "sentence"),
     [
         ({"root": "nowhere"}, r"BTMRI"),
-        ({"dataset": "brains"}, r"Expected one of the data sets .*btmri.*kvasir.* got \"brains\""),
+        ({"dataset": "brains"}, r"Expected data set to be one of .*btmri.*kvasir.* got 'brains'"),
         ({"shots": 16}, r"16.*6"),
-        ({"backbone": "BrainCLIP"}, r"BiomedCLIP.*BrainCLIP"),
+        ({"backbone": "biomedclip"}, r"BiomedCLIP.*got 'biomedclip': did you mean 'BiomedCLIP'\?"),
     ],
 )
 def test_mistakes_end_in_one_sentence(flags, capsys, change, sentence):
@@ -196,7 +196,7 @@ def test_a_mistyped_data_set_is_told_even_if_a_file_names_one(flags, tmp_path, c
     (tmp_path / "mine.yaml").write_text("DATASET:\n  NAME: BTMRI\n")
     more = ("--dataset-config-file", tmp_path / "mine.yaml")
     assert train.main(flags("CoOp", dataset="brains", more=more)) == 1
-    assert 'got "brains"' in capsys.readouterr().err
+    assert "got 'brains'" in capsys.readouterr().err
 
 
 def test_places_may_be_paths(tmp_path):
@@ -303,6 +303,21 @@ def test_a_seed_that_fails_leaves_the_others_to_finish(flags, tmp_path, capsys, 
     assert "Resuming from epoch 1 of 3" in (folders[2] / "log.txt").read_text()
     assert train.main(flags("vMFCoOp", output=tmp_path / "whole", seed=2)) == 0
     assert alike(folders[2], run_folder(tmp_path / "whole", "vMFCoOp", seed=2))
+
+
+def test_the_test_of_one_seed_is_no_part_of_anothers_training(flags, tmp_path, monkeypatch, tiny):
+    from trainers.base import feature_trainer
+
+    now, evaluate = [0.0], feature_trainer.evaluate
+
+    def slow(*args):
+        now[0] += 90.0
+        return evaluate(*args)
+
+    monkeypatch.setattr(feature_trainer.time, "time", lambda: now[0])
+    monkeypatch.setattr(feature_trainer, "evaluate", slow)
+    assert train.main(flags("CoOp", more=("--seed", 1, 2))) == 0
+    assert [record(run_folder(tmp_path, "CoOp", seed=seed))["seconds"]["train"] for seed in (1, 2)] == [0.0, 0.0]
 
 
 def test_settings_may_follow_the_seeds():

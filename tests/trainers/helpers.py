@@ -11,7 +11,7 @@ class Store:
     """A feature store whose rows are the length of the path and the number of the view; `asked` lists its calls."""
 
     def __init__(self):
-        self.asked = []
+        self.asked, self.seconds = [], 0.0
 
     def images(self, paths, transform, view=None):
         self.asked.append((list(paths), transform, view))

@@ -12,6 +12,8 @@ from datasets.base import PHANTOM_NOTICE
 from tests.trainers.helpers import BATCHES, ctx, replaced
 from trainers.base.digests import config_digest, training_digests
 from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.text_features import TEMPLATE
+from trainers.zeroshot import ZeroshotCLIP
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -56,6 +58,10 @@ def test_the_loader_gives_the_support_set_in_batches(build):
         assert torch.equal(batch["features"], trainer.train_features(0)[batch["index"]])
     features, labels = trainer.parse_batch_train(batch)
     assert features is batch["features"] and labels is batch["label"]
+
+
+def test_the_title_of_zero_shot_says_its_prompt():
+    assert f'"{TEMPLATE}"' in ZeroshotCLIP.title and ZeroshotCLIP.defaults().TEMPLATE == TEMPLATE
 
 
 def test_construction_tells_backbone_classes_and_parameters(build, capsys):

@@ -56,3 +56,19 @@ def test_images_are_seen_as_they_are_where_no_views_are_wanted(build):
     first, second = trainer.train_features(0), trainer.train_features(4)
     assert torch.equal(first, second) and first[:, 1].tolist() == [-1.0] * 8
     assert len(trainer.store.asked) == 1  # in all epochs together
+
+
+def test_what_the_store_encodes_is_a_part_of_its_own(build, monkeypatch):
+    trainer = build("CoOp")
+    now = [1000.0]
+    monkeypatch.setattr(stored_features.time, "time", lambda: now[0])
+    encoded = trainer.seconds["encode"]
+    trainer.begin_part()
+    now[0] += 60.0
+    trainer.store.seconds += 45.0
+    trainer.end_part("train", share=3)
+    assert trainer.seconds["train"] == pytest.approx(5.0)
+    assert trainer.seconds["encode"] - encoded == pytest.approx(15.0)
+    now[0] += 30.0  # the test of another run
+    trainer.end_part("train", share=3)
+    assert trainer.seconds["train"] == pytest.approx(5.0)

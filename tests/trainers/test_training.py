@@ -111,7 +111,7 @@ def test_a_whole_run_trains_tests_and_tells(build, capsys):
     assert log.index("Finish training\n") < log.index("Evaluate on the *test* set\n") < log.index("Elapsed: 0:0")
     assert not torch.equal(ctx(trainer), start)
     found = record(Path(trainer.output_dir))
-    assert found["total"] == 20 and set(found["seconds"]) == {"start", "train", "test"}
+    assert found["total"] == 20 and set(found["seconds"]) == {"start", "encode", "train", "test"}
     assert all(0 <= value < 600 for value in found["seconds"].values())
 
 

@@ -139,7 +139,7 @@ def test_every_default_lies_in_the_search_space(flags, trainer, dataset):
 @pytest.mark.parametrize(
     ("trainer", "opts", "sentence"),
     [
-        ("CoOp", (), 'Expected --trainer to be one of vMFCoOp, BiomedCoOp (tuning/space.py), but got "CoOp".'),
+        ("CoOp", (), "Expected --trainer to be one of vMFCoOp, BiomedCoOp, but got 'CoOp': did you mean 'vMFCoOp'?"),
         (
             "BiomedCoOp",
             [word for name in SPACE["BiomedCoOp"] for word in (f"TRAINER.BIOMEDCOOP.{name}", "2.0")],

@@ -2,6 +2,8 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from difflib import get_close_matches
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
@@ -69,3 +71,25 @@ def shared_name(model: str) -> str:
     if not model.startswith(OWN_FOLDER):
         return model
     return OWN_FOLDER + re.split(r"[/\\]", model.removeprefix(OWN_FOLDER).rstrip("/\\"))[-1]
+
+
+def check_availability(requested: str, available: Iterable[str], what: str = "name") -> None:
+    """Raise a UserError that lists the available names, and the nearest, if `requested` is not one of them."""
+    names = list(dict.fromkeys(available))
+    if requested not in names:
+        raise UserError(unknown_name(requested, names, what))
+
+
+def unknown_name(name: str, names: Iterable[str], what: str) -> str:
+    """Return the sentence about a name that does not exist.
+
+    >>> unknown_name("copp", ["coop", "kgcoop"], "method")
+    "Expected method to be one of coop, kgcoop, but got 'copp': did you mean 'coop'?"
+    """
+    names = list(names)
+    if not names:
+        return f"Expected a registered {what}, but got {shown(name)}, and none is registered: import its module first."
+    folded = {known.casefold(): known for known in names}  # BiomedCLIP is as near to "biomedclip" as can be
+    close = get_close_matches(str(name).casefold(), folded, n=1)
+    advice = f"did you mean {folded[close[0]]!r}?" if close else "choose one of these."
+    return f"Expected {what} to be one of {', '.join(names)}, but got {shown(name)}: {advice}"

@@ -39,7 +39,8 @@ class FeatureTrainer(GapTold):
     """The base of all methods. A method overrides `build_method`, `logits` and, if it learns in epochs, `loss`.
 
     A method is a registered class in a file of trainers/. In its own body the class may set `short`, its name on
-    command lines (by default the name of the class in lower case), and `seedless = True` if all seeds give one result.
+    command lines (by default the name of the class in lower case), `title`, its name in comparisons (by default that of
+    the class), and `seedless = True` if all seeds give one result.
 
     Attributes:
         closed_set: whether the method has no classifier for novel classes.
@@ -50,7 +51,6 @@ class FeatureTrainer(GapTold):
         sentences: number of LLM prompts per class, and their digest.
         read: their features [C, n, D], by that number.
         provenance: who wrote them; None for a method that reads none.
-        seconds: duration of the parts of a run, by name.
         on_test: called with the results of each test.
     """
 
@@ -62,7 +62,6 @@ class FeatureTrainer(GapTold):
     sentences: tuple[int, str | None] = (0, None)
     read: dict[int, Tensor]
     provenance: Provenance | None = None
-    seconds: dict[str, float]
     on_test: Callable[[Results], None] | None = None
 
     @staticmethod
@@ -145,7 +144,7 @@ class FeatureTrainer(GapTold):
         count = sum(parameter.numel() for parameter in self.learned_parameters())
         print(f"Learned parameters: {count:,} in {self.get_model_names() or 'none'}")
         self.built_state = get_random_state(cuda=self.device.type == "cuda")
-        self.seconds = {"start": time.time() - self.started}
+        self.end_part("start")
 
     @property
     def print_freq(self) -> int:
@@ -172,6 +171,7 @@ class FeatureTrainer(GapTold):
             )
         self.start_epoch = self.resume_model_if_exist(self.cfg.RESUME or self.output_dir)
         self.time_start = time.time()
+        self.begin_part()
 
     def before_epoch(self) -> None:
         self.train_loader_x.epoch = self.epoch
@@ -218,7 +218,7 @@ class FeatureTrainer(GapTold):
 
     def after_train(self) -> None:
         print("Finish training")
-        self.seconds["train"] = (time.time() - self.time_start) / self.together
+        self.end_part("train", self.together)
         for name in self.get_model_names()[:1]:
             self.learned = checkpoints.digest(checkpoints.newest(Path(self.output_dir) / name))
         if not self.cfg.TEST.NO_TEST:
@@ -241,7 +241,7 @@ class FeatureTrainer(GapTold):
             UserError: there are no images in the split.
         """
         self.set_model_mode("eval")
-        began = time.time()
+        self.begin_part()
         split = split or self.cfg.TEST.SPLIT
         items = self.dm.dataset.val if split == "val" else self.dm.dataset.test
         if not items:
@@ -258,7 +258,7 @@ class FeatureTrainer(GapTold):
         self.evaluator.reset()
         self.evaluator.process(logits, labels)
         accuracy = self.evaluator.evaluate()["accuracy"]
-        self.seconds["test"] = time.time() - began
+        self.end_part("test")
         extra, gap = self.extra_metrics(features, labels), self.gap(features, labels, logits)
         results = evaluate(self.dm.dataset, items, logits, labels, extra, gap)
         if self.on_test:

@@ -35,7 +35,8 @@ class StoredFeatures(TrainerX):
             not count the classes of this run.
         train_transform: random augmentation of training images.
         test_transform: transform without augmentation.
-        started: time at which the construction began, in seconds.
+        seconds: duration of the parts of a run, by name; "encode" is what the store spent on images and texts that it
+            did not have, which counts for no other part.
         seen: what the method sees of a training image: "none", "one" or "many" random views.
     """
 
@@ -44,7 +45,8 @@ class StoredFeatures(TrainerX):
     train_items: list[Datum]
     train_transform: Callable
     test_transform: Callable
-    started: float
+    seconds: dict[str, float]
+    _began: tuple[float, float] | None  # time, and seconds of the store, at which a part began
     seen: str
     train_loader_x: Any  # a FeatureLoader in place of Dassl's loader of images
 
@@ -59,8 +61,9 @@ class StoredFeatures(TrainerX):
         set_input(cfg, shared_backbone(cfg)[0])
 
     def build_data_loader(self) -> None:
-        self.started = time.time()
+        began = time.time()
         self.backbone, self.store = shared_backbone(self.cfg)
+        self.seconds, self._began = {"encode": 0.0}, (began, self.store.seconds)
         self.cfg = with_input(self.cfg, self.backbone)
         self.store.said.clear()  # each run prints the notes about its images
         self.dm = self.build_data_manager()
@@ -70,6 +73,22 @@ class StoredFeatures(TrainerX):
         self.seen = views_of(self.cfg)
         self._views: dict[int, Tensor] = {}
         self.build_train_loader()
+
+    def begin_part(self) -> None:
+        """Note that a part of the run begins."""
+        self._began = time.time(), self.store.seconds
+
+    def end_part(self, name: str, share: int = 1) -> None:
+        """Set the duration of the part that began last, divided by the number of runs that shared it.
+
+        Nothing is done if that part has ended already.
+        """
+        if self._began is None:
+            return
+        (began, encoded), self._began = self._began, None
+        encoding = self.store.seconds - encoded
+        self.seconds["encode"] += encoding / share
+        self.seconds[name] = max(0.0, time.time() - began - encoding) / share
 
     def build_train_loader(self) -> None:
         """Set the loader of the support set."""

@@ -1,12 +1,11 @@
 """Registries: classes register themselves under their names, and a configuration chooses one by its name."""
 
-from collections.abc import Callable, Sequence
-from difflib import get_close_matches
+from collections.abc import Callable
 from typing import Any, TypeVar, overload
 
 from yacs.config import CfgNode
 
-from dassl.errors import UserError
+from dassl.names import check_availability, unknown_name
 
 T = TypeVar("T")
 
@@ -55,7 +54,7 @@ class Registry:
     def get(self, name: str) -> Any:
         """Return the object of a name; raise a KeyError if there is none."""
         if name not in self._objects:
-            raise KeyError(_unknown(name, self.registered_names(), self._name.lower()))
+            raise KeyError(unknown_name(name, self.registered_names(), self._name.lower()))
         return self._objects[name]
 
     def registered_names(self) -> list[str]:
@@ -73,18 +72,3 @@ class Registry:
         if cfg.VERBOSE:
             print(f"Loading {kind}: {name}")
         return self.get(name)(cfg, **kwargs)
-
-
-def check_availability(requested: str, available: Sequence[str], what: str = "name") -> None:
-    """Raise a UserError that lists the available names if `requested` is not one of them."""
-    if requested not in available:
-        raise UserError(_unknown(requested, available, what))
-
-
-def _unknown(name: str, names: Sequence[str], what: str) -> str:
-    """Return the sentence about a name that does not exist."""
-    if not names:
-        return f"Expected a registered {what}, but got {name!r}, and none is registered: import its module first."
-    close = get_close_matches(str(name), names, n=1)
-    advice = f"did you mean {close[0]!r}?" if close else "choose one of these."
-    return f"Expected {what} to be one of {', '.join(names)}, but got {name!r}: {advice}"
