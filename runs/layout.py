@@ -131,7 +131,7 @@ def context_with(setting: str, trainer: str, options: Sequence[tuple[str, Any]])
     parts = {"N_CTX": r"(nctx)\d+", "CSC": r"(csc)[A-Z][a-z]+", "CLASS_TOKEN_POSITION": r"(ctp)[a-z]+"}
     for key, part in parts.items():
         if (value := given.get(f"{node}.{key}")) is not None:
-            setting = re.sub(part, rf"\g<1>{value}", setting)
+            setting = re.sub(part, rf"\g<1>{file_name(str(value))}", setting)
     return setting
 
 

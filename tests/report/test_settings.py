@@ -6,6 +6,7 @@ import pytest
 
 from report.__main__ import main as report
 from report.collect import find_all
+from report.compare import main as compare
 from report.groups import group_runs, usable
 from runs.changed import folder_part
 from runs.layout import SETTING
@@ -134,3 +135,32 @@ def test_strange_changes_in_a_record_are_refused(write_run, tmp_path, changed):
     write_run(changed=changed, settings={})
     (run,) = find_all(tmp_path / "output")
     assert "changed" in run.problem or "A" in run.problem
+
+
+def test_a_comparison_is_of_the_runs_with_the_settings_asked_for(made, tmp_path, capsys, undrawn):
+    made("vMFCoOp", 1, 78.0)
+    made("vMFCoOp", 1, 40.0, OPTIM__MAX_EPOCH=3)
+    made("CoOp", 1, 35.0, OPTIM__MAX_EPOCH=3)
+    made("ZeroshotCLIP", 1, 30.0, epochs=0)
+    line = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    line += ["--methods", "zeroshot", "coop", "vmfcoop"]
+    assert compare([*line, "OPTIM.MAX_EPOCH", "3"]) == 0
+    out = capsys.readouterr().out
+    assert "btmri, K = 16, PhantomCLIP, OPTIM.MAX_EPOCH 3 (phantom)" in out and "78.00" not in out
+    assert lines(out, "vMFCoOp 40.00") or lines(out, "vMFCoOp ")[0].startswith("vMFCoOp 40.00")
+    assert "+5.00" in out and "missing" not in out
+    assert "Not compared: 1 runs of these methods with other settings" in out
+    assert (tmp_path / "output/btmri/shots_16/comparison_PhantomCLIP__OPTIM.MAX_EPOCH=3.txt").is_file()
+    assert compare(line) == 0
+    out = capsys.readouterr().out
+    assert lines(out, "vMFCoOp ")[0].startswith("vMFCoOp 78.00") and "40.00" not in out
+    assert "Not compared: 2 runs" in out and "missing: CoOp at K = 16" in out
+    assert compare([*line, "OPTIM.MAX_EPOCH=4"]) == 0
+    assert "OPTS='OPTIM.MAX_EPOCH 4' bash scripts/coop/few_shot.sh btmri 16 PhantomCLIP" in capsys.readouterr().out
+
+
+def test_a_setting_of_the_context_is_found_in_its_folder(made, write_run, tmp_path, capsys, undrawn):
+    write_run(trainer="CoOp", accuracy=61.0, context="nctx8_cscFalse_ctpend", settings=DEFAULTS, changed={}, method={})
+    line = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    assert compare([*line, "--methods", "coop", "TRAINER.COOP.N_CTX", "8"]) == 0
+    assert lines(capsys.readouterr().out, "CoOp ")[0].startswith("CoOp 61.00")
