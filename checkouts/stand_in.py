@@ -18,7 +18,7 @@ import torch
 
 from checkouts.hub_cache import BERT, BIOMEDCLIP, write_biomedclip, write_pmc_bert
 from checkouts.openai_weights import openai_weights
-from checkouts.view import lay_view
+from checkouts.workplace import links
 from clip.build import is_ours, source_of
 from clip.families import find_family, pmc_clip
 from clip.files import Folder, locate
@@ -59,19 +59,13 @@ class StandIn:
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the files where a checkout's code looks for them, whose modules and folder are in place.
-
-        Nothing is written into its folder: the working directory is a view of it, with other files in it.
-        """
+        """Put the files where a checkout's code looks for them, whose modules and working directory are in place."""
         with contextlib.ExitStack() as stack:
             if self.openai and Path("clip/clip.py").is_file():
                 theirs: Any = importlib.import_module("clip.clip")
                 stack.enter_context(patch.object(theirs, "_download", lambda *args, **kwargs: str(self.openai)))
                 stack.enter_context(patch.dict(theirs._MODELS, {self.backbone: ""}))
-            if self.checkpoints:
-                view = Path(tempfile.mkdtemp(dir=self.room))
-                lay_view(view, Path.cwd(), {f"{CHECKPOINTS}/{name}": file for name, file in self.checkpoints.items()})
-                stack.enter_context(contextlib.chdir(view))
+            stack.enter_context(links({f"{CHECKPOINTS}/{name}": file for name, file in self.checkpoints.items()}))
             yield
 
 

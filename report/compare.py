@@ -28,6 +28,7 @@ from runs.methods import (
     protocol_of_name,
     row_name,
     split_protocol,
+    trainer_name,
     trainer_of,
 )
 from runs.trying import commands_to_try
@@ -144,8 +145,9 @@ def find_comparison(
     for method in methods:
         name, protocol = split_protocol(method)
         check_protocol(protocol)
-        places = {k: seeds_folder(output, dataset, k, name, backbone, setting) for k in shots}
-        found = {k: _find_variants(place, protocol_of_name(method)) for k, place in places.items()}
+        tops = _tops(output, name)
+        places = {k: [seeds_folder(top, dataset, k, name, backbone, setting) for top in tops] for k in shots}
+        found = {k: _find_variants(each, protocol_of_name(method)) for k, each in places.items()}
         llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
         names = {llm: row_name(method, llm=llm if len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())
@@ -155,11 +157,18 @@ def find_comparison(
     return comparison
 
 
-def _find_variants(folder: Path, protocol: str) -> list[FoundRun]:
-    """Return the runs of a protocol in `folder`, and in the folders beside it whose names add a protocol or an LLM."""
-    beside = [path for path in folder.parent.glob("*") if not path.is_symlink() and _context(path) == folder.name]
+def _tops(output: Path, method: str) -> list[Path]:
+    """Return the folders in which <data set>/shots_<K> may hold runs of a method: another checkout's have its name."""
+    theirs = trainer_name(method) not in METHODS.values()
+    return [output, *(path for path in sorted(output.glob("*/")) if theirs and not path.is_symlink())]
+
+
+def _find_variants(folders: Sequence[Path], protocol: str) -> list[FoundRun]:
+    """Return the runs of a protocol in `folders`, and in those beside them whose names add a protocol or an LLM."""
+    beside = [(path, each.name) for each in folders for path in each.parent.glob("*") if not path.is_symlink()]
+    places = sorted({*folders, *(path for path, name in beside if _context(path) == name)})
     # logs that only test count: zero-shot methods have no others
-    runs = (run for place in sorted({folder, *beside}) for run in find_runs(place, test_log=True))
+    runs = (run for place in places for run in find_runs(place, test_log=True))
     return [run for run in runs if run.protocol == protocol]
 
 

@@ -3,7 +3,7 @@
 # two commands to try:
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
-# run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
+# run again. BACKBONE, and what scripts/run.sh reads (DATA, SEEDS, OUTPUT, WITH, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env

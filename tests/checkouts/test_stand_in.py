@@ -14,7 +14,6 @@ import train
 from checkouts import stand_in as module
 from checkouts.hub_cache import BIOMEDCLIP
 from checkouts.stand_in import stand_in
-from checkouts.view import lay_view
 from clip import testing
 from clip.build import source_of
 from clip.testing.published import halved
@@ -171,17 +170,3 @@ def test_what_stands_in_for_nothing_is_refused_and_names_of_its_own_are_left_alo
     with stand_in("ViT-B/16") as files, files.in_place():
         assert socket.getaddrinfo("127.0.0.1", 80)
     assert capsys.readouterr().out == ""
-
-
-def test_a_view_is_the_folder_with_other_files_in_it(tmp_path):
-    folder, view, file = tmp_path / "folder", tmp_path / "view", tmp_path / "file"
-    for name in ("top", "a/beside", "a/b/replaced", "a/b/kept"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
-    file.write_text("new")
-    view.mkdir()
-    before = small_checkout.contents(folder)
-    lay_view(view, folder, {"a/b/replaced": file, "a/b/added": file, "c/d/deep": file})
-    assert small_checkout.contents(folder) == before
-    names = ("top", "a/beside", "a/b/kept", "a/b/replaced", "a/b/added", "c/d/deep")
-    assert [(view / name).read_text() for name in names] == ["top", "a/beside", "a/b/kept", "new", "new", "new"]
