@@ -101,7 +101,7 @@ class CheckoutTrainer(SimpleTrainer):
 
     @contextlib.contextmanager
     def inside_checkout(self) -> Iterator[None]:
-        """Give code the modules, the working directory, the libraries and the GPU that the checkout expects; may be nested."""
+        """Give code the modules, working directory, libraries and GPU that the checkout expects; may be nested."""
         if self._inside:
             yield
             return

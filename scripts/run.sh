@@ -6,7 +6,7 @@
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
 #   SEEDS   "1 2 3" or "1,2,3"; "1" for a method that draws no images and trains nothing
 #   OUTPUT  "output" in the repository
-#   WITH    a CoOp-style checkout whose trainers to add, such as ../BiomedCoOp
+#   WITH    a CoOp-style checkout whose trainers few_shot.sh and compare.sh know too, such as ../BiomedCoOp
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
 #           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"
 
