@@ -59,7 +59,7 @@ def test_folders_that_a_yaml_of_the_checkout_names_are_not_those_of_a_run(small,
     text = "DATASET:\n  ROOT: data\nRESUME: output/old\nOUTPUT_DIR: output/new\nMODEL:\n  INIT_WEIGHTS: weights/a.pt\n"
     folder = small(**{VIT: f"{small_checkout.FILES[VIT]}{text}"} | {"configs/datasets/btmri.yaml": text})
     cfg = configured(folder, TINY)
-    assert cfg.RESUME == "" and cfg.MODEL.INIT_WEIGHTS == str(folder / "weights/a.pt")  # weights are a setting
+    assert cfg.RESUME == "" and Path(cfg.MODEL.INIT_WEIGHTS) == folder / "weights/a.pt"  # weights are a setting
     assert cfg.DATASET.ROOT != "data" and not cfg.OUTPUT_DIR.startswith("output")
     assert configured(folder, TINY, "MODEL.INIT_WEIGHTS", "mine.pt").MODEL.INIT_WEIGHTS == "mine.pt"
     with pytest.raises(UserError, match="no --root"):
