@@ -147,7 +147,7 @@ def find_comparison(
         check_protocol(protocol)
         tops = _tops(output, name)
         places = {k: [seeds_folder(top, dataset, k, name, backbone, setting) for top in tops] for k in shots}
-        found = {k: _find_variants(each, protocol_of_name(method)) for k, each in places.items()}
+        found = {k: _find_variants(each, trainer_name(name), protocol_of_name(method)) for k, each in places.items()}
         llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
         names = {llm: row_name(method, llm=llm if len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())
@@ -163,13 +163,16 @@ def _tops(output: Path, method: str) -> list[Path]:
     return [output, *(path for path in sorted(output.glob("*/")) if theirs and not path.is_symlink())]
 
 
-def _find_variants(folders: Sequence[Path], protocol: str) -> list[FoundRun]:
-    """Return the runs of a protocol in `folders`, and in those beside them whose names add a protocol or an LLM."""
+def _find_variants(folders: Sequence[Path], trainer: str, protocol: str) -> list[FoundRun]:
+    """Return the runs of a trainer by a protocol in `folders`, and in those beside them whose names add more.
+
+    Our CoOp with BiomedCLIP and another checkout's CoOp_BiomedCLIP have folders of one name: records tell them apart.
+    """
     beside = [(path, each.name) for each in folders for path in each.parent.glob("*") if not path.is_symlink()]
     places = sorted({*folders, *(path for path, name in beside if _context(path) == name)})
     # logs that only test count: zero-shot methods have no others
     runs = (run for place in places for run in find_runs(place, test_log=True))
-    return [run for run in runs if run.protocol == protocol]
+    return [run for run in runs if (run.record.names.get("trainer", trainer), run.protocol) == (trainer, protocol)]
 
 
 def _context(folder: Path) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tests.checkouts import small_checkout
 
-UNTIDY = "Untidy_PhantomCLIP"
+UNTIDY = "CoOp_PhantomCLIP"  # our CoOp with this backbone has a folder of this name
 FILES = {
     "trainers/Tiny/untidy.py": """
 import os
@@ -25,7 +25,7 @@ def write(path):
 
 
 @TRAINER_REGISTRY.register()
-class Untidy_PhantomCLIP(Tiny_PhantomCLIP):
+class CoOp_PhantomCLIP(Tiny_PhantomCLIP):
     def build_model(self):
         cache = Path("data/BTMRI/split_fewshot/shot_2-seed_1.pkl")
         print("few-shot cache of an earlier run:", cache.exists(), "features:", os.path.exists("caches/keys.pt"))
@@ -56,8 +56,9 @@ class Untidy_PhantomCLIP(Tiny_PhantomCLIP):
 def write(folder: Path, images: Path) -> Path:
     """Write the checkout to `folder`, with the images below `images` in its own data folder, and return `folder`."""
     train = small_checkout.FILES["train.py"].replace("trainers.Tiny.tiny", "trainers.Tiny.tiny, trainers.Tiny.untidy")
+    train = train.replace('"N_CTX": 16', '"N_CTX": 4')
     scripts = {
-        name.replace("tiny", "untidy"): text.replace("Tiny_", "Untidy_")
+        name.replace("tiny", "untidy"): text.replace("Tiny_", "CoOp_")
         for name, text in small_checkout.FILES.items()
         if name.startswith("scripts/")
     }
