@@ -129,14 +129,19 @@ def _has_hf_text(place: Folder) -> bool:
 
 @contextlib.contextmanager
 def _offline(files: StandIn) -> Iterator[None]:
-    """Let the hub's files be looked for in the cache alone, and no address of the network be found."""
+    """Let the hub's files be looked for in the cache alone, and no address of the network be found.
+
+    Raises:
+        UserError: the code asks for a file that does not stand in.
+    """
     from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     def refuse(host: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise UserError(
             f"Expected {files.backbone} to hold all files that this trainer loads, but its code asks {host} for one: "
-            "choose a backbone of the kind that the trainer is for, or put the file, which it names above, into its "
-            "checkout."
+            "choose a backbone of the kind that the trainer is for (local-dir: and the folder of its files), or put "
+            "the file, which it may name above, into its checkout."
         )
 
     cache = str(files.hub or constants.HF_HUB_CACHE)
@@ -144,4 +149,16 @@ def _offline(files: StandIn) -> Iterator[None]:
         patch.multiple(constants, HF_HUB_CACHE=cache, HF_HUB_OFFLINE=True),
         patch.object(socket, "getaddrinfo", refuse),
     ):
-        yield
+        try:
+            yield
+        except Exception as error:
+            if any(isinstance(each, (LocalEntryNotFoundError, OfflineModeIsEnabled)) for each in _chain(error)):
+                refuse("the Hugging Face hub")
+            raise
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it followed."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

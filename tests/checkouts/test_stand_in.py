@@ -134,12 +134,20 @@ def test_a_resnet_stands_in_too(tmp_path):
     assert alike(found, load_file(tmp_path / "clip" / "open_clip_model.safetensors"))
 
 
-def test_a_file_that_the_backbone_lacks_is_not_downloaded(flags, checkout, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("trainer", "asked"),
+    [
+        ("Tiny_PMCCLIP", "example.org"),
+        ("Tiny_PhantomCLIP", "the Hugging Face hub"),
+        ("Tiny_Text", "the Hugging Face hub"),
+    ],
+)
+def test_a_file_that_the_backbone_lacks_is_not_downloaded(flags, checkout, tmp_path, capsys, trainer, asked):
     name = write_openai(tmp_path / "clip")
-    assert train.main(flags("Tiny_PMCCLIP", *GIVEN, backbone=name, more=("--with", checkout))) == 1
+    assert train.main(flags(trainer, *GIVEN, backbone=name, more=("--with", checkout))) == 1
     error = capsys.readouterr().err
     assert error.count("error: ") == 1 and "Traceback" not in error
-    assert f"Expected {name} to hold all files that this trainer loads, but its code asks example.org for one" in error
+    assert f"Expected {name} to hold all files that this trainer loads, but its code asks {asked} for one" in error
 
 
 def test_a_model_on_the_hub_stands_in_too(tmp_path, monkeypatch):
