@@ -19,6 +19,7 @@ import dassl.engine
 from checkouts.inputs import empty_input
 from checkouts.settings import Settings, find_settings
 from checkouts.trainer import CheckoutTrainer, wrap_trainer
+from checkouts.workplace import copy_code, data_and_results
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
 from dassl.utils import Registry
@@ -29,10 +30,14 @@ ROOT = Path(__file__).resolve().parent.parent
 class Checkout:
     """A checkout whose trainers are added to the registry.
 
+    Its code runs in copies: it writes nothing into the checkout, and finds no data or results there.
+
     Args:
         folder: an absolute path; it must hold `trainers/` and a `train.py` with `extend_cfg`.
 
     Attributes:
+        code: a copy of the checkout's code, from which its modules are imported.
+        left_out: folders of data and results in the checkout, which the copy does not have.
         names: names of the added trainers.
         clashes: names of its trainers that are not added, because ours have them.
         digest: 16 hex digits that identify the imported code.
@@ -50,7 +55,8 @@ class Checkout:
                     f"Expected a CoOp-style checkout with trainers/ and train.py in {self.folder}, but there is no "
                     f"{part}: give --with the folder that holds both."
                 )
-        self.roots = {path.stem for path in self.folder.iterdir() if path.is_dir() or path.suffix == ".py"}
+        self.code, self.left_out = copy_code(self.folder, self), data_and_results(self.folder)
+        self.roots = {path.stem for path in self.code.iterdir() if path.is_dir() or path.suffix == ".py"}
         self.roots -= {"dassl", "datasets"}  # it uses our toolbox and data sets
         self.modules: dict[str, ModuleType] = {}
         registry = Registry("TRAINER")
@@ -68,7 +74,11 @@ class Checkout:
     def __str__(self) -> str:
         clashes = f"; ours stay for {', '.join(self.clashes)}, which it has too" if self.clashes else ""
         names = ", ".join(self.names) or "none"
-        return f"Running the code of {self.folder}, as --with asks; its trainers: {names}{clashes}"
+        without = f" without {', '.join(self.left_out)}" if self.left_out else ""
+        return (
+            f"Running the code of {self.folder}, as --with asks; its trainers: {names}{clashes}; it works in a copy"
+            f"{without}, and nothing is written into {self.folder}"
+        )
 
     # --------------------------------------------------------------------------------------------------- settings
 
@@ -124,20 +134,21 @@ class Checkout:
                 sys.meta_path.remove(EmptyDatasets)
 
     @contextlib.contextmanager
-    def checkout_modules(self, forgotten: Iterable[str] = ()) -> Iterator[None]:
-        """Make `import` find the checkout's modules instead of ours, and its folder the working directory.
+    def checkout_modules(self, forgotten: Iterable[str] = (), workplace: Path | None = None) -> Iterator[None]:
+        """Make `import` find the checkout's modules instead of ours, and a copy of its folder the working directory.
 
         Modules imported meanwhile are kept for the next call. Our modules are restored at the end.
 
         Args:
             forgotten: further top-level names whose modules are removed at the beginning, and not kept at the end.
+            workplace: the working directory; `code` if None.
         """
         ours = _pop_modules(self.roots | set(forgotten))
         before = sys.path, Path.cwd(), sys.dont_write_bytecode
         sys.modules.update(self.modules)
-        sys.path = [str(self.folder), *(entry for entry in sys.path if Path(entry).resolve() != ROOT)]
-        sys.dont_write_bytecode = True  # write nothing into the checkout
-        os.chdir(self.folder)
+        sys.path = [str(self.code), *(entry for entry in sys.path if Path(entry).resolve() != ROOT)]
+        sys.dont_write_bytecode = True  # of a copy that is not kept
+        os.chdir(workplace or self.code)
         try:
             yield
         finally:

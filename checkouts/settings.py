@@ -62,8 +62,10 @@ class Settings:
         """Merge the files and then the pairs into `cfg`; raises as `dassl.config.merge_file`."""
         for file in self.files:
             merge_file(cfg, file)
-        cfg.DATASET.NAME = ""  # the data sets are ours
         merge_pairs(cfg, [word for pair in self.options for word in pair], str(self.folder / self.script))
+        cfg.DATASET.NAME = cfg.DATASET.ROOT = cfg.RESUME = ""  # data and runs are ours
+        if cfg.MODEL.INIT_WEIGHTS:  # relative to the checkout; the user's are relative to where the command is given
+            cfg.MODEL.INIT_WEIGHTS = str(self.folder / cfg.MODEL.INIT_WEIGHTS)
 
     def check(self, given: Collection[str]) -> None:
         """Check that no setting on which training depends is left to Dassl's defaults.

@@ -18,7 +18,7 @@ import torch
 
 from checkouts.hub_cache import BERT, BIOMEDCLIP, write_biomedclip, write_pmc_bert
 from checkouts.openai_weights import openai_weights
-from checkouts.view import lay_view
+from checkouts.workplace import links
 from clip.build import is_ours, source_of
 from clip.families import find_family, pmc_clip
 from clip.files import Folder, locate
@@ -59,19 +59,13 @@ class StandIn:
 
     @contextlib.contextmanager
     def in_place(self) -> Iterator[None]:
-        """Put the files where a checkout's code looks for them, whose modules and folder are in place.
-
-        Nothing is written into its folder: the working directory is a view of it, with other files in it.
-        """
+        """Put the files where a checkout's code looks for them, whose modules and working directory are in place."""
         with contextlib.ExitStack() as stack:
             if self.openai and Path("clip/clip.py").is_file():
                 theirs: Any = importlib.import_module("clip.clip")
                 stack.enter_context(patch.object(theirs, "_download", lambda *args, **kwargs: str(self.openai)))
                 stack.enter_context(patch.dict(theirs._MODELS, {self.backbone: ""}))
-            if self.checkpoints:
-                view = Path(tempfile.mkdtemp(dir=self.room))
-                lay_view(view, Path.cwd(), {f"{CHECKPOINTS}/{name}": file for name, file in self.checkpoints.items()})
-                stack.enter_context(contextlib.chdir(view))
+            stack.enter_context(links({f"{CHECKPOINTS}/{name}": file for name, file in self.checkpoints.items()}))
             yield
 
 
@@ -135,14 +129,19 @@ def _has_hf_text(place: Folder) -> bool:
 
 @contextlib.contextmanager
 def _offline(files: StandIn) -> Iterator[None]:
-    """Let the hub's files be looked for in the cache alone, and no address of the network be found."""
+    """Let the hub's files be looked for in the cache alone, and no address of the network be found.
+
+    Raises:
+        UserError: the code asks for a file that does not stand in.
+    """
     from huggingface_hub import constants
+    from huggingface_hub.errors import LocalEntryNotFoundError, OfflineModeIsEnabled
 
     def refuse(host: Any, *args: Any, **kwargs: Any) -> NoReturn:
         raise UserError(
             f"Expected {files.backbone} to hold all files that this trainer loads, but its code asks {host} for one: "
-            "choose a backbone of the kind that the trainer is for, or put the file, which it names above, into its "
-            "checkout."
+            "choose a backbone of the kind that the trainer is for (local-dir: and the folder of its files), or put "
+            "the file, which it may name above, into its checkout."
         )
 
     cache = str(files.hub or constants.HF_HUB_CACHE)
@@ -150,4 +149,16 @@ def _offline(files: StandIn) -> Iterator[None]:
         patch.multiple(constants, HF_HUB_CACHE=cache, HF_HUB_OFFLINE=True),
         patch.object(socket, "getaddrinfo", refuse),
     ):
-        yield
+        try:
+            yield
+        except Exception as error:
+            if any(isinstance(each, (LocalEntryNotFoundError, OfflineModeIsEnabled)) for each in _chain(error)):
+                refuse("the Hugging Face hub")
+            raise
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and those that it followed."""
+    while error:
+        yield error
+        error = error.__cause__ or error.__context__

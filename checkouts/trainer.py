@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 
 from checkouts.compat import cpu_only, older_transformers, one_gpu
 from checkouts.stand_in import stand_in
+from checkouts.workplace import copy_code
 from clip.build import is_phantom
 from clip.digests import Digests
 from dassl.console import shown
@@ -30,7 +31,8 @@ from trainers.base.results import Results, device_facts, evaluate
 if TYPE_CHECKING:
     from checkouts.checkout import Checkout
 
-PATHS = (("", "OUTPUT_DIR"), ("", "RESUME"), ("DATASET", "ROOT"), ("MODEL", "INIT_WEIGHTS"))  # settings that are paths
+# Settings that are paths.
+PATHS = (("", "OUTPUT_DIR"), ("", "RESUME"), ("DATASET", "ROOT"), ("MODEL", "INIT_WEIGHTS"), ("FEATURES", "ROOT"))
 HASHES_FILE = "settings.json"  # beside the folders of checkpoints: the digests of the run that learned them
 
 
@@ -56,13 +58,14 @@ class Collector:
 class CheckoutTrainer(SimpleTrainer):
     """Wraps a trainer of another checkout: `wrap_trainer` puts this class before it in the order of inheritance.
 
-    It runs the trainer's code with the modules of the checkout, in the folder of the checkout, and reports the scores
-    that the trainer gives its evaluator, which are taken as logits. Without `cfg.USE_CUDA` and a GPU, tensors that the
+    It runs the trainer's code with the modules of the checkout, in a copy of the checkout, and reports the scores that
+    the trainer gives its evaluator, which are taken as logits. Without `cfg.USE_CUDA` and a GPU, tensors that the
     code moves to a GPU stay on the CPU.
 
     Attributes:
         checkout: the checkout.
         run_cfg: configuration of the run, with paths as the user gave them.
+        workplace: the copy in which the code works; no other trainer's code does.
         tested: batches of the last test.
         seconds: duration of the parts of a run, by name.
         hashes: digests of the settings, the images and the backbone of the run.
@@ -76,14 +79,17 @@ class CheckoutTrainer(SimpleTrainer):
     loaded_hashes: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
     on_test: Callable[[Results], None] | None = None
     _inside = False  # whether its code runs just now
+    _elapsed_waits = False  # whether its code would have printed how long training took
 
     def __init__(self, cfg: CfgNode):
         began = time.time()
         self.run_cfg = cfg
+        self.workplace = copy_code(self.checkout.code, self)
         self.tested: list[tuple[Tensor, Tensor]] = []
+        given = _with_absolute_paths(cfg)  # here, where relative paths are the user's
         # The stand-in comes first: it imports modules of our clip/, which are not found inside the checkout.
         with stand_in(cfg.MODEL.BACKBONE.NAME) as files, self.inside_checkout(), files.in_place():
-            super().__init__(_with_absolute_paths(cfg))
+            super().__init__(given)
         if getattr(self.dm.dataset, "phantom", False):
             print(PHANTOM_NOTICE)
         if cfg.DATASET.SUBSAMPLE_CLASSES != "new":  # of novel classes no image may be opened before the test
@@ -95,14 +101,18 @@ class CheckoutTrainer(SimpleTrainer):
 
     @contextlib.contextmanager
     def inside_checkout(self) -> Iterator[None]:
-        """Give code the modules, the folder, the libraries and the GPU that the checkout expects; may be nested."""
+        """Give code the modules, working directory, libraries and GPU that the checkout expects; may be nested."""
         if self._inside:
             yield
             return
         self._inside = True
         gpu = choose_device(self.run_cfg.USE_CUDA).type == "cuda"
         try:
-            with self.checkout.checkout_modules(), older_transformers(), one_gpu() if gpu else cpu_only():
+            with (
+                self.checkout.checkout_modules(workplace=self.workplace),
+                older_transformers(),
+                one_gpu() if gpu else cpu_only(),
+            ):
                 yield
         finally:
             self._inside = False
@@ -114,6 +124,12 @@ class CheckoutTrainer(SimpleTrainer):
         self.seconds["train"] = time.time() - began - self.seconds.get("test", 0.0)
         if not self.run_cfg.TEST.NO_TEST:
             self.report_results()
+        if self._elapsed_waits:
+            super().tell_elapsed()
+
+    def tell_elapsed(self) -> None:
+        """Print nothing yet: the duration is the last line, and most results are computed outside the checkout."""
+        self._elapsed_waits = True
 
     def test(self, split: str | None = None) -> float:
         began = time.time()

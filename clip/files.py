@@ -99,9 +99,11 @@ class HubRepo(Folder):
         return hub_cache() / f"{self.kind or 'model'}s--{self.repo.replace('/', '--')}"
 
     def _fetch(self, name: str) -> Path:
-        """Download a file, and return its path in the cache."""
-        from huggingface_hub import hf_hub_download
+        """Download a file, and return its path in the cache; a hub that cannot be reached is asked once."""
+        from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
 
+        # A download would repeat its question for half a minute.
+        get_hf_file_metadata(hf_hub_url(self.repo, name, revision=self.revision, repo_type=self.kind))
         return self._noted(hf_hub_download(self.repo, name, revision=self.revision, repo_type=self.kind), name)
 
     def _noted(self, found: str, name: str) -> Path:

@@ -18,6 +18,7 @@ from report.render import GAP, Table, mean_std, render_within
 from report.scores import METRICS, Grid, Key, Scores, values_by
 from runs.layout import SETTING, context_with, place_of, seeds_folder
 from runs.methods import (
+    METHODS,
     SEEDLESS,
     check_method,
     protocol_of_name,
@@ -112,9 +113,11 @@ def find_comparison(
     others: list[FoundRun] = []
     for method in methods:
         name, _ = split_protocol(method)
-        context = context_with(setting, trainer_name(name), options)
-        places = {k: seeds_folder(output, dataset, k, name, backbone, context) for k in shots}
-        every = {k: _find_variants(place, protocol_of_name(method)) for k, place in places.items()}
+        trainer = trainer_name(name)
+        context = context_with(setting, trainer, options)
+        tops = _tops(output, name)
+        places = {k: [seeds_folder(top, dataset, k, name, backbone, context) for top in tops] for k in shots}
+        every = {k: _find_variants(each, trainer, protocol_of_name(method)) for k, each in places.items()}
         found = {k: [run for run in runs_at if _made_with(run, options)] for k, runs_at in every.items()}
         others += [run for k in shots for run in every[k] if run.finished and not _made_with(run, options)]
         check_method(method, others=[name] if any(found.values()) else [])
@@ -144,12 +147,22 @@ def other_settings(comparison: Comparison) -> str:
     )
 
 
-def _find_variants(folder: Path, protocol: str) -> list[FoundRun]:
-    """Return the runs of a protocol in `folder`, and in the folders beside it whose names add a protocol or an LLM."""
-    beside = [path for path in folder.parent.glob("*") if not path.is_symlink() and _context(path) == folder.name]
+def _tops(output: Path, method: str) -> list[Path]:
+    """Return the folders in which <data set>/shots_<K> may hold runs of a method: another checkout's have its name."""
+    theirs = trainer_name(method) not in METHODS.values()
+    return [output, *(path for path in sorted(output.glob("*/")) if theirs and not path.is_symlink())]
+
+
+def _find_variants(folders: Sequence[Path], trainer: str, protocol: str) -> list[FoundRun]:
+    """Return the runs of a trainer by a protocol in `folders`, and in those beside them whose names add more.
+
+    Our CoOp with BiomedCLIP and another checkout's CoOp_BiomedCLIP have folders of one name: records tell them apart.
+    """
+    beside = [(path, each.name) for each in folders for path in each.parent.glob("*") if not path.is_symlink()]
+    places = sorted({*folders, *(path for path, name in beside if _context(path) == name)})
     # logs that only test count: zero-shot methods have no others
-    runs = (run for place in sorted({folder, *beside}) for run in find_runs(place, test_log=True))
-    return [run for run in runs if run.protocol == protocol]
+    runs = (run for place in places for run in find_runs(place, test_log=True))
+    return [run for run in runs if (run.record.names.get("trainer", trainer), run.protocol) == (trainer, protocol)]
 
 
 def _context(folder: Path) -> str:

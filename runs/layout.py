@@ -26,7 +26,10 @@ DATASETS = Path(__file__).parents[1] / "datasets"
 OLDER = re.compile(r"/(ablation/[a-z_]+|prompts/\d+)/", re.ASCII)  # where earlier versions kept runs of other settings
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
 SEED = re.compile(r"seed_?(\d+)$", re.ASCII)
-FOLDERS = re.compile(r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)/(?P<trainer>[^/_]+)(?:_(?P<backbone>[^/]+))?/")
+FOLDERS = re.compile(  # CoOp_BiomedCLIP_local-dir-x: another checkout's CoOp_BiomedCLIP with the backbone local-dir-x
+    r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)"
+    r"/(?P<trainer>[^/_]+(?:_[^/]+?(?=_(?:local-dir|hf-hub)-))?)(?:_(?P<backbone>[^/]+))?/"
+)
 CONTEXT = re.compile(
     r"(?P<context>nctx\d+_csc(?:True|False)_ctp[a-z]+)(?:_(?P<protocol>published)(?=_|$))?(?:_(?P<llm>.+))?$", re.ASCII
 )
@@ -137,6 +140,9 @@ def context_with(setting: str, trainer: str, options: Sequence[tuple[str, Any]])
 
 def place_of(folder: Path) -> Place:
     """Return the facts about a run that the path of its folder has; links are not followed.
+
+    >>> place_of(Path("BiomedCoOp/btmri/shots_16/CoOp_BiomedCLIP_local-dir-model/nctx4_cscFalse_ctpend/seed1"))[1:3]
+    ('CoOp_BiomedCLIP', 'local-dir-model')
 
     Raises:
         UserError: a part of the path is no name, or a number beyond all bounds.

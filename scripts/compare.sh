@@ -4,13 +4,13 @@
 #     bash scripts/compare.sh DATASET SHOTS METHOD...
 # METHOD is any of trainers/ (zeroshot, ensemble, coop, biomedcoop, vmfcoop, ..., and your own). Finished runs are not
 # run again. BACKBONE, AGAINST (the method that is compared with the others; the last one named, unless it is set), and
-# what scripts/run.sh reads (DATA, SEEDS, OUTPUT, OPTS), come from the environment.
+# what scripts/run.sh reads (DATA, SEEDS, OUTPUT, WITH, OPTS), come from the environment.
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 source scripts/datasets.sh # env.sh has gone to the repository
 ensure_env
 if [ $# -lt 3 ]; then
-    sed -n '2,7s/^# \{0,1\}//p' scripts/compare.sh >&2
+    sed -n '2,8s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
 if [[ " ${OPTS:-} " == *" PROTOCOL "* ]]; then # of all methods: which rows are meant could not be told

@@ -29,7 +29,7 @@ named() {
 }
 
 : "${OUTPUT:=output}"
-for _name in DATA OUTPUT VMFCOOP_CACHE VMFCOOP_WEIGHTS HF_HOME HF_HUB_CACHE BIOMEDCOOP_CHECKOUT; do
+for _name in DATA OUTPUT VMFCOOP_CACHE VMFCOOP_WEIGHTS HF_HOME HF_HUB_CACHE BIOMEDCOOP_CHECKOUT WITH; do
     # Not what is no path: unset, or the word that stands for the embedded phantoms.
     [ -z "${!_name:-}" ] || [ "$_name=${!_name}" = DATA=phantoms ] || export "$_name=$(absolute "${!_name}")"
 done

@@ -6,6 +6,7 @@
 #   DATA    folder of the data sets; unset: the embedded phantoms, and PhantomCLIP as the backbone
 #   SEEDS   "1 2 3" or "1,2,3"; "1" for a method that draws no images and trains nothing
 #   OUTPUT  folder of all runs: "output", in the folder you call from, as for train.py
+#   WITH    a CoOp-style checkout whose trainers few_shot.sh and compare.sh know too, such as ../BiomedCoOp
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
 #           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"
 
@@ -58,7 +59,7 @@ _each() {
     return $failed
 }
 
-_few_shot() { python train.py "$@" "${opts[@]}"; }
+_few_shot() { python train.py ${WITH:+--with "$WITH"} "$@" "${opts[@]}"; }
 
 # Learn on the base classes and test on them, then test on the novel ones; print both and their harmonic mean.
 _base2new() {

@@ -279,6 +279,15 @@ def test_a_comparison_has_protocols_behind_names_alone(calls):
     assert after(first, "--trainer") == "lppp:published"
 
 
+def test_trainers_of_another_checkout_can_be_compared(calls, tmp_path):
+    names = ("CoOp_BiomedCLIP", "coop")
+    *runs, table = calls("compare.sh", "btmri", "1", *names, cwd=tmp_path, WITH="../Bio Med", OPTS="A.B 1")
+    assert [(after(call, "--trainer"), after(call, "--with")) for call in runs] == [
+        (name, f"{tmp_path}/../Bio Med") for name in names
+    ]
+    assert runs[0][-2:] == ["A.B", "1"] and tuple(table[-2:]) == names and "--with" not in table
+
+
 def test_our_toolbox_comes_before_another_dassl():
     """With NO_VENV=1 in an environment that has one."""
     code = f'source "{ROOT}/scripts/env.sh"; echo "$PYTHONPATH"'

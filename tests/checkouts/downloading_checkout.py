@@ -66,6 +66,14 @@ class Tiny_PubMedCLIP(Loading):
 
 
 @TRAINER_REGISTRY.register()
+class Tiny_Text(Loading):
+    def load_weights(self):
+        from transformers import AutoModel
+
+        return AutoModel.from_pretrained(BERT)
+
+
+@TRAINER_REGISTRY.register()
 class Tiny_PMCCLIP(Loading):
     def load_weights(self):
         from transformers import AutoModel, AutoTokenizer

@@ -55,6 +55,17 @@ def test_a_data_set_is_ours_though_a_yaml_of_the_checkout_has_its_name(small):
     assert (cfg.DATASET.NAME, cfg.DATASET.VAL_PERCENT) == ("", 0.25)
 
 
+def test_folders_that_a_yaml_of_the_checkout_names_are_not_those_of_a_run(small, configured, flags, capsys):
+    text = "DATASET:\n  ROOT: data\nRESUME: output/old\nOUTPUT_DIR: output/new\nMODEL:\n  INIT_WEIGHTS: weights/a.pt\n"
+    folder = small(**{VIT: f"{small_checkout.FILES[VIT]}{text}"} | {"configs/datasets/btmri.yaml": text})
+    cfg = configured(folder, TINY)
+    assert cfg.RESUME == "" and Path(cfg.MODEL.INIT_WEIGHTS) == folder / "weights/a.pt"  # weights are a setting
+    assert cfg.DATASET.ROOT != "data" and not cfg.OUTPUT_DIR.startswith("output")
+    assert configured(folder, TINY, "MODEL.INIT_WEIGHTS", "mine.pt").MODEL.INIT_WEIGHTS == "mine.pt"
+    with pytest.raises(UserError, match="no --root"):
+        configured(folder, TINY, root="")
+
+
 def test_a_run_prints_its_settings_and_has_the_pixels_of_its_backbone(small, flags, tmp_path):
     assert train.main(flags(TINY, more=("--with", small()))) == 0
     (log,) = (tmp_path / "Small").rglob("log.txt")

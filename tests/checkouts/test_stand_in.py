@@ -14,7 +14,6 @@ import train
 from checkouts import stand_in as module
 from checkouts.hub_cache import BIOMEDCLIP
 from checkouts.stand_in import stand_in
-from checkouts.view import lay_view
 from clip import testing
 from clip.build import source_of
 from clip.testing.published import halved
@@ -135,12 +134,20 @@ def test_a_resnet_stands_in_too(tmp_path):
     assert alike(found, load_file(tmp_path / "clip" / "open_clip_model.safetensors"))
 
 
-def test_a_file_that_the_backbone_lacks_is_not_downloaded(flags, checkout, tmp_path, capsys):
+@pytest.mark.parametrize(
+    ("trainer", "asked"),
+    [
+        ("Tiny_PMCCLIP", "example.org"),
+        ("Tiny_PhantomCLIP", "the Hugging Face hub"),
+        ("Tiny_Text", "the Hugging Face hub"),
+    ],
+)
+def test_a_file_that_the_backbone_lacks_is_not_downloaded(flags, checkout, tmp_path, capsys, trainer, asked):
     name = write_openai(tmp_path / "clip")
-    assert train.main(flags("Tiny_PMCCLIP", *GIVEN, backbone=name, more=("--with", checkout))) == 1
+    assert train.main(flags(trainer, *GIVEN, backbone=name, more=("--with", checkout))) == 1
     error = capsys.readouterr().err
     assert error.count("error: ") == 1 and "Traceback" not in error
-    assert f"Expected {name} to hold all files that this trainer loads, but its code asks example.org for one" in error
+    assert f"Expected {name} to hold all files that this trainer loads, but its code asks {asked} for one" in error
 
 
 def test_a_model_on_the_hub_stands_in_too(tmp_path, monkeypatch):
@@ -171,17 +178,3 @@ def test_what_stands_in_for_nothing_is_refused_and_names_of_its_own_are_left_alo
     with stand_in("ViT-B/16") as files, files.in_place():
         assert socket.getaddrinfo("127.0.0.1", 80)
     assert capsys.readouterr().out == ""
-
-
-def test_a_view_is_the_folder_with_other_files_in_it(tmp_path):
-    folder, view, file = tmp_path / "folder", tmp_path / "view", tmp_path / "file"
-    for name in ("top", "a/beside", "a/b/replaced", "a/b/kept"):
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        (folder / name).write_text(name)
-    file.write_text("new")
-    view.mkdir()
-    before = small_checkout.contents(folder)
-    lay_view(view, folder, {"a/b/replaced": file, "a/b/added": file, "c/d/deep": file})
-    assert small_checkout.contents(folder) == before
-    names = ("top", "a/beside", "a/b/kept", "a/b/replaced", "a/b/added", "c/d/deep")
-    assert [(view / name).read_text() for name in names] == ["top", "a/beside", "a/b/kept", "new", "new", "new"]

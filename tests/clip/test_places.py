@@ -1,10 +1,12 @@
 """Files of a model are looked for in the user's folders, in the hub's cache, and where other programs keep them."""
 
+import socket
 from pathlib import Path
 
 import pytest
+from huggingface_hub import constants
 
-from clip import places
+from clip import build_backbone, places
 from clip.files import Address, Folder, HubRepo, locate
 from clip.models import Model
 from clip.places import present_source
@@ -90,11 +92,32 @@ def test_what_has_to_be_brought_by_hand_says_how():
 def test_a_hub_that_cannot_be_reached_is_asked_once(machine, monkeypatch):
     asked = []
 
-    def unreachable(repo, name, local_files_only=False, **options):
-        asked.append((name, local_files_only))
+    def unreachable(url):
+        asked.append(url)
         raise ConnectionError
 
-    monkeypatch.setattr("huggingface_hub.hf_hub_download", unreachable)
-    repo = HubRepo("org/model")
+    monkeypatch.setattr("huggingface_hub.get_hf_file_metadata", unreachable)
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", None)
+    repo = HubRepo("org/model@v1")
     assert repo.find(["one", "two"]) is None and repo.find(["three"]) is None
-    assert [name for name, is_local in asked if not is_local] == ["one"]
+    assert [url.partition("/org/")[2] for url in asked] == ["model/resolve/v1/one"]
+
+
+def test_without_a_network_the_way_to_bring_files_is_told_at_once(machine, monkeypatch):
+    def nowhere(host, *args, **kwargs):
+        asked.append(host)
+        raise socket.gaierror("no network")
+
+    def sleep(seconds):
+        pytest.fail(f"waited for {seconds} s")
+
+    asked = []
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(socket, "getaddrinfo", nowhere)
+    monkeypatch.setattr("time.sleep", sleep)
+    sentence = (
+        r"open_clip_config\.json of org/model .*could not be had.*hf download org/model.*give local-dir:/path/to/mo"
+    )
+    with pytest.raises(UserError, match=sentence):
+        build_backbone("hf-hub:org/model")
+    assert 0 < len(asked) <= 3  # once for each of several places that a file of this model may have

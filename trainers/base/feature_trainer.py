@@ -7,7 +7,6 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -223,7 +222,7 @@ class FeatureTrainer(GapTold):
             self.learned = checkpoints.digest(checkpoints.newest(Path(self.output_dir) / name))
         if not self.cfg.TEST.NO_TEST:
             self.test()
-        print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")
+        self.tell_elapsed()
 
     # --------------------------------------------------------------------------------------------------------- test
 

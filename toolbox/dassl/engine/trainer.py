@@ -102,8 +102,12 @@ class SimpleTrainer(TrainerBase):
             else:
                 print("Deploy the last-epoch model")
             self.test()
-        print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")
+        self.tell_elapsed()
         self.close_writer()
+
+    def tell_elapsed(self) -> None:
+        """Print the time since training began."""
+        print(f"Elapsed: {timedelta(seconds=round(time.time() - self.time_start))}")
 
     def after_epoch(self) -> None:
         done = self.epoch + 1
