@@ -120,7 +120,7 @@ def find_comparison(
         every = {k: _find_variants(each, trainer, protocol_of_name(method)) for k, each in places.items()}
         found = {k: [run for run in runs_at if _made_with(run, options)] for k, runs_at in every.items()}
         others += [run for k in shots for run in every[k] if run.finished and not _made_with(run, options)]
-        check_method(method, others=[name] if any(found.values()) else [])
+        check_method(method, others=[name] if any(every.values()) else [])
         llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
         names = {llm: row_name(method, llm=llm if len(llms) > 1 else "") for llm in llms}
         rows[method] = list(names.values())

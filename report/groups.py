@@ -120,7 +120,7 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
     names = Counter((group.backbone, group.phantom_images) for group in found)
     alike = {name for name, count in names.items() if count > 1}
     return [
-        replace(each, backbone=f"{each.backbone} ({_files_of(each)})")
+        replace(each, backbone=each.backbone + _files_of(each))
         if (each.backbone, each.phantom_images) in alike
         else each
         for each in found
@@ -177,9 +177,9 @@ def _backbone_keys(runs: Sequence[FoundRun]) -> list[str]:
 
 
 def _files_of(group: Group) -> str:
-    """Return what tells a backbone in a folder from another one of the same name."""
+    """Return what tells a backbone in a folder from another one of the same name, as far as it is recorded."""
     digest = next((found for run in group.runs if (found := run.record.hashes.get("backbone_files"))), "")
-    return f"files {digest[:8]}" if digest else "files not recorded"
+    return f" (files {digest[:8]})" if digest else ""
 
 
 def _full_name(runs: list[FoundRun]) -> str:

@@ -7,7 +7,7 @@ from yacs.config import CfgNode
 from dassl.config import get_cfg_default, merge_file
 from runs.methods import CONFIGS, PUBLISHED, check_protocol, published_file
 from runs.spec import RunSpec
-from trainers import extend_cfg
+from trainers import extend_cfg, register_all
 
 
 def config_files(spec: RunSpec) -> list[Path]:
@@ -65,6 +65,7 @@ def checkout_of(spec: RunSpec):
     """Return the checkout that a specification names, whose trainers are then registered; None without one."""
     if not spec.checkout:
         return None
+    register_all()  # ours come first: a checkout's trainers of the same names are not added
     from checkouts.checkout import checkout_at
 
     return checkout_at(spec.checkout)

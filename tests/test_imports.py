@@ -23,8 +23,8 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "predict": ("explain",),
     "parse_test_res": ("report",),
 }
-LIGHT = {"runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.predictions"}
-LIGHT |= {"runs.record", "runs.spec", "runs.trying"}  # without PyTorch
+LIGHT = {"runs.changed", "runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome"}
+LIGHT |= {"runs.predictions", "runs.record", "runs.spec", "runs.trying"}  # without PyTorch
 
 
 def allowed(package: str) -> set[str]:

@@ -36,7 +36,9 @@ def test_every_line_of_the_document_runs(few_phantoms, tmp_path):
         trainer="vMFCoOp", dataset="btmri", shots=2, seeds=1, root="phantoms", options={"OPTIM.MAX_EPOCH": 2}
     )
     assert result.state == "finished before"
-    assert result.folder == Path("output/btmri/shots_2/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude/seed1")
+    assert result.folder == Path(
+        "output/btmri/shots_2/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude__OPTIM.MAX_EPOCH=2/seed1"
+    )
     assert result.record.metrics["accuracy"] == found["result"].record.metrics["accuracy"]
     assert [row["path"] for row in result.predictions] == [
         Path(path).relative_to(found["data"].images).as_posix() for path in found["data"].paths("test")

@@ -1,5 +1,6 @@
 """A trainer of another checkout runs with the checkout's own settings, says which, and does not run without any."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -184,9 +185,13 @@ def test_settings_are_part_of_what_tells_runs_apart(small, configured):
     assert config_digest(configured(small(), TINY)) == before
 
 
-def test_what_was_learned_with_other_settings_is_not_tested_on_novel_classes(small, flags, capsys):
+def test_what_was_learned_with_other_settings_is_not_tested_on_novel_classes(small, flags, tmp_path, capsys):
     more = ("--with", small(), "--setting", "base2new", "--subsample")
     assert train.main(flags(TINY, "OPTIM.LR", 0.0003, more=(*more, "base"))) == 0
+    (learned,) = tmp_path.glob("**/train_base/**/seed1")
+    assert train.main(flags(TINY, more=(*more, "new", "--eval-only"))) == 1
+    assert "Expected a checkpoint" in capsys.readouterr().err  # with these settings nothing was learned
+    shutil.copytree(learned, Path(configure(train.parse(flags(TINY, more=(*more, "base"))), 1).OUTPUT_DIR))
     assert train.main(flags(TINY, more=(*more, "new", "--eval-only"))) == 1
     assert "to hold what a run like this one learned, but its run had other settings" in capsys.readouterr().err
 

@@ -37,6 +37,7 @@ def checkout_flags(flags, checkout):
 
 
 def folder_of(output: Path, seed: int = 1, shots: int = 2, setting: str = "nctx4_cscFalse_ctpend") -> Path:
+    setting = f"{setting}__OPTIM.MAX_EPOCH=3"  # of `flags`
     return output / "Small" / "btmri" / f"shots_{shots}" / TINY / setting / f"seed{seed}"
 
 
@@ -145,8 +146,15 @@ def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(checko
     assert train.main(checkout_flags(TINY)) == 0
     assert train.main(checkout_flags(TINY)) == 0
     assert "Finished already" in capsys.readouterr().out
-    for other in (("TRAINER.TINY.SIDE", 1), ("TRAINER.COOP.N_CTX", 2), ("OPTIM.LR", 0.5)):
-        assert train.main(checkout_flags(TINY, *other)) == 1
+    parent, place = folder_of(tmp_path).parents[1], ("--output-dir", folder_of(tmp_path))
+    for other, name in (
+        (("TRAINER.TINY.SIDE", 1), "TINY.SIDE=1,"),
+        (("TRAINER.COOP.N_CTX", 2), "COOP.N_CTX=2,"),
+        (("OPTIM.LR", 0.5), "OPTIM.LR=0.5,"),
+    ):
+        configured = configure(train.parse(checkout_flags(TINY, *other)), 1)
+        assert Path(configured.OUTPUT_DIR) == parent / f"nctx4_cscFalse_ctpend__{name}OPTIM.MAX_EPOCH=3" / "seed1"
+        assert train.main(checkout_flags(TINY, *other, more=place)) == 1
         assert "its run had other settings" in capsys.readouterr().err
 
 
@@ -159,7 +167,8 @@ def test_an_unfinished_run_goes_on_but_not_with_other_settings(checkout_flags, t
     for name in ("metrics.json", "pixels/model.pth.tar-2", "pixels/model.pth.tar-3"):
         (folder / name).unlink()
     (folder / "pixels" / "checkpoint").write_text("model.pth.tar-1\n")
-    assert train.main(checkout_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5)) == 1
+    place = ("--output-dir", folder)
+    assert train.main(checkout_flags(TINY, "TRAIN.CHECKPOINT_FREQ", 1, "OPTIM.LR", 0.5, more=place)) == 1
     assert "but it has other settings" in capsys.readouterr().err
     assert train.main(line()) == 0
     again = torch.load(folder / "pixels" / "model.pth.tar-3", weights_only=True)["state_dict"]

@@ -74,7 +74,7 @@ def test_run_folders_have_the_names_that_they_had():
 
     assert name("BiomedCLIP") == "vMFCoOp_BiomedCLIP"
     assert name("hf-hub:org/a_b.c") == "vMFCoOp_hf-hub-org-a_b.c"
-    assert name("local-dir:/a/b") == "vMFCoOp_local-dir--a-b"
+    assert name("local-dir:/a/b") == "vMFCoOp_local-dir-b"  # no path
     assert data_name("folder", "/images/My chest.1") == "folder-My-chest.1"
 
 

@@ -70,7 +70,7 @@ def test_a_run_and_its_report_tell_neither_the_place_nor_the_persons(home, monke
 
     assert main([str(output)]) == 0
     line = ["--output", str(output), "--dataset", "btmri", "--shots", "2", "--methods", "coop"]
-    assert compare.main([*line, "--backbone", f"local-dir:{home / 'weights'}"]) == 0
+    assert compare.main([*line, "--backbone", f"local-dir:{home / 'weights'}", "OPTIM.MAX_EPOCH", "1"]) == 0
     printed = capsys.readouterr().out
     assert f"DATA={home / 'data'}" in printed and f"OUTPUT={output}" in printed  # on one's own terminal, to be pasted
 

@@ -94,7 +94,7 @@ def test_a_run_resumes_from_the_folder_that_it_is_told(build, tmp_path):
 def test_an_unfinished_run_of_other_settings_is_refused(build, tmp_path):
     first = build("CoOp", "TEST.NO_TEST", True)
     first.train()
-    other = build("CoOp", "TEST.NO_TEST", True, "OPTIM.LR", 0.5)
+    other = build("CoOp", "TEST.NO_TEST", True, "OPTIM.LR", 0.5, more=("--output-dir", first.output_dir))
     with pytest.raises(UserError, match="unfinished run of this kind, but it has other settings"):
         other.before_train()
 

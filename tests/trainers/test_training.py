@@ -96,7 +96,8 @@ def test_the_losses_of_several_adapters_are_each_ones_own(build):
 
 
 def test_epochs_are_refused_by_a_method_that_learns_nothing_in_them(build):
-    trainer = build("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 2)
+    trainer = build("ZeroshotCLIP")
+    trainer.max_epoch = 2
     with pytest.raises(UserError, match="MAX_EPOCH to be 0, but got 2: ZeroshotCLIP does not learn in epochs"):
         trainer.before_train()
     build("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0).before_train()
