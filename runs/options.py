@@ -5,7 +5,7 @@ import itertools
 import re
 from collections.abc import Sequence
 
-KEY = re.compile(r"PROTOCOL|USE_CUDA|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
+KEY = re.compile(r"PROTOCOL|USE_CUDA|VERBOSE|[A-Z][A-Z0-9_]*(\.[A-Z0-9_]+)+")
 
 
 def split_options(argv: Sequence[str]) -> tuple[list[str], list[str]]:

@@ -22,9 +22,15 @@ BACKBONE="$(named "${BACKBONE:-}")"
 [ "${DATA:=phantoms}" = phantoms ] && : "${BACKBONE:=PhantomCLIP}" || : "${BACKBONE:=BiomedCLIP}"
 export DATA OUTPUT="${OUTPUT:-output}"
 failed=0
+begin_tally
+[ "$DATA" = phantoms ] && echo "The embedded phantoms (rendered, no medical data); DATA=<folder> for real images."
 for method in "$@"; do
-    bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
+    bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || {
+        noted $? "$method"
+        failed=1
+    }
 done
 python -m report.compare --output "$OUTPUT" --dataset "$dataset" --root "$DATA" --shots "${shots[@]}" \
     --backbone "$BACKBONE" --methods "$@" || failed=1
+end_tally
 exit $failed

@@ -49,9 +49,14 @@ _read() {
 _each() {
     local run="$1" count failed=0 flags shots seeds opts
     _read "${@:2}"
+    begin_tally
     for count in "${shots[@]}"; do
-        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || failed=1
+        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "${OUTPUT:-output}" || {
+            noted $? "$2 on $3, K = $count"
+            failed=1
+        }
     done
+    end_tally
     return $failed
 }
 

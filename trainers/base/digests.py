@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from clip.build import files_of
 from clip.digests import Digests
 from clip.pixel_digests import PixelDigests
+from dassl.config import flat
 from dassl.data.datasets import Datum
 from dassl.images import FILE_BYTES, reading_of
 from datasets import leaks
@@ -77,7 +78,7 @@ def config_digest(cfg: CfgNode, without: tuple[str, ...] = ()) -> str:
     left_out = {key for key in NOT_HASHED if not (of_checkout and key.startswith("INPUT."))} | set(without)
     method = method_settings(cfg)
     left_out |= set() if reads_sentences(method) else {"PROMPTS.LLM"}
-    kept = {k: v for k, v in _flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
+    kept = {k: v for k, v in flat(cfg) if k not in left_out and not k.startswith("TRAINER.")}
     kept["TRAINER"] = [cfg.TRAINER.NAME, _counting(method)]  # without the settings of other methods
     return hashlib.sha256(json.dumps(kept, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -88,19 +89,11 @@ def reads_sentences(method: CfgNode) -> bool:
 
 
 def _counting(method: CfgNode) -> list[tuple[str, object]]:
-    """Return the pairs of key and value of a method's settings that change numbers, as `_flat` sorts them."""
+    """Return the pairs of key and value of a method's settings that change numbers, as `flat` sorts them."""
     idle = {key for key, value in AS_PUBLISHED.items() if method.get(key) == value}
     if "INFERENCE" in idle:
         idle.update(OF_THE_POSTERIOR)
-    return [(key, value) for key, value in _flat(method) if key not in idle]
-
-
-def _flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
-    """Return the pairs of key, such as "OPTIM.LR", and value of a node, sorted by key in each node."""
-    pairs: list[tuple[str, object]] = []
-    for key, value in sorted(node.items()):
-        pairs += _flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
-    return pairs
+    return [(key, value) for key, value in flat(method) if key not in idle]
 
 
 def images_digest(items: Sequence[Datum], memo: Digests) -> str:

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clip import Backbone
+from dassl.console import tell
 from dassl.errors import UserError
 from datasets.prompts import load_prompts
 from datasets.prompts.provenance import read_provenance
@@ -87,7 +88,7 @@ def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> No
             f"Expected sentences of at most {most} tokens, which {backbone.name} reads, but {found}: shorten them, or "
             "set PROMPTS.TOO_LONG to cut."
         )
-    print(f"Sentences are cut after the {most} tokens that {backbone.name} reads: {found}")
+    tell(f"Sentences are cut after the {most} tokens that {backbone.name} reads: {found}")
 
 
 def ensemble(prompts: Tensor) -> Tensor:

@@ -8,6 +8,8 @@ from yacs.config import CfgNode
 
 from dassl.errors import UserError
 
+from .logger import print_detail
+
 T = TypeVar("T")
 
 
@@ -70,8 +72,7 @@ class Registry:
         """
         kind = self._name.lower()
         check_availability(name, self.registered_names(), what=kind)
-        if cfg.VERBOSE:
-            print(f"Loading {kind}: {name}")
+        print_detail(f"Loading {kind}: {name}", cfg.VERBOSE)
         return self.get(name)(cfg, **kwargs)
 
 
