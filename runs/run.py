@@ -36,13 +36,13 @@ class Run:
 
     Attributes:
         made: the folders that were made for it.
-        begun: whether it has learned or tested something.
+        tested: whether there are results.
         screen: shows on the console what it tells.
     """
 
     trainer: Any = None
     log: Logger
-    begun = False
+    tested = False
 
     def __init__(self, spec: RunSpec, seed: int):
         self.spec, self.seed = spec, seed
@@ -110,13 +110,14 @@ class Run:
 
     def write(self, results: Results) -> None:
         """Leave the results of a test."""
-        self.begun = True
+        self.tested = True
         write_results(self.spec, self.cfg, self.trainer, results)
         self.screen.result(self.seed, results)
 
     def clear(self) -> list[Path]:
         """Remove what a run has written that failed before it began; return the folders made for it, if any."""
-        if self.begun or not self.made or not (self.error and sentence(self.error)):
+        trained = getattr(self.trainer, "num_batches", 0) > 0
+        if trained or self.tested or not self.made or not (self.error and sentence(self.error)):
             return []
         remove_start(self.folder)
         return self.made
@@ -263,7 +264,6 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
 
 def _show_step(one: Run, trainers: Sequence[Any], trainer: Any, _: dict[str, float]) -> None:
     """Show a step of a run, of several with these trainers that are trained side by side."""
-    one.begun = True
     one.screen.step(one.seed, trainer, trainers)
 
 

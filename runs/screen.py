@@ -95,6 +95,8 @@ class Screen:
             self._losses[seed] = loss.avg
         self._epochs = trainer.epoch + 1, trainer.max_epoch
         self._progress.update(1, self._figures())
+        if self._progress.done == self._progress.total:
+            self._end_progress()
 
     def result(self, seed: int, results: Results) -> None:
         """Say the figures of a test."""

@@ -50,7 +50,7 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     trainer.provenance = told = read_provenance(dataset.key, llm, bank=dataset.prompt_bank)
     beside = f"from {bank.name} beside the images" if (bank := dataset.prompt_bank) else ""
     by = f"by {told}" if told.model or not bank else ""
-    print(f"LLM prompts: {n_prompts} per class, {', '.join(filter(None, (beside, by)))}")
+    tell(f"LLM prompts: {n_prompts} per class, {', '.join(filter(None, (beside, by)))}")
     sentences = [text for texts in prompts for text in texts]
     check_lengths(trainer.backbone, sentences, trainer.cfg.PROMPTS.TOO_LONG)
     features = trainer.store.texts(sentences)
