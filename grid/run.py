@@ -1,11 +1,12 @@
 """Run a grid: find what is missing, do it on devices or on a Ray cluster, and count how the runs ended."""
 
 import contextlib
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from dassl.progress import Progress, print_beside_bars
+from dassl.progress import Progress, print_above
 from grid import cluster, local
 from grid.devices import devices
 from grid.plan import Grid, plan
@@ -72,7 +73,7 @@ def count_states(jobs: Sequence[RunSpec], answers: Answers) -> Counter[str]:
     with contextlib.closing(answers), Progress(runs, "Grid", "run", smoothing=0) as progress:
         for job, outcomes in answers:
             for line in failure_lines(job, outcomes):
-                print_beside_bars(line, stderr=True)
+                print_above(line, sys.stderr)
             states.update(outcome.state for outcome in outcomes)
             progress.update(len(outcomes), f"{states[FAILED]} failed" if states[FAILED] else "")
     return states

@@ -36,7 +36,8 @@ def heading(spec: RunSpec, cfg: CfgNode, seeds: Sequence[int], folders: Sequence
         folders: of all.
     """
     phantom = " (phantoms: rendered, no medical data)" if cfg.DATASET.ROOT == PHANTOMS else ""
-    shots = f"{cfg.DATASET.NUM_SHOTS} shots" if cfg.DATASET.NUM_SHOTS > 0 else "all training images"
+    count = cfg.DATASET.NUM_SHOTS
+    shots = f"{count} shot{'s' * (count > 1)}" if count > 0 else "all training images"
     classes = CLASSES.get(cfg.DATASET.SUBSAMPLE_CLASSES, "")
     device = describe_device(choose_device(cfg.USE_CUDA))
     what = [f"{shots}{classes}", seeds_in_words(seeds), cfg.MODEL.BACKBONE.NAME, device]

@@ -1,6 +1,7 @@
 """Train and test runs: `run(spec)` from Python, `perform(spec)` for commands."""
 
 import contextlib
+import io
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -24,7 +25,7 @@ from runs.heading import finished_line, heading, title
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
-from runs.screen import Screen, print_error, seeds_in_words
+from runs.screen import Screen, print_error, print_failure, seeds_in_words
 from runs.spec import PHANTOMS, RunSpec
 from runs.starts import make_folder, remove_empty, remove_start
 from trainers.base.digests import method_settings
@@ -187,7 +188,7 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
             except Exception as error:
                 ended[seed] = Outcome.failed(seed, one.folder if one else None, error)
                 if ended[seed].reason not in told:
-                    _print(error)
+                    print_failure(error)
                 told.add(ended[seed].reason)
         if ended_before := finished_line([outcome for outcome in ended.values() if outcome.state == BEFORE]):
             print(ended_before)
@@ -200,7 +201,7 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
                 if not (one.folder / "metrics.json").is_file():
                     one.error = one.error or error
             screen.flush()
-            _print(error, [one.folder / "log.txt" for one in waiting])
+            print_failure(error, [one.folder / "log.txt" for one in waiting])
         except BaseException as error:
             for one in waiting:
                 one.tell(error)
@@ -232,11 +233,17 @@ def _screen(spec: RunSpec, runs: Sequence[Run]) -> Screen:
 def _open(one: Run, stack: contextlib.ExitStack, read: DataOf | None) -> bool:
     """Lock the folder of a run that is not done, until `stack` ends; return False for one that is."""
     check_classes(one.spec, one.cfg)
-    if finished(one.spec, one.cfg, read):
+    if _finished(one, read):
         return False
     choose_device(one.cfg.USE_CUDA)  # a GPU that cannot be used is told before any folder is made
     stack.enter_context(one.open())
-    return not finished(one.spec, one.cfg, read)  # another process may have done it meanwhile
+    return not _finished(one, read)  # another process may have done it meanwhile
+
+
+def _finished(one: Run, read: DataOf | None) -> bool:
+    """Return whether a run is done; what its data set tells is in its log, or will be."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return finished(one.spec, one.cfg, read)
 
 
 def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
@@ -287,13 +294,3 @@ def _each(runs: Sequence[Run], do: Callable[[Run], None]) -> None:
     for one in runs:
         with one.logged():
             do(one)
-
-
-def _print(error: Exception, logs: Sequence[Path] = ()) -> None:
-    """Print an error: in a sentence what a user can mend, and the traceback of a bug."""
-    if words := sentence(error):
-        print_error(words)
-        return
-    traceback.print_exception(error)
-    where = f"; the traceback is in {', '.join(map(str, logs))} too" if logs else ""
-    print_error(f"a bug ({type(error).__name__}), not your input{where}.")

@@ -1,12 +1,14 @@
 """The few lines that the runs of one specification show on the console; all that they print is in their logs."""
 
 import sys
+import traceback
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, TextIO
 
 from dassl.console import printable
 from dassl.errors import sentence
-from dassl.progress import Progress, print_beside_bars
+from dassl.progress import Progress, print_above
 from trainers.base.results import Results
 
 FIGURES = {"accuracy": "accuracy", "macro_f1": "macro-F1", "auroc": "AUROC", "ece": "ECE"}
@@ -46,14 +48,16 @@ class Screen:
 
     def __init__(self, title: str, seeds: Sequence[int], silent: bool = False, known: Iterable[str] = ()):
         self.title, self.seeds, self.silent = title, seeds, silent
+        self.stream = sys.stdout  # while a run prints, that is its log
         self._said, self._known, self._errors = dict[str, list[int]](), set(known), set[str]()
+        self._results: dict[int, str] = {}
         self._losses: dict[int, float] = {}
         self._epochs = (0, 0)
         self._progress: Progress | None = None
 
     def voice(self, seed: int) -> Voice:
         """Return the console of the run of a seed."""
-        return Voice(sys.stdout, lambda line: self.say(seed, line))
+        return Voice(self.stream, lambda line: self.say(seed, line))
 
     def say(self, seed: int, line: str) -> None:
         """Keep a line of one run for the next `flush`."""
@@ -67,7 +71,10 @@ class Screen:
             said_by_all = set(seeds) == set(self.seeds)
             self._print(line if said_by_all else f"{seeds_in_words(dict.fromkeys(seeds))}: {line}")
             self._known.add(line)
+        for line in self._results.values():
+            self._print(line)
         self._said.clear()
+        self._results.clear()
 
     def error(self, error: BaseException) -> None:
         """Print an error that a user can mend on stderr, unless another run ended with the same."""
@@ -103,9 +110,7 @@ class Screen:
         known = {name: value for name, value in results.figures.items() if value is not None and name not in BESIDE}
         names = FIGURES | {name: name for name in known if name not in FIGURES}
         told = [f"{words} {known[name]:.2f}" for name, words in names.items() if name in known]
-        label = f"seed {seed}: " if len(self.seeds) == 1 and seed >= 0 else ""
-        if not self.silent:
-            self.say(seed, f"{label}{', '.join(told)}")
+        self._results[seed] = f"{seeds_in_words([seed])}: {', '.join(told)}"
 
     def _figures(self) -> str:
         loss = [f"loss {sum(self._losses.values()) / len(self._losses):.3f}"] if self._losses else []
@@ -121,7 +126,7 @@ class Screen:
 
     def _print(self, line: str) -> None:
         if not self.silent:
-            print_beside_bars(line)
+            print_above(line, self.stream)
 
 
 def seeds_in_words(seeds: Iterable[int]) -> str:
@@ -137,3 +142,13 @@ def seeds_in_words(seeds: Iterable[int]) -> str:
 def print_error(words: str) -> None:
     """Print an error on one line of stderr; names in it cannot steer a terminal."""
     print(f"error: {printable(words)}", file=sys.stderr)
+
+
+def print_failure(error: Exception, logs: Sequence[Path] = ()) -> None:
+    """Print an error: in a sentence what a user can mend, and the traceback of a bug."""
+    if words := sentence(error):
+        print_error(words)
+        return
+    traceback.print_exception(error)
+    where = f"; the traceback is in {', '.join(map(str, logs))} too" if logs else ""
+    print_error(f"a bug ({type(error).__name__}), not your input{where}.")

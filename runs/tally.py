@@ -66,12 +66,11 @@ def note(spec: RunSpec, outcomes: Sequence[Outcome]) -> None:
 
 @command
 def main(argv: Sequence[str] | None = None) -> int:
-    """Print the summary of a file, if more than one command has noted its runs there or one of them failed."""
+    """Print the summary of the file that is named."""
     (file,) = sys.argv[1:] if argv is None else argv
-    tally, lines = Tally(), read_text(Path(file)).splitlines()
-    tally.read(lines)
-    if len(lines) > 1 or tally.failed:
-        print(tally)
+    tally = Tally()
+    tally.read(read_text(Path(file)).splitlines())
+    print(tally)
     return 0
 
 

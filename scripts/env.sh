@@ -87,7 +87,7 @@ noted() {
     [ "$status" -lt 126 ] || printf '1\t1\tfailed: %s: ended with exit status %s\n' "${*:2}" "$status" >> "$VMFCOOP_TALLY"
 }
 
-# end_tally: how many of how many runs failed, and why.
+# end_tally: tells how many of how many runs failed, and why; a single command has told its errors itself.
 end_tally() {
-    [ -z "${own_tally:-}" ] || python -m runs.tally "$VMFCOOP_TALLY"
+    [ -z "${own_tally:-}" ] || [ "$(wc -l < "$VMFCOOP_TALLY")" -lt 2 ] || python -m runs.tally "$VMFCOOP_TALLY"
 }

@@ -7,6 +7,7 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, TextIO
 
 from dassl.console import Console, printable
@@ -65,6 +66,25 @@ def reader_left(stream: TextIO, last: str = "") -> bool:
     return False
 
 
+def print_interrupted() -> None:
+    """Say that Ctrl-C has ended the command."""
+    newline = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal shows
+    print(f"{newline}{INTERRUPTED}", file=sys.stderr)
+
+
+def tell_interrupts() -> None:
+    """Let Ctrl-C end this program in one sentence before its `command` begins, as its modules are imported."""
+    others = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print_interrupted()
+        else:
+            others(kind, error, trace)
+
+    sys.excepthook = tell
+
+
 def command(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate the `main` of a command: print an error that the user can correct as one line, and return 1.
 
@@ -84,8 +104,7 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
                 status = main(*args, **kwargs)
                 return 1 if reader_left(sys.stdout) else status
             except KeyboardInterrupt:
-                newline = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal shows
-                print(f"{newline}{INTERRUPTED}", file=sys.stderr)
+                print_interrupted()
                 return INTERRUPTED_STATUS
             except Exception as error:
                 words = sentence(error)

@@ -3,7 +3,7 @@
 import sys
 import time
 from datetime import timedelta
-from typing import Any
+from typing import Any, TextIO
 
 from tqdm import tqdm
 
@@ -73,7 +73,7 @@ class Progress:
         self.close()
 
 
-def print_beside_bars(line: str, stderr: bool = False) -> None:
-    """Print a line above the bars that are shown."""
-    with tqdm.external_write_mode(file=sys.stdout):
-        print(line, file=sys.stderr if stderr else sys.stdout, flush=True)
+def print_above(line: str, stream: TextIO) -> None:
+    """Print a line to stdout or stderr, above the bars that are shown."""
+    with tqdm.external_write_mode(file=sys.stderr):
+        print(line, file=stream, flush=True)
