@@ -20,6 +20,7 @@ from report.ablation_table import METHOD, Terms
 from runs.layout import ABLATION, data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
+from runs.outcome import title
 from runs.run import perform
 from runs.screen import print_error
 from runs.spec import RunSpec, default_backbone, pairs
@@ -92,6 +93,7 @@ def run_base_to_novel(spec: RunSpec, tally: Tally) -> bool:
         return base2new.print_seeds(spec.output, dataset, int(spec.shots or 0), spec.trainer, spec.backbone, spec.seeds)
     except UserError as error:  # runs that cannot be compared; the other rows are run all the same
         print_error(str(error))
+        tally.lines.append(f"not compared: {title(spec, spec.seeds)}, in {spec.output}: {error}")
         return False
 
 

@@ -7,7 +7,7 @@
 #   SEEDS   "1 2 3" or "1,2,3"; "1" for a method that draws no images and trains nothing
 #   OUTPUT  "output" in the repository
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
-#           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"
+#           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"; "VERBOSE True" shows all of the logs
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 ensure_env
