@@ -1,5 +1,6 @@
 """The few lines that the runs of one specification show on the console; all that they print is in their logs."""
 
+import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +49,7 @@ class Screen:
 
     def __init__(self, title: str, seeds: Sequence[int], silent: bool = False, known: Iterable[str] = ()):
         self.title, self.seeds, self.silent = title, seeds, silent
+        self._process = os.getpid()
         self.stream = sys.stdout  # while a run prints, that is its log
         self._said, self._known, self._errors = dict[str, list[int]](), set(known), set[str]()
         self._results: dict[int, str] = {}
@@ -60,8 +62,10 @@ class Screen:
         return Voice(self.stream, lambda line: self.say(seed, line))
 
     def say(self, seed: int, line: str) -> None:
-        """Keep a line of one run for the next `flush`."""
-        if line not in self._known:
+        """Keep a line of one run for the next `flush`; a process that loads its images prints it at once."""
+        if os.getpid() != self._process:
+            self._print(line)
+        elif line not in self._known:
             self._said.setdefault(line, []).append(seed)
 
     def flush(self) -> None:

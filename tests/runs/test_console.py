@@ -1,6 +1,7 @@
 """What the console shows of runs: few lines, as all else is in their logs."""
 
 import io
+import multiprocessing
 import re
 
 import pytest
@@ -93,6 +94,14 @@ def test_lines_are_told_with_their_seeds_unless_all_say_them(capsys):
     screen.say(1, "of all")  # once is enough
     screen.flush()
     assert capsys.readouterr().out == "of all\nseed 2: of one\nseeds 1 3: of two\n"
+
+
+def test_a_process_that_loads_images_tells_at_once(capfd):
+    voice = Screen("runs", (1, 2)).voice(1)
+    worker = multiprocessing.get_context("fork").Process(target=voice.write, args=("a picture has no colours\n",))
+    worker.start()
+    worker.join()
+    assert capfd.readouterr().out == "a picture has no colours\n"
 
 
 def test_an_error_of_several_seeds_is_printed_once(flags, capsys):
