@@ -13,6 +13,8 @@ from runs.labelled import Labelled
 from runs.screen import Screen
 from tests.conftest import CLASSES
 from tests.run_folders import run_folder
+from trainers.base.feature_trainer import FeatureTrainer
+from trainers.base.stored_features import StoredFeatures
 
 pytestmark = pytest.mark.usefixtures("tiny")
 SEVERAL = ("--seed", 1, 2, 3)
@@ -40,6 +42,18 @@ def test_a_run_of_three_seeds_is_eight_lines_and_each_log_has_all_of_its_own(fla
         accuracy = re.search(r"\* accuracy: (\d+\.\d\d)%", log)[1]
         assert line.startswith(f"seed {seed}: accuracy {accuracy}, macro-F1 ") and "seed " not in log.splitlines()[-1]
     assert len(results) == 3 and err == ""
+
+
+@pytest.mark.parametrize("seeds", [(1,), (1, 2, 3)])
+def test_encoding_images_is_no_part_of_the_time_of_a_step(flags, monkeypatch, seeds):
+    happened = []
+    views, begin, end = StoredFeatures.views, FeatureTrainer.begin_steps, FeatureTrainer.end_step
+    monkeypatch.setattr(StoredFeatures, "views", lambda *a: happened.append("encode") or views(*a))
+    monkeypatch.setattr(FeatureTrainer, "begin_steps", lambda *a: happened.append("begin") or begin(*a))
+    monkeypatch.setattr(FeatureTrainer, "end_step", lambda *a: happened.append("end") or end(*a))
+    assert train.main(flags("vMFCoOp", "FEATURES.VIEWS", 1, more=("--seed", *seeds))) == 0
+    count = len(seeds)
+    assert happened[: 2 * count + 1] == ["encode"] * count + ["begin"] * count + ["end"]
 
 
 def test_a_verbose_run_shows_all_with_the_seed_before_each_line(flags, tmp_path, capsys):
