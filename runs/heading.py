@@ -44,7 +44,7 @@ def heading(spec: RunSpec, cfg: CfgNode, seeds: Sequence[int], folders: Sequence
     special = [f"{key} {value}" for key, value in special_settings(spec, cfg)]
     return [
         f"{title(spec, cfg)}{phantom}, {', '.join(what)}",
-        f"  {', '.join(special) or 'with the settings that all methods share'}",
+        f"  {', '.join(special) or 'settings: those that all methods share'}",
         f"  log.txt, config.yaml and results: {places(folders)}",
     ]
 
@@ -55,7 +55,8 @@ def special_settings(spec: RunSpec, cfg: CfgNode) -> list[tuple[str, object]]:
     checkout = checkout_of(spec)
     if not (checkout and spec.trainer in checkout.names):
         merge_file(common, CONFIGS / "common.yaml")
-    return [(key, value) for key, value in flat(difference(cfg, common)) if key not in TOLD]
+    found = [(key, value) for key, value in flat(difference(cfg, common)) if key not in TOLD]
+    return [pair for pair in found if pair != ("OPTIM.MAX_EPOCH", 0)]  # of a method that has no epochs
 
 
 def finished_line(outcomes: Sequence[Outcome]) -> str:
@@ -69,9 +70,10 @@ def places(folders: Sequence[Path]) -> str:
     """Return the paths of folders as a shell reads them.
 
     >>> places([Path("output/seed1")]), places([Path("output/seed1"), Path("output/seed2")])
-    ('output/seed1', 'output/{seed1,seed2}')
+    ('output/seed1', 'output/seed{1,2}')
     """
-    parents = {folder.parent for folder in folders}
+    parents, names = {folder.parent for folder in folders}, [folder.name for folder in folders]
     if len(folders) == 1 or len(parents) > 1:
         return " ".join(map(str, folders))
-    return f"{parents.pop()}/{{{','.join(folder.name for folder in folders)}}}"
+    begin = "seed" if all(name.startswith("seed") for name in names) else ""
+    return f"{parents.pop()}/{begin}{{{','.join(name.removeprefix(begin) for name in names)}}}"
