@@ -7,7 +7,8 @@ Trainers of another checkout (`--with`) run one seed after the other, with the s
 `<output>/<the checkout's name>`.
 `--dataset` and `--setting` name files below configs/; Dassl's `--dataset-config-file` and `--config-file`
 work as ever, and KEY VALUE pairs at the end override any setting. A run that was interrupted goes on from its last
-epoch; a finished one is left alone.
+epoch; a finished one is left alone. The console shows what is special about a run, its progress and its results; all
+else is in the run's log.txt, and with VERBOSE True on the console too.
 """
 
 import argparse
@@ -20,6 +21,7 @@ from dassl.errors import UserError, command
 from runs.methods import default_seeds
 from runs.options import KEY, positive
 from runs.spec import SETTINGS, RunSpec, pairs
+from runs.tally import note
 
 NEGATIVE = re.compile(r"-\.?\d")  # begins a value such as -1e-3 or -160:240; argparse would take it for a flag
 NUMBERS = re.compile(r"-?\d+(,-?\d+)*,?$")  # 1, or 1,2,3
@@ -82,7 +84,9 @@ def main(argv: list[str] | None = None) -> int:
     spec = parse(argv)
     from runs.run import perform  # PyTorch is not needed to print --help
 
-    return int(not all(outcome.done for outcome in perform(spec)))
+    outcomes = perform(spec)
+    note(spec, outcomes)
+    return int(not all(outcome.done for outcome in outcomes))
 
 
 if __name__ == "__main__":

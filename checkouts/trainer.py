@@ -15,7 +15,7 @@ from checkouts.stand_in import stand_in
 from checkouts.workplace import copy_code
 from clip.build import is_phantom
 from clip.digests import Digests
-from dassl.console import shown
+from dassl.console import shown, tell
 from dassl.data.datasets import Datum
 from dassl.engine import SimpleTrainer
 from dassl.errors import UserError
@@ -91,7 +91,7 @@ class CheckoutTrainer(SimpleTrainer):
         with stand_in(cfg.MODEL.BACKBONE.NAME) as files, self.inside_checkout(), files.in_place():
             super().__init__(given)
         if getattr(self.dm.dataset, "phantom", False):
-            print(PHANTOM_NOTICE)
+            tell(PHANTOM_NOTICE)
         if cfg.DATASET.SUBSAMPLE_CLASSES != "new":  # of novel classes no image may be opened before the test
             check_copies(cfg, self.dm.dataset)
         # Computed here, outside the checkout: the backbone's folder may be given relative to the working directory.

@@ -11,13 +11,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 from torch.utils.checkpoint import checkpoint
-from tqdm import tqdm
 
 from clip.image_input import ImageInput
 from clip.image_layers import ImageLayers
 from clip.speed.malloc import give_back_memory
 from clip.tf32 import tf32_products
 from dassl.errors import UserError
+from dassl.progress import bar
 
 if TYPE_CHECKING:
     from torchvision.transforms import Compose
@@ -292,5 +292,5 @@ class Backbone(nn.Module, ABC):
 
 def _in_chunks(encode: Callable[[int, int], Tensor], count: int, size: int, title: str) -> Tensor:
     """Concatenate `encode(start, end)` over chunks of `size`; show a progress bar after a few seconds."""
-    starts: Iterable[int] = tqdm(range(0, count, size), desc=title, delay=3, leave=False)
+    starts: Iterable[int] = bar(range(0, count, size), desc=title, delay=3)
     return torch.cat([encode(start, start + size) for start in starts])

@@ -6,6 +6,7 @@ from clip.backbone import PRECISIONS, Backbone
 from clip.families import find_family, known_models
 from clip.files import HubRepo, is_local, locate
 from clip.places import present_source
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.names import unknown_name
 
@@ -87,7 +88,7 @@ def build_backbone(name: str, device: str = "cpu", precision: str = "fp32") -> B
     if name in known_models() and is_local(source) and source != known_models()[name].source:
         kind = family.__name__.rpartition(".")[2]
         told = "" if name in family.NAMES else f", which holds a model of another family than {name}'s: {kind}"
-        print(f"{name} is read from {source.removeprefix('local-dir:')}{told}")
+        tell(f"{name} is read from {source.removeprefix('local-dir:')}{told}")
     backbone: Backbone = family.build(name, source).to(device)
     backbone.precision = precision
     if precision != "bf16":

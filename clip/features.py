@@ -18,7 +18,9 @@ from clip.row_store import RowStore
 from clip.speed.malloc import give_back_memory
 from clip.store import note_name
 from clip.views import Failures, Notes, WantedFile, decoding_digest, load_views
+from dassl.console import tell
 from dassl.images import FILE_BYTES, NOTES, Reading
+from dassl.progress import bar
 
 KEEP_EVERY = 512  # images between two writes: a killed run loses no more
 FEW = 256  # images that are encoded without worker processes
@@ -168,18 +170,18 @@ class FeatureStore:
             files, transform, workers, self.backbone.image_size, self.batch_size, self.reading, notes, failures
         )
         batches = Waiting(in_batches(items, min(self.batch_size, total)))
-        with closing(items), tqdm(total=total, desc="Encoding images", unit="image", delay=3, leave=False) as bar:
-            yield from in_blocks(self._encoded(batches, bar), KEEP_EVERY)
+        with closing(items), bar(total=total, desc="Encoding images", unit="image", delay=3) as shown:
+            yield from in_blocks(self._encoded(batches, shown), KEEP_EVERY)
         if (seconds := batches.elapsed) > WORTH_A_LINE:
             share = batches.seconds / seconds
             hint = ": a faster disk or more workers (DATALOADER.NUM_WORKERS in a run) would help" if share > 0.5 else ""
-            print(f"Encoded {total} images of {len(files)} files in {seconds:.0f} s, {share:.0%} waiting{hint}")
+            tell(f"Encoded {total} images of {len(files)} files in {seconds:.0f} s, {share:.0%} waiting{hint}")
 
-    def _encoded(self, batches: Waiting, bar: tqdm) -> Generator[Block, None, None]:
+    def _encoded(self, batches: Waiting, shown: tqdm) -> Generator[Block, None, None]:
         """Yield keys and features of each batch of pixels; move the progress bar."""
         for keys, pixels in batches:
             features = self.backbone.encode_image(pixels).float().cpu().numpy()
-            bar.update(len(pixels))
+            shown.update(len(pixels))
             yield keys, features
 
     def _print_notes(self, name: str, found: Notes, digests: set[bytes]) -> None:
@@ -200,7 +202,7 @@ class FeatureStore:
         for number, (note, words) in enumerate(NOTES.items()):
             if note not in self.said and any(row[number] for row in known):
                 self.said.add(note)
-                print(f"{words}.")
+                tell(f"{words}.")
 
 
 def _view_key(digest: bytes, number: int | None) -> bytes:

@@ -5,12 +5,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from clip.digests import Digests, content_digest, store_root
 from clip.memo import Memo
 from clip.views import decoding_digest
 from dassl.images import FILE_BYTES, Reading, pixel_digest, read_image
+from dassl.progress import bar
 
 THREADS = 2  # each holds one picture; decoding lets the others run
 AT_ONCE = 256  # files between two writes: a killed run loses no more
@@ -48,7 +47,7 @@ class PixelDigests:
         missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
         with (
             ThreadPoolExecutor(THREADS) as pool,
-            tqdm(total=len(missing), desc="Comparing pictures", unit="image", delay=3, leave=False) as bar,
+            bar(total=len(missing), desc="Comparing pictures", unit="image", delay=3) as shown,
         ):
             for start in range(0, len(missing), AT_ONCE):
                 some = list(missing)[start : start + AT_ONCE]
@@ -56,5 +55,5 @@ class PixelDigests:
                 new = dict(zip(some, found, strict=True))
                 known |= new
                 self.memo.append(new.items())
-                bar.update(len(some))
+                shown.update(len(some))
         return [known[key] for key in keys]

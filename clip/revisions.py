@@ -5,6 +5,7 @@ from pathlib import Path
 from clip.backbone import Backbone
 from clip.build import source_of
 from clip.digests import store_root
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import write_json
@@ -32,7 +33,7 @@ def note_revision(backbone: Backbone, root: str | Path | None = None) -> None:
     if source not in known:
         write_json(known | {source: backbone.revision}, path, private=True)
     elif (first := known[source]) != backbone.revision:
-        print(
+        tell(
             f"{source} has changed: it was at {first} when it was used first, and is at {backbone.revision} now; "
             f"{source}@{first} is what it was."
         )

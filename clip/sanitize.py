@@ -27,7 +27,7 @@ from clip.known_keys import (
     Kind,
     of_text_tower,
 )
-from dassl.console import printable
+from dassl.console import printable, tell
 from dassl.errors import UserError
 from dassl.reading import MB, read_bytes, read_json
 from dassl.utils.tensor_files import is_lfs_pointer, unreadable
@@ -119,7 +119,7 @@ def keep_known(
     Prints one line about the others, except for those of no consequence: in `ABOUT_FILES`, or `unneeded`.
     """
     if others := [key for key in values if not any(key in keys for keys in (known, ABOUT_FILES, unneeded))]:
-        print(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
+        tell(f"Left out of {path}, as it is not needed or not known here: {', '.join(map(_short, others))}.")
     return {key: value for key, value in values.items() if key in known}
 
 
@@ -188,7 +188,7 @@ def _tokenizer_place(place: Folder, text_cfg: Mapping[str, Any]) -> Folder:
     if place.find([CONFIG]) or place.find(TOKENIZER):
         return place
     if found := (repo := HubRepo(names[0])).find_here(TOKENIZER):
-        print(f"The tokenizer of {place.path} is read from {found.parent}")
+        tell(f"The tokenizer of {place.path} is read from {found.parent}")
         return repo
     raise UserError(
         f"Expected {' or '.join(TOKENIZER)} in {place.path}, or {names[0]} in the hub's cache {hub_cache()}, but got "

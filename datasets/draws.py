@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.reading import read_json
 from dassl.writing import check_within, write_json
@@ -143,10 +144,10 @@ def keep(
             if write:
                 write_json(found, str(path))
         except (OSError, UserError) as error:
-            print(f"The draw is not kept: {path} cannot be written ({error})")
+            tell(f"The draw is not kept: {path} cannot be written ({error})")
     elif kept != found:
         drawn = {part: _chosen(kept, part, split[part], drawn[part], path, source) for part in drawn}
-        print(f"The images in {path} are others than seed {seed} draws: used as they are (delete it to draw)")
+        tell(f"The images in {path} are others than seed {seed} draws: used as they are (delete it to draw)")
     return drawn
 
 
@@ -172,4 +173,4 @@ def print_few_groups(drawn: Sequence[Item], classes: Sequence[str], groups: Mapp
     held = {name: {group_of(i.path, groups) for i in drawn if i.classname == name} for name in classes}
     few = [f"{name} ({len(found)})" for name, found in held.items() if len(found) < shots]
     if few:
-        print(f"Fewer than {shots} groups (patients) among the {shots} shots of: {', '.join(few)}")
+        tell(f"Fewer than {shots} groups (patients) among the {shots} shots of: {', '.join(few)}")

@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dassl.console import tell
 from dassl.errors import UserError
 from datasets.entries import Item
 from datasets.listing import suffix_of
@@ -79,9 +80,9 @@ def groups_by_table(file: Path, paths: Sequence[str]) -> dict[str, str]:
             )
     found = {image: name for image, name in found.items() if name}
     if others:
-        print(f"{others} rows of {file} name no image of this data set: left out")
+        tell(f"{others} rows of {file} name no image of this data set: left out")
     if lacking := len(paths) - len(found):
-        print(f"{lacking} images have no group in {file}: each is taken for a group of its own")
+        tell(f"{lacking} images have no group in {file}: each is taken for a group of its own")
     return found
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from dassl import console
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
 from datasets.entries import Split
@@ -119,4 +120,4 @@ def tell(findings: Sequence[str], mode: str) -> None:
     if findings and mode == "error":
         raise UserError(f"Expected no image or patient on two sides (DATASET.LEAKS error), but {findings[0]}.")
     for finding in findings:
-        print(f"WARNING: {finding}")
+        console.tell(f"WARNING: {finding}")

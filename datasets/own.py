@@ -6,6 +6,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import read_text
@@ -77,9 +78,9 @@ class OwnImages(BiomedDataset):
         """Return the split that the folder has, or the division that was kept of it, or a new division."""
         found, left_out = self.find()
         kinds = Counter(suffix_of(item.path) or "DICOM" for items in found.values() for item in items)
-        print(f"Images found: {list_counts(kinds)}")
+        tell(f"Images found: {list_counts(kinds)}")
         if left_out:
-            print(f"Left out: {list_counts(left_out)}")
+            tell(f"Left out: {list_counts(left_out)}")
         if "" not in found:
             splits.require_classes(found, self.classes, self.folder, self.how_to_get())
             splits.check_paths(found, self.source_file)
@@ -101,7 +102,7 @@ class OwnImages(BiomedDataset):
             check_within(self.split_file, self.folder)
             write_json(split, str(self.split_file))
         except (OSError, UserError) as error:
-            print(f"The split is not kept: {self.split_file} cannot be written ({error})")
+            tell(f"The split is not kept: {self.split_file} cannot be written ({error})")
 
     def _compare(self, split: Split, found: Split) -> None:
         """Compare a kept split with the images that are there now; print how many it does not list.
@@ -122,7 +123,7 @@ class OwnImages(BiomedDataset):
                 f'{other[0].path} ("{other[0].classname}"): {self.how_to_get()}'
             )
         if later := len(there) - len(listed):
-            print(f"{later} images came after the division in {self.split_file} and stay out: delete it to divide anew")
+            tell(f"{later} images came after the division in {self.split_file} and stay out: delete it to divide anew")
 
     def listed_classes(self) -> list[str] | None:
         """Return the lines of `classes.txt`, with spaces for underscores; None if there is no such file."""

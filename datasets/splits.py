@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from dassl.console import tell
 from dassl.errors import UserError
 from datasets.entries import PARTS, Item, Split, nfc, read_entries
 from datasets.groups import group_of
@@ -79,7 +80,7 @@ def check_paths(split: Split, source: Path) -> None:
             f"{both[0]}: correct it."
         )
     if shared := val & (train | test):
-        print(f"{len(shared)} validation images of {source} are for training or test too, as it says")
+        tell(f"{len(shared)} validation images of {source} are for training or test too, as it says")
 
 
 def drop_repeats(split: Split, source: Path) -> Split:
@@ -90,7 +91,7 @@ def drop_repeats(split: Split, source: Path) -> Split:
     }
     repeats = sum(map(len, split.values())) - sum(map(len, kept.values()))
     if repeats:
-        print(f"{repeats} entries of {source} are repeats of others: left out")
+        tell(f"{repeats} entries of {source} are repeats of others: left out")
     return kept
 
 

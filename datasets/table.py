@@ -6,7 +6,7 @@ from pathlib import Path
 
 from yacs.config import CfgNode
 
-from dassl.console import printable
+from dassl.console import printable, tell
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
 from datasets import splits
@@ -83,7 +83,7 @@ class TableDataset(OwnImages):
         told = {"images": [path], "classes": columns, "split": [split] if split is not None else []}
         told |= {"patients": [group] if group is not None else []}
         said = [f"{what} in {', '.join(table.header[at] for at in places)}" for what, places in told.items() if places]
-        print(f"Table {self.table_file.name}, {len(items)} rows: {'; '.join(said)}")
+        tell(f"Table {self.table_file.name}, {len(items)} rows: {'; '.join(said)}")
         self._table_groups = self._groups(table, group, images)
         if unlisted := len(set(found.images) - set(images)):
             found.left_out[f"images that {self.table_file.name} does not list"] = unlisted
@@ -293,5 +293,5 @@ class TableDataset(OwnImages):
                     f"Expected one patient for each image, but {table.where(line)} has another for {image}: correct it."
                 )
         if lacking := len(set(images)) - len(found):
-            print(f"{lacking} images have no patient in {table.path}: each is taken for a patient of its own")
+            tell(f"{lacking} images have no patient in {table.path}: each is taken for a patient of its own")
         return found

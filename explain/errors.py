@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 import toolbox  # noqa: F401, its dassl comes first
 from dassl.console import printable
 from dassl.errors import UserError, command
 from dassl.names import natural_key
+from dassl.progress import bar
 from dassl.writing import atomic_write
 from explain.directions import class_directions
 from explain.overlay import overlay, picture
@@ -157,7 +157,7 @@ def _save(image: "Image.Image", path: Path, run: Path) -> None:
 def each(runs: Iterable[Path], args: argparse.Namespace) -> tuple[int, int]:
     """Write the pictures of each run; return how many runs have some, and for how many it failed."""
     done = failed = 0
-    for run in tqdm(list(runs), desc="Errors", unit="run", disable=None):
+    for run in bar(list(runs), desc="Errors", unit="run"):
         try:
             predictor = Predictor.from_run(run, root=args.root, backbone=args.backbone)
             count = write_errors(run, predictor, args.count, args.kind)

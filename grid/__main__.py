@@ -14,10 +14,11 @@ import sys
 from collections.abc import Sequence
 
 from dassl.errors import UserError, command
-from grid.plan import Grid, plan, title
+from grid.plan import Grid, plan
 from grid.run import print_phantom_notice, run_grid
 from runs.methods import METHODS
 from runs.options import positive, split_options
+from runs.outcome import title
 from runs.spec import SETTINGS, RunSpec, pairs
 
 RAY = (
@@ -79,15 +80,11 @@ def print_plan(grid: Grid) -> None:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     """Return 1 if a run failed."""
-    try:
-        grid, args = parse(sys.argv[1:] if argv is None else argv)
-        if args.dry_run:
-            print_plan(grid)
-            return 0
-        summary = run_grid(grid, args.devices, args.ray, args.cpus)
-    except KeyboardInterrupt:
-        print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
-        return 130
+    grid, args = parse(sys.argv[1:] if argv is None else argv)
+    if args.dry_run:
+        print_plan(grid)
+        return 0
+    summary = run_grid(grid, args.devices, args.ray, args.cpus)
     print(summary)
     return int(summary.failed > 0)
 

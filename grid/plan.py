@@ -18,15 +18,13 @@ from runs.methods import (
     both_protocols,
     check_protocol,
     default_seeds,
-    row_name,
     split_protocol,
     trainer_name,
     with_setting,
 )
+from runs.outcome import KINDS
 from runs.spec import RunSpec
 from trainers import register_all
-
-KINDS = {"few_shot": "", "base2new": " base to novel"}  # setting -> in words, after a method's name
 
 
 @dataclass(frozen=True)
@@ -65,18 +63,6 @@ def parts(spec: RunSpec) -> list[RunSpec]:
     if spec.setting == "few_shot":
         return [spec]
     return [replace(spec, subsample="base"), replace(spec, subsample="new", eval_only=True)]
-
-
-def title(spec: RunSpec, seeds: Sequence[int]) -> str:
-    """Return a line that names runs.
-
-    >>> title(RunSpec("coop", "btmri", 16, setting="base2new"), [1, 2])
-    'CoOp base to novel on btmri, K = 16, seeds 1 2'
-    """
-    several = "seeds" if len(seeds) > 1 else "seed"
-    kind = KINDS[spec.setting]
-    row = row_name(f"{spec.trainer}:{spec.protocol}")
-    return f"{row}{kind} on {spec.dataset}, K = {spec.shots}, {several} {_words(seeds)}"
 
 
 def plan(grid: Grid) -> tuple[list[RunSpec], int]:

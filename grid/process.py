@@ -20,8 +20,14 @@ Work = Callable[[RunSpec], list[Outcome]]
 
 def prepare() -> None:
     """Let this process end on SIGTERM, and with its parent."""
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # closes what is open
+    signal.signal(signal.SIGTERM, _end)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end(number: int, _: object) -> None:
+    """End this process, which closes what is open; a second signal must not interrupt that."""
+    signal.signal(number, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def _end_with_parent() -> None:

@@ -3,16 +3,15 @@
 import contextlib
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from tqdm import tqdm
-
+from dassl.progress import Progress, print_above
 from grid import cluster, local
 from grid.devices import devices
-from grid.plan import Grid, plan, title
+from grid.plan import Grid, plan
 from grid.process import Answers
-from runs.outcome import BEFORE, DONE, FAILED, LEFT, Outcome
+from runs.outcome import BEFORE, DONE, FAILED, LEFT, failure_lines
 from runs.spec import PHANTOMS, RunSpec
 
 
@@ -71,22 +70,10 @@ def count_states(jobs: Sequence[RunSpec], answers: Answers) -> Counter[str]:
     """Take the answers to all jobs as they come, and return the number of runs in each state."""
     states: Counter[str] = Counter()
     runs = sum(len(job.seeds) for job in jobs)
-    with contextlib.closing(answers), tqdm(total=runs, desc="Grid", unit="run", smoothing=0) as bar:
+    with contextlib.closing(answers), Progress(runs, "Grid", "run", smoothing=0) as progress:
         for job, outcomes in answers:
             for line in failure_lines(job, outcomes):
-                bar.write(line, file=sys.stderr)
+                print_above(line, sys.stderr)
             states.update(outcome.state for outcome in outcomes)
-            bar.set_postfix_str(f"{states[FAILED]} failed" if states[FAILED] else "", refresh=False)
-            bar.update(len(outcomes))
+            progress.update(len(outcomes), f"{states[FAILED]} failed" if states[FAILED] else "")
     return states
-
-
-def failure_lines(job: RunSpec, outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """Yield a line for each reason why runs of a job are not done."""
-    seeds: dict[tuple[str, str], list[Outcome]] = {}
-    for outcome in outcomes:
-        if not outcome.done:
-            seeds.setdefault((outcome.state, outcome.reason), []).append(outcome)
-    for (state, reason), group in seeds.items():
-        log = f" (log: {group[0].log})" if group[0].log else ""
-        yield f"{state}: {title(job, [outcome.seed for outcome in group])}: {reason}{log}"

@@ -7,6 +7,8 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from dassl.errors import command
+
 NAMES = {
     "ablation": "the six rows of Table 2 on a data set",
     "diagnose": "look into a run of vMFCoOp",
@@ -22,6 +24,7 @@ NAMES = {
 }
 
 
+@command
 def main(argv: Sequence[str] | None = None) -> int:
     """Call the command that the first word names; return 2 if there is none."""
     name, *words = list(sys.argv[1:] if argv is None else argv) or [""]

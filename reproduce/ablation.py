@@ -19,8 +19,11 @@ from report.ablation_table import METHOD, Terms
 from runs.layout import data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options
-from runs.run import perform, print_error
+from runs.outcome import title
+from runs.run import perform
+from runs.screen import print_error
 from runs.spec import RunSpec, default_backbone, pairs
+from runs.tally import Tally
 
 OFF: dict[str, tuple[str, bool | float]] = {  # term -> the option that switches it off
     "sce": (f"TRAINER.{METHOD.upper()}.SCE", False),
@@ -52,25 +55,26 @@ ROWS = [Row(Terms(sce, anc, sc)) for sce in (False, True) for anc, sc in ((False
 
 
 def run_rows(template: RunSpec, shots: Sequence[int]) -> bool:
-    """Run every row few-shot and base to novel, and return whether all went well.
+    """Run every row few-shot and base to novel, say how many runs failed and why, and return whether all went well.
 
     Args:
         template: data set, seeds, root, backbone, output and options of all runs.
         shots: images per class of the few-shot runs.
     """
-    fine = True
+    tally, compared = Tally(), True
     for row in ROWS:
         print(f"== {METHOD} with {row.terms}", flush=True)
         spec = replace(template, trainer=METHOD, options=(*template.options, *row.options))
         for count in shots:
-            fine &= ended_well(replace(spec, shots=count))
-        fine &= run_base_to_novel(replace(spec, shots=paper.NOVEL_SHOTS, setting="base2new"))
-    return fine
+            ended_well(replace(spec, shots=count), tally)
+        compared &= run_base_to_novel(replace(spec, shots=paper.NOVEL_SHOTS, setting="base2new"), tally)
+    print(tally)
+    return compared and not tally.failed
 
 
-def run_base_to_novel(spec: RunSpec) -> bool:
+def run_base_to_novel(spec: RunSpec, tally: Tally) -> bool:
     """Learn on the base classes, test on base and novel ones, print both and their harmonic mean."""
-    if not all(ended_well(part) for part in parts(spec)):
+    if not all(ended_well(part, tally) for part in parts(spec)):
         return False
     dataset = data_name(spec.dataset, spec.root)
     try:
@@ -79,12 +83,15 @@ def run_base_to_novel(spec: RunSpec) -> bool:
         )
     except UserError as error:  # runs that cannot be compared; the other rows are run all the same
         print_error(str(error))
+        tally.lines.append(f"not compared: {title(spec, spec.seeds)}, in {spec.output}: {error}")
         return False
 
 
-def ended_well(spec: RunSpec) -> bool:
-    """Run a specification, and return whether all its runs are done."""
-    return all(outcome.done for outcome in perform(spec))
+def ended_well(spec: RunSpec, tally: Tally) -> bool:
+    """Run a specification, count its runs, and return whether all are done."""
+    outcomes = perform(spec)
+    tally.add(spec, outcomes)
+    return all(outcome.done for outcome in outcomes)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -45,11 +45,7 @@ def make(
     """Run what is missing unless nothing is to be run, then write the page; return the status of the command."""
     fine = True
     if not write_only:
-        try:
-            fine = run_missing(asked, points, devices)
-        except KeyboardInterrupt:
-            print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
-            return 130
+        fine = run_missing(asked, points, devices)
     whole = write(page, [find(each, points) for each in asked], draw)
     return int(not (fine and whole))
 

@@ -54,11 +54,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     study = Study(
         span(args.datasets, args.shots, args.seeds), Path(args.output), args.root, args.novel_shots, pairs(options)
     )
-    try:
-        fine = args.write_only or study.run([*METHODS, *POSTERIORS, *VARIANTS])
-    except KeyboardInterrupt:
-        print("Interrupted: what is done stays, the same command goes on from there.", file=sys.stderr)
-        return 130
+    fine = args.write_only or study.run([*METHODS, *POSTERIORS, *VARIANTS])
     everything = [*METHODS, *POSTERIORS, *VARIANTS]
     line = shlex.join(["python", "-m", "reproduce", "posterior", *without_places(words)])
     text, whole = text_of(study, everything, line)

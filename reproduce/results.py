@@ -98,12 +98,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Return 1 if a run failed or is missing."""
     words = list(sys.argv[1:] if argv is None else argv)
     document, args = parse(words)
-    try:
-        fine = args.write_only or run_all(document, args.devices)
-        check_alike(document.output)
-    except KeyboardInterrupt:
-        print("Interrupted: the same command goes on from there.", file=sys.stderr)
-        return 130
+    fine = args.write_only or run_all(document, args.devices)
+    check_alike(document.output)
     line = shlex.join(["bash", "scripts/results.sh", *without_places(words)])
     blocks, missing = document_text(document, line)
     path = Path(args.to)

@@ -18,10 +18,10 @@ from statistics import fmean
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from clip import FeatureStore, build_backbone
 from dassl.errors import UserError, command
+from dassl.progress import bar
 from dassl.reading import read_text
 from dassl.writing import atomic_write
 from datasets.phantoms import PHANTOMS, VERSION
@@ -171,7 +171,7 @@ def development_table(half: Half) -> str:
     """Return the table of all scores, averaged over the data sets."""
     headers = ["score", *(f"{what}, {kind}" for kind in KINDS for what in ("drawn", "gain", "speaks", "first (%)"))]
     rows = []
-    for score in tqdm(SCORES, desc="Scores", leave=False):
+    for score in bar(SCORES, desc="Scores"):
         cells, both = [], []
         for kind in KINDS:
             figures = figures_of(half, kind, score)
@@ -245,7 +245,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     store = FeatureStore(build_backbone("PhantomCLIP"))
     measured = {
         name: [measure(store, name, args.pictures, args.shots, seed) for seed in args.seeds]
-        for name in tqdm(names, desc="Phantoms", leave=False)
+        for name in bar(names, desc="Phantoms")
     }
     line = shlex.join(["python", "-m", "reproduce", "sentences", *without_places(words)])
     development, confirmation = (

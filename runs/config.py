@@ -5,7 +5,7 @@ from pathlib import Path
 from yacs.config import CfgNode
 
 from clip.build import source_of
-from dassl.config import merge_file, merge_pairs
+from dassl.config import flat, merge_file, merge_pairs
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
@@ -18,7 +18,6 @@ from runs.folder import run_folder
 from runs.methods import CONFIGS, METHODS, PROTOCOLS, PUBLISHED, published_file
 from runs.spec import PHANTOMS, RunSpec, default_backbone
 from runs.unread import check_read
-from trainers.base.digests import flat
 
 
 def configure(spec: RunSpec, seed: int = -1, complete: bool = False) -> CfgNode:

@@ -83,6 +83,7 @@ def defaults(spec: RunSpec) -> CfgNode:
     import datasets  # noqa: F401, registers the data sets
 
     cfg = get_cfg_default()
+    cfg.VERBOSE = False  # the console of a run shows few lines; all are in its log
     extend_cfg(cfg)
     if checkout := checkout_of(spec):
         checkout.extend_cfg(cfg, spec.trainer)

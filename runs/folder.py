@@ -6,6 +6,7 @@ from typing import Any
 
 from yacs.config import CfgNode
 
+from dassl.config import flat
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.names import file_name
 from dassl.reading import read_yaml
@@ -14,7 +15,7 @@ from runs.files import base_config, named_files
 from runs.layout import data_name, protocol_folder, seeds_folder
 from runs.methods import PUBLISHED
 from runs.spec import RunSpec
-from trainers.base.digests import counting_settings, flat, reads_sentences
+from trainers.base.digests import counting_settings, reads_sentences
 
 # Settings that the path of a folder tells anyway.
 TOLD = (

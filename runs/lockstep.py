@@ -53,7 +53,8 @@ def _epoch(runs: list[Member], epoch: int) -> None:
             run.trainer.epoch = epoch
             run.trainer.seed_epoch()
             run.trainer.before_epoch()
-            run.trainer.begin_steps()
+    for run in runs:  # after images were encoded for all: this is no part of the time of a step
+        run.trainer.begin_steps()
     for index, batches in enumerate(zip(*(run.trainer.train_loader_x for run in runs), strict=True)):
         step([(run, batch) for run, batch in zip(runs, batches, strict=True) if not run.failed], index)
     for run in runs:

@@ -1,13 +1,17 @@
-"""The outcome of a run."""
+"""The outcome of a run, and the lines about runs that are not done."""
 
 import csv
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from dassl.errors import UserError, sentence
+from runs.methods import row_name
 from runs.record import Record, read_record
+from runs.spec import RunSpec
 
+KINDS = {"few_shot": "", "base2new": " base to novel"}  # setting -> in words, after a method's name
 DONE, BEFORE, FAILED, LEFT = "done", "finished before", "failed", "left"
 
 
@@ -67,3 +71,26 @@ class Outcome:
         if self.folder is None or not self.done:
             raise UserError(f"Expected a finished run of seed {self.seed}, but it is {self.state}: {self.reason}")
         return self.folder / name
+
+
+def title(spec: RunSpec, seeds: Sequence[int]) -> str:
+    """Return a line that names runs.
+
+    >>> title(RunSpec("coop", "btmri", 16, setting="base2new"), [1, 2])
+    'CoOp base to novel on btmri, K = 16, seeds 1 2'
+    """
+    several = "seeds" if len(seeds) > 1 else "seed"
+    kind = KINDS[spec.setting]
+    row = row_name(f"{spec.trainer}:{spec.protocol}")
+    return f"{row}{kind} on {spec.dataset}, K = {spec.shots}, {several} {' '.join(map(str, seeds))}"
+
+
+def failure_lines(job: RunSpec, outcomes: Sequence[Outcome]) -> Iterator[str]:
+    """Yield a line for each reason why runs of a job are not done."""
+    seeds: dict[tuple[str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        if not outcome.done:
+            seeds.setdefault((outcome.state, outcome.reason), []).append(outcome)
+    for (state, reason), group in seeds.items():
+        log = f" (log: {group[0].log})" if group[0].log else ""
+        yield f"{state}: {title(job, [outcome.seed for outcome in group])}: {reason}{log}"

@@ -1,44 +1,58 @@
 """Train and test runs: `run(spec)` from Python, `perform(spec)` for commands."""
 
 import contextlib
-import sys
+import io
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from dassl.config import difference
-from dassl.console import printable
+from dassl.console import tell
 from dassl.engine import build_trainer
 from dassl.errors import UserError, sentence
 from dassl.utils import Logger, choose_device, collect_env_info, describe_device, set_random_seed
 from dassl.writing import atomic_write
+from datasets.base import PHANTOM_NOTICE
 from runs import lockstep
 from runs.config import check_classes, configure, passed_over
 from runs.files import checkout_of, checkout_settings, config_files, defaults, protocol_of
 from runs.finished import DataOf, check_learned, finished, model_dir
+from runs.heading import finished_line, heading, title
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
-from runs.spec import RunSpec
+from runs.screen import Screen, print_error, print_failure, seeds_in_words
+from runs.spec import PHANTOMS, RunSpec
+from runs.starts import make_folder, remove_empty, remove_start
 from runs.unread import files_line
 from trainers.base.digests import method_settings
 from trainers.base.results import Results
 
 
 class Run:
-    """One seed's run: its folder, which is locked while it lasts, its log, its trainer, and its error if it fails."""
+    """One seed's run: its folder, which is locked while it lasts, its log, its trainer, and its error if it fails.
+
+    Attributes:
+        made: the folders that were made for it.
+        tested: whether there are results.
+        screen: shows on the console what it tells.
+    """
 
     trainer: Any = None
     log: Logger
+    tested = False
 
     def __init__(self, spec: RunSpec, seed: int):
         self.spec, self.seed = spec, seed
         self.cfg = configure(spec, seed)
         self.folder = Path(self.cfg.OUTPUT_DIR)
+        self.made: list[Path] = []
+        self.screen = Screen("", (seed,), silent=True)
         self.error: Exception | None = None
         self._told: BaseException | None = None
 
@@ -49,13 +63,13 @@ class Run:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Lock the folder, and keep its log open."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock", timeout=0), Logger(self.folder / "log.txt") as self.log:
+        self.made = make_folder(self.folder)
+        with FileLock(self.folder / ".lock", timeout=0), Logger(self.folder / "log.txt", self.cfg.VERBOSE) as self.log:
             yield
 
     @contextlib.contextmanager
     def logged(self) -> Iterator[None]:
-        """Copy what is printed to the log; an error that a user can mend ends this run, with one sentence."""
+        """Print to the log; an error that a user can mend ends this run, with one sentence."""
         try:
             with contextlib.redirect_stdout(self.log):
                 yield
@@ -63,9 +77,9 @@ class Run:
             self.tell(error)
             if isinstance(error, Exception):
                 self.error = error
-            if not (words := sentence(error)):
+            if not sentence(error):
                 raise
-            print_error(words)
+            self.screen.error(error)
 
     def tell(self, error: BaseException) -> None:
         """Write the traceback of an error into the log, once."""
@@ -79,17 +93,17 @@ class Run:
         print(f"Device: {describe_device(choose_device(self.cfg.USE_CUDA))}")
         print(files_line(self.spec.trainer, config_files(self.spec)))
         if checkout := checkout_of(self.spec):
-            print(checkout)
+            tell(str(checkout))
             if settings := checkout_settings(self.spec):
-                print(settings)
+                tell(str(settings))
         self.cfg = cfg = configure(self.spec, self.seed, complete=True)
         if (asked := protocol_of(self.spec)) != cfg.PROTOCOL:
-            print(f"PROTOCOL {asked}: {cfg.TRAINER.NAME} has no settings for it (or no --trainer names it): as ever")
+            tell(f"PROTOCOL {asked}: {cfg.TRAINER.NAME} has no settings for it (or no --trainer names it): as ever")
         settings = cfg.dump()
         with atomic_write(self.folder / "config.yaml") as file:
             file.write(settings)
         if over := passed_over(self.spec, cfg):
-            print(f"Passed over, as {cfg.TRAINER.NAME} does not learn in epochs: {', '.join(over)}")
+            tell(f"Passed over, as {cfg.TRAINER.NAME} does not learn in epochs: {', '.join(over)}")
         if cfg.SEED >= 0:
             print(f"Setting fixed seed: {cfg.SEED}")
             set_random_seed(cfg.SEED)
@@ -102,7 +116,17 @@ class Run:
 
     def write(self, results: Results) -> None:
         """Leave the results of a test."""
+        self.tested = True
         write_results(self.spec, self.cfg, self.trainer, results)
+        self.screen.result(self.seed, results)
+
+    def clear(self) -> list[Path]:
+        """Remove what a run has written that failed before it began; return the folders made for it, if any."""
+        trained = getattr(self.trainer, "num_batches", 0) > 0
+        if trained or self.tested or not self.made or not (self.error and sentence(self.error)):
+            return []
+        remove_start(self.folder)
+        return self.made
 
     def test(self) -> None:
         """Test what was learned before, on the base classes unless the specification names another run."""
@@ -161,7 +185,6 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
                 if _open(one, stack, read):
                     waiting.append(one)
                 else:
-                    print(f"Finished already, nothing to do: {one.folder}")
                     ended[seed] = Outcome(seed, BEFORE, one.folder)
             except Timeout:
                 folder = one.folder if one else None
@@ -170,8 +193,11 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
             except Exception as error:
                 ended[seed] = Outcome.failed(seed, one.folder if one else None, error)
                 if ended[seed].reason not in told:
-                    _print(error)
+                    print_failure(error)
                 told.add(ended[seed].reason)
+        if ended_before := finished_line([outcome for outcome in ended.values() if outcome.state == BEFORE]):
+            print(ended_before)
+        screen = _screen(spec, waiting)
         try:
             _work(spec, waiting)
         except Exception as error:
@@ -179,23 +205,50 @@ def perform(spec: RunSpec, read: DataOf | None = None) -> list[Outcome]:
                 one.tell(error)
                 if not (one.folder / "metrics.json").is_file():
                     one.error = one.error or error
-            _print(error, [one.folder / "log.txt" for one in waiting])
+            screen.flush()
+            print_failure(error, [one.folder / "log.txt" for one in waiting])
         except BaseException as error:
             for one in waiting:
                 one.tell(error)
             raise
+        finally:
+            screen.flush()
+        made = [folder for one in waiting for folder in one.clear()]
+    remove_empty(made)
     ended |= {one.seed: one.outcome() for one in waiting}
     return [ended[seed] for seed in seeds]
+
+
+def _screen(spec: RunSpec, runs: Sequence[Run]) -> Screen:
+    """Return what shows the runs on the console, and print what they are."""
+    if not runs:
+        return Screen("", ())
+    cfg, seeds = runs[0].cfg, [one.seed for one in runs]
+    known = {PHANTOM_NOTICE} if cfg.DATASET.ROOT == PHANTOMS else ()  # the heading says it
+    screen = Screen(f"{title(spec, cfg)}, {seeds_in_words(seeds)}", seeds, cfg.VERBOSE, known)
+    for one in runs:
+        one.screen = screen
+        if not cfg.VERBOSE:
+            one.log.console = screen.voice(one.seed)
+    if not cfg.VERBOSE:
+        print("\n".join(heading(spec, cfg, seeds, [one.folder for one in runs])), flush=True)
+    return screen
 
 
 def _open(one: Run, stack: contextlib.ExitStack, read: DataOf | None) -> bool:
     """Lock the folder of a run that is not done, until `stack` ends; return False for one that is."""
     check_classes(one.spec, one.cfg)
-    if finished(one.spec, one.cfg, read):
+    if _finished(one, read):
         return False
     choose_device(one.cfg.USE_CUDA)  # a GPU that cannot be used is told before any folder is made
     stack.enter_context(one.open())
-    return not finished(one.spec, one.cfg, read)  # another process may have done it meanwhile
+    return not _finished(one, read)  # another process may have done it meanwhile
+
+
+def _finished(one: Run, read: DataOf | None) -> bool:
+    """Return whether a run is done; what its data set tells is in its log, or will be."""
+    with contextlib.redirect_stdout(io.StringIO()):
+        return finished(one.spec, one.cfg, read)
 
 
 def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
@@ -203,10 +256,14 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
     if len(runs) > 1 and "CHECKOUT" in runs[0].cfg:
         for one in runs:
             _work(spec, [one])
+            one.screen.flush()
             one.trainer = None  # its towers are not shared
         return
     _build(runs)
     runs = [one for one in runs if not one.failed]
+    for one in runs:
+        one.screen.flush()
+        one.trainer.on_step = partial(_show_step, one, [each.trainer for each in runs])
     if spec.no_train:
         return
     if spec.eval_only:
@@ -217,10 +274,15 @@ def _work(spec: RunSpec, runs: Sequence[Run]) -> None:
         lockstep.train(runs)
 
 
+def _show_step(one: Run, trainers: Sequence[Any], trainer: Any, _: dict[str, float]) -> None:
+    """Show a step of a run, of several with these trainers that are trained side by side."""
+    one.screen.step(one.seed, trainer, trainers)
+
+
 def _build(runs: Sequence[Run]) -> None:
-    """Build each run. Where several share the console, their lines begin with their seeds, and one build is shown."""
+    """Build each run. Where several print on the console, lines begin with their seeds, and one build is shown."""
     consoles = []
-    for one in runs if len(runs) > 1 else ():
+    for one in runs if len(runs) > 1 and runs[0].log.verbose else ():
         consoles.append(Labelled(one.log.console, f"seed {one.seed} | ", silent=one is not runs[0]))
         one.log.console = consoles[-1]
     _each(runs, Run.build)
@@ -237,18 +299,3 @@ def _each(runs: Sequence[Run], do: Callable[[Run], None]) -> None:
     for one in runs:
         with one.logged():
             do(one)
-
-
-def _print(error: Exception, logs: Sequence[Path] = ()) -> None:
-    """Print an error: in a sentence what a user can mend, and the traceback of a bug."""
-    if words := sentence(error):
-        print_error(words)
-        return
-    traceback.print_exception(error)
-    where = f"; the traceback is in {', '.join(map(str, logs))} too" if logs else ""
-    print_error(f"a bug ({type(error).__name__}), not your input{where}.")
-
-
-def print_error(words: str) -> None:
-    """Print an error on one line of stderr; names in it cannot steer a terminal."""
-    print(f"error: {printable(words)}", file=sys.stderr)

@@ -25,12 +25,18 @@ BACKBONE="$(named "${BACKBONE:-}")"
 export DATA OUTPUT
 split OPTS && opts=("${words[@]}")
 failed=0
+begin_tally
+[ "$DATA" = phantoms ] && echo "The embedded phantoms (rendered, no medical data); DATA=<folder> for real images."
 for dataset in "${datasets[@]}"; do
     [ ${#datasets[@]} -eq 1 ] || heading "$dataset"
     for method in "$@"; do
-        bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || failed=1
+        bash scripts/few_shot.sh "$method" "$dataset" "${shots[*]}" "$BACKBONE" || {
+            noted $? "$method on $dataset"
+            failed=1
+        }
     done
     python -m report.compare --methods "$@" ${AGAINST:+--against "$AGAINST"} --shots "${shots[@]}" --output "$OUTPUT" \
         --dataset "$dataset" --root "$DATA" --backbone "$BACKBONE" "${opts[@]}" || failed=1
 done
+end_tally
 exit $failed

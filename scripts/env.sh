@@ -70,3 +70,26 @@ ensure_env() {
     python -m pip install --quiet --disable-pip-version-check --no-compile -e ".${extra:+[$extra]}" || exit 1
     printf '%s\n' "$wanted" > ".venv/installed-$extra"
 }
+
+trap 'exit 130' INT # a loop ends with the command that Ctrl-C ends
+
+# begin_tally: from now on, each command notes how its runs ended, and the script that came first tells it at its end.
+begin_tally() {
+    [ -z "${VMFCOOP_TALLY:-}" ] || return 0
+    VMFCOOP_TALLY="$(mktemp)" || exit 1
+    export VMFCOOP_TALLY
+    trap 'rm -f -- "$VMFCOOP_TALLY"' EXIT
+    own_tally=1
+}
+
+# noted STATUS WORD...: ends the script if its command was interrupted, and notes one that was ended from outside.
+noted() {
+    local status="$1"
+    [ "$status" != 130 ] || exit 130
+    [ "$status" -lt 126 ] || printf '1\t1\tfailed: %s: ended with exit status %s\n' "${*:2}" "$status" >> "$VMFCOOP_TALLY"
+}
+
+# end_tally: tells how many of how many runs failed, and why; a single command has told its errors itself.
+end_tally() {
+    [ -z "${own_tally:-}" ] || [ "$(wc -l < "$VMFCOOP_TALLY")" -lt 2 ] || python -m runs.tally "$VMFCOOP_TALLY"
+}

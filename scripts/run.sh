@@ -8,7 +8,7 @@
 #   OUTPUT  folder of all runs: "output", in the folder you call from, as for train.py
 #   WITH    a CoOp-style checkout whose trainers few_shot.sh and compare.sh know too, such as ../BiomedCoOp
 #   OPTS    settings that override the config files, such as "OPTIM.MAX_EPOCH 20"; quotes hold a value with spaces
-#           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"
+#           or backslashes together: OPTS="DATASET.GROUP_PATTERN '(P\d+)_'"; "VERBOSE True" shows all of the logs
 
 source "$(dirname "${BASH_SOURCE[0]}")/env.sh"
 source scripts/datasets.sh # env.sh has gone to the repository
@@ -54,7 +54,10 @@ _each() {
     local run="$1" count failed=0 flags shots seeds opts
     _read "${@:2}"
     for count in "${shots[@]}"; do
-        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "$OUTPUT" || failed=1
+        "$run" "${flags[@]}" --shots "$count" --seed "${seeds[@]}" --output "$OUTPUT" || {
+            noted $? "$2 on $3, K = $count"
+            failed=1
+        }
     done
     return $failed
 }
@@ -70,8 +73,17 @@ _base2new() {
 
 _few_shots() { _each _few_shot "$@"; }
 _base2news() { _each _base2new "$@"; }
-few_shot() { each_dataset few_shot _few_shots "$@"; }
-base2new() { each_dataset base2new _base2news "$@"; }
+few_shot() { _told few_shot _few_shots "$@"; }
+base2new() { _told base2new _base2news "$@"; }
+
+# _told SETTING RUN METHOD DATASETS WORD...: as each_dataset, and tell at the end how many runs failed.
+_told() {
+    local failed=0
+    begin_tally
+    each_dataset "$@" || failed=1
+    end_tally
+    return $failed
+}
 
 # The rows of Table 2, in one process.
 _ablation() {

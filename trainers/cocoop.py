@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
-from tqdm import tqdm
 
 from clip import Backbone, Tokens
 from dassl.engine import TRAINER_REGISTRY
+from dassl.progress import bar
 from trainers.base.prompt_learner import PromptLearner
 from trainers.coop import CoOp
 
@@ -54,6 +54,6 @@ class CoCoOp(CoOp):
         return self.backbone.logit_scale * (own @ features[..., None]).squeeze(-1)
 
     def encoded(self, features: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-        for part in tqdm(features.split(IMAGES_AT_ONCE), desc="Encoding prompts", delay=3, leave=False):
+        for part in bar(features.split(IMAGES_AT_ONCE), desc="Encoding prompts", delay=3):
             prompts = self.backbone.encode_tokens(*self.prompts(part))
             yield part, prompts.view(len(part), -1, prompts.shape[-1])

@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.nn.functional import normalize, one_hot
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.engine import TRAINER_REGISTRY
 from trainers.base.labels import labels_of
 from trainers.base.unlabelled import unlabelled_images
@@ -73,7 +74,7 @@ class SSTextU(SSText):
         moved = super().weights(text)
         items = unlabelled_images(self.cfg, self.dm.dataset)
         each = len(items) // self.num_classes
-        print(f"Unlabelled images: {each} of each class, others of the training split than the shots; no test image")
+        tell(f"Unlabelled images: {each} of each class, others of the training split than the shots; no test image")
         if not items or not self.settings.ROUNDS:
             return moved
         features, scale = self.plain_features(items), self.backbone.logit_scale

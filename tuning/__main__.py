@@ -129,12 +129,8 @@ def trial_line(study: Study, trial: Any) -> str:
 @command
 def main(argv: Sequence[str] | None = None) -> int:
     task, args = parse(sys.argv[1:] if argv is None else argv)
-    try:
-        for datasets in [task.datasets] if args.joint else [(dataset,) for dataset in task.datasets]:
-            tune(replace(task, datasets=datasets), args.trials, args.sampler_seed, Path(args.output))
-    except KeyboardInterrupt:
-        print("Interrupted: the same command goes on with the study.", file=sys.stderr)
-        return 130
+    for datasets in [task.datasets] if args.joint else [(dataset,) for dataset in task.datasets]:
+        tune(replace(task, datasets=datasets), args.trials, args.sampler_seed, Path(args.output))
     return 0
 
 

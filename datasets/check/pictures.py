@@ -10,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 from PIL import Image, ImageDraw
-from tqdm import tqdm
 
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
@@ -18,6 +17,7 @@ from dassl.images import FILE_BYTES, NOTES, Reading, is_dicom, notes_of, pixel_d
 from dassl.images.dicom import SUFFIXES as DICOM
 from dassl.images.pillow import FORMATS
 from dassl.names import file_name
+from dassl.progress import bar
 from dassl.reading import read_bytes
 from dassl.writing import atomic_write
 
@@ -48,8 +48,8 @@ class Picture(NamedTuple):
 
 def read_pictures(items: Sequence[Datum], reading: Reading) -> list[Picture]:
     """Read every image; one that cannot be read has a `problem`."""
-    bar = tqdm(items, desc="Reading images", unit="image", delay=3, leave=False)
-    return [_read_one(Path(item.impath), reading) for item in bar]
+    shown = bar(items, desc="Reading images", unit="image", delay=3)
+    return [_read_one(Path(item.impath), reading) for item in shown]
 
 
 def _read_one(path: Path, reading: Reading) -> Picture:

@@ -7,9 +7,8 @@ import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
-from tqdm import tqdm
-
 from dassl.errors import UserError
+from dassl.progress import bar
 
 from .disk import check_room, format_size
 
@@ -39,7 +38,7 @@ def unpack(archive: Path, folder: Path) -> None:
             total = sum(member.file_size for member in members)
             _check_ratio(archive, total)
             check_room(folder, total, f"to unpack {archive.name}")
-            for member in tqdm(members, desc=f"Unpacking {archive.name}", unit=" files"):
+            for member in bar(members, desc=f"Unpacking {archive.name}", unit=" files"):
                 _write(file, member, folder / member.filename)
     except (*BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno not in CONTRADICTORY:

@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import IO, NoReturn
 
 import requests
-from tqdm import tqdm
 
 from dassl.errors import UserError
+from dassl.progress import Progress
 from dassl.reading import read_json
 from dassl.writing import open_to_append, write_json
 
@@ -182,17 +182,17 @@ def _append(response: requests.Response, part: Path, first: int, remote: Remote,
     free = first + room(part.parent)
     most = free if limit is None else min(free, limit)
     with (
-        tqdm(total=remote.bytes, initial=first, unit="B", unit_scale=True, desc=part.stem) as bar,
+        Progress(remote.bytes, part.stem, "B", initial=first, unit_scale=True) as progress,
         open_to_append(part) as file,
     ):
         try:
             for chunk in response.iter_content(CHUNK):
-                if bar.n + len(chunk) > most:
+                if progress.done + len(chunk) > most:
                     _stop(remote.url, part, limit, most)
                 _write(file, chunk)
-                bar.update(len(chunk))
+                progress.update(len(chunk))
         except requests.RequestException as error:
-            raise requests.ConnectionError(f"it breaks off after {bar.n} bytes of {remote.bytes}") from error
+            raise requests.ConnectionError(f"it breaks off after {progress.done} bytes of {remote.bytes}") from error
         os.fsync(file.fileno())
 
 

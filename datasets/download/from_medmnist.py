@@ -13,10 +13,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from dassl.errors import UserError
 from dassl.names import check_name
+from dassl.progress import bar
 from dassl.writing import atomic_write, write_json
 from datasets.base import BiomedDataset
 from datasets.entries import PARTS
@@ -130,7 +130,7 @@ def pictures(path: Path, name: str, size: int, part: str) -> Iterator[tuple[int,
         labels = [int(row[0]) for row in read_rows(archive, f"{part}_labels", (count, 1), "iu")]
         if wrong := sorted({label for label in labels if not 0 <= label < classes}):
             raise ValueError(f"{part}_labels has {wrong[0]}, which is none of {classes} classes")
-        images = tqdm(
+        images = bar(
             read_rows(archive, f"{part}_images", shape, "u"), total=count, desc=f"{name} {part}", unit=" images"
         )
         for i, (pixels, label) in enumerate(zip(images, labels, strict=True)):

@@ -16,9 +16,10 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock
 from PIL import Image
-from tqdm import tqdm
 
+from dassl.console import tell
 from dassl.errors import UserError
+from dassl.progress import bar
 from dassl.reading import read_json
 from dassl.writing import atomic_write, write_json, writing
 from datasets.masks import mask_path
@@ -104,6 +105,9 @@ def prepare(name: str, root: str | Path, progress: bool = True, counts: Counts =
             target.rename(old)
         partial_.rename(target)
         shutil.rmtree(old, ignore_errors=True)
+        if progress:
+            n = len(phantom.classes)
+            tell(f"Rendered {sum(counts.per_class(n).values()) * n} phantoms into {target}")
 
 
 def is_marked(folder: str | Path) -> bool:
@@ -148,10 +152,8 @@ def _render(name: str, folder: Path, counts: Counts, progress: bool) -> None:
                 jobs.append((path, classname, (part_id, i)))
     with _workers(2) as run:
         draw = partial(_draw, name, folder / name)
-        bar = tqdm(
-            run(draw, jobs), total=len(jobs), desc=f"Rendering phantom {name}", disable=not progress, leave=False
-        )
-        for _ in bar:
+        drawn = run(draw, jobs)
+        for _ in bar(drawn, total=len(jobs), desc=f"Rendering phantom {name}") if progress else drawn:
             pass
     masks = MASKS_README.format(version=registry.MASKS_VERSION, lesion=phantom.lesion) if phantom.lesion else ""
     for file, text in (

@@ -60,9 +60,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Timeout:
         print(f"error: another process is working in {args.out}; wait for it, or end it.", file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        print("Stopped: the same command goes on from here.", file=sys.stderr)
-        return 130
     return 0
 
 

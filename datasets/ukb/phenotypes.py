@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 
-from tqdm import tqdm
-
 from dassl.errors import UserError
+from dassl.progress import bar
 from datasets.rows import read_rows
 
 CODES, DATES, VISITS = 41270, 41280, 53  # ICD-10 diagnoses, their first dates, days of visits
@@ -66,8 +65,8 @@ def read(path: Path, wanted: Callable[[str], bool]) -> Iterator[tuple[str, Recor
         rows = read_rows(file, path, delimiters=",\t", strict=False)
         _, names = next(rows)
         columns = _Columns(path, names)
-        with tqdm(rows, desc="Reading participants", unit=" rows", delay=3, leave=False) as bar:
-            for _, row in bar:
+        with bar(rows, desc="Reading participants", unit=" rows", delay=3) as shown:
+            for _, row in shown:
                 eid = row[columns.eid] if columns.eid < len(row) else ""
                 if wanted(eid):
                     yield eid, columns.record(row)

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from filelock import FileLock
 from PIL import Image
-from tqdm import tqdm
 
 from dassl.errors import UserError
+from dassl.progress import bar
 from dassl.writing import atomic_write, make_folder, write_json
 from datasets.ukb import LeftOut
 from datasets.ukb.cohort import select_participants
@@ -106,7 +106,7 @@ def _make(todo: list[tuple[Path, Visit]], recipe: Images, journal: Journal, work
     left: Counter = Counter()
     with _map(workers) as run:
         done = run(partial(_images, recipe=recipe, folder=journal.images), todo)
-        for result in tqdm(done, total=len(todo), desc=f"Preparing {journal.images.name}", unit="zip", leave=False):
+        for result in bar(done, total=len(todo), desc=f"Preparing {journal.images.name}", unit="zip"):
             if isinstance(result, Visit):
                 journal.add(result)
             else:

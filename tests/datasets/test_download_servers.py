@@ -35,15 +35,15 @@ def test_a_download_that_ended_goes_on_with_the_next_run(files, root, tmp_path, 
 
 
 def test_a_process_that_is_killed(files, root, tmp_path, monkeypatch):
-    class Bar(fetch.tqdm):
-        def update(self, n=1):
-            super().update(n)
-            if self.n > 4000:
+    class Killed(fetch.Progress):
+        def update(self, count=1, figures=""):
+            super().update(count, figures)
+            if self.done > 4000:
                 raise KeyboardInterrupt
 
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr(fetch, "tqdm", Bar)
-        run(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(fetch, "Progress", Killed)
+        assert run(root) == 130
     (root / ".BTMRI.unpacking").mkdir()  # and left by one that was killed later
     (root / ".BTMRI.unpacking" / "old.png").touch()
     assert run(root) == 0

@@ -188,7 +188,7 @@ def test_a_run_that_is_stopped_can_be_used_and_goes_on(biobank, monkeypatch):
         return reader
 
     monkeypatch.setattr(prepare, "read_images", until(7))
-    assert "goes on from here" in biobank.run(status=130)
+    assert "goes on from there" in biobank.run(status=130)
     assert sum(map(len, biobank.split.values())) == len(biobank.images()) == 7
     with (biobank.folder / "prepared.jsonl").open("a") as file:
         file.write('{"participant": "beef')  # as if killed while writing

@@ -31,7 +31,7 @@ def test_a_grid_runs_what_is_missing_and_the_job_of_a_killed_worker_again(line, 
     assert command.main(line("coop", "zeroshot", devices="cpu")) == 0
     output = capfd.readouterr()
     assert "4 runs done, 0 finished before, 0 failed." in output.out and output.out.count("\n") == 1
-    assert output.err.split("\r")[-1].startswith("Grid: 100%") and " 4/4 " in output.err
+    assert "\r" not in output.err  # no bar, as this is no terminal
     assert "epoch [" not in output.err and (tmp_path / "died").exists()
     for trainer, resumed in (("CoOp", True), ("ZeroshotCLIP", False)):
         for seed in (1, 2):

@@ -6,9 +6,10 @@ from dataclasses import replace
 import pytest
 
 from grid import __main__ as command
-from grid.plan import parts, plan, take, title
+from grid.plan import parts, plan, take
 from report import paper
 from runs.methods import METHODS, both_protocols, row_name
+from runs.outcome import title
 from runs.spec import RunSpec
 from tests.run_folders import run_folder
 

@@ -58,9 +58,11 @@ def test_every_row_is_run_few_shot_and_base_to_novel(performed, monkeypatch, cap
     assert heads[0] == "== vMFCoOp with CE" and heads[-1] == "== vMFCoOp with SCE + anc + sc"
 
 
-def test_a_failure_is_the_status_and_the_other_rows_are_run(performed):
+def test_a_failure_is_the_status_and_the_other_rows_are_run(performed, capsys):
     assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1", "FAIL.X", "1", "FAIL", "1"]) == 1
     assert len(performed) == 6 * 2  # few-shot, and base classes; novel ones have nothing to be tested with
+    *_, last = capsys.readouterr().out.partition("12 of 12 runs failed.\n")
+    assert len(last.splitlines()) == 12 and "failed: vMFCoOp base to novel on btmri, K = 16, seed 1: " in last
 
 
 def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed, monkeypatch, capsys):
@@ -73,7 +75,10 @@ def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed,
 
     monkeypatch.setattr(ablation.base2new, "print_seeds", print_seeds)
     assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1"]) == 1
-    assert len(performed) == 6 * 3 and "same test images" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert len(performed) == 6 * 3 and "same test images" in err
+    told = "not compared: vMFCoOp base to novel on btmri, K = 16, seed 1, in output/ablation/ce: Expected runs with the"
+    assert told in out.splitlines()[-1]
 
 
 def test_the_script(calls):

@@ -23,4 +23,4 @@ def test_four_shots_of_phantoms(key, tmp_path, monkeypatch, capsys):
     classes = by_key()[key].classes
     assert found["phantom"] is True and list(found["metrics"]["per_class"]) == list(classes)
     assert found["total"] == -(-20 // len(classes)) * len(classes)
-    assert "PHANTOMS: rendered images, no medical data" in capsys.readouterr().out
+    assert f"vMFCoOp on {key} (phantoms: rendered, no medical data), 4 shots" in capsys.readouterr().out

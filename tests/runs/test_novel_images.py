@@ -80,9 +80,10 @@ def test_copies_of_base_images_among_the_novel_test_images_are_told(flags, data_
         shutil.copy(folder / "glioma_tumor" / f"train{i}.png", folder / "pituitary_tumor" / f"test{i % 5}.png")
     line = flags("ZeroshotCLIP", "OPTIM.MAX_EPOCH", 0, root=root, more=(*PROTOCOL, "new", "--eval-only"))
     assert train.main([*line, "DATASET.NUM_SHOTS", "6"]) == 0
-    printed = capsys.readouterr().out.partition(TESTED)[2]
-    assert "5 test images are identical (byte for byte) to training images" in printed
-    assert "5 images are there under two labels (byte for byte identical)" in printed
+    (log,) = tmp_path.rglob("log.txt")
+    for text in (log.read_text().partition(TESTED)[2], capsys.readouterr().out):
+        assert "WARNING: 5 test images are identical (byte for byte) to training images" in text
+        assert "WARNING: 5 images are there under two labels (byte for byte identical)" in text
     assert train.main([*line, "DATASET.NUM_SHOTS", "6", "DATASET.LEAKS", "error", "SEED", "2"]) == 1
     assert not list(tmp_path.rglob("seed2/metrics.json"))
 

@@ -74,7 +74,7 @@ def test_resuming_brings_back_tensors_momentum_and_learning_rate(build, capsys, 
     unfinished.after_epoch()
     second = build("CoOp", *opts, output=tmp_path / "again")
     second.before_train()
-    assert f"Resuming from epoch 2 of 4 in {second.output_dir}\n" in capsys.readouterr().out
+    assert "\nResuming from epoch 2 of 4\n" in capsys.readouterr().out
     assert second.start_epoch == 2 and torch.equal(ctx(second), ctx(unfinished))
     assert second.get_current_lr() == pytest.approx(0.05 * (1 + math.cos(math.pi / 4)))
     held = second._optims["prompt_learner"].state_dict()["state"][0]["momentum_buffer"]

@@ -1,6 +1,10 @@
-"""Make texts from files and servers safe to show: they cannot steer a terminal, hide characters or show passwords."""
+"""Make texts from files and servers safe to show: they cannot steer a terminal, hide characters or show passwords.
+
+`tell` prints what a user must see.
+"""
 
 import re
+import sys
 from typing import Any, TextIO
 
 # Control characters; invisible characters that change how others look (of direction, without width, tags); and the
@@ -52,6 +56,11 @@ def without_password(text: str) -> str:
 
 def _escape(match: re.Match) -> str:
     return match[0].encode("unicode_escape", "surrogatepass").decode()
+
+
+def tell(words: str) -> None:
+    """Print a line that a user must see; a run, which prints to its log alone, shows it on the console too."""
+    getattr(sys.stdout, "write_both", print)(words)
 
 
 class Console:

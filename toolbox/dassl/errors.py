@@ -7,10 +7,13 @@ import os
 import re
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import Any, TextIO
 
 from dassl.console import Console, printable
 
+INTERRUPTED = "Interrupted: what is done stays, the same command goes on from there."
+INTERRUPTED_STATUS = 130  # 128 + SIGINT
 # Errors of the disk, not of the program: no room, quota used up, read-only, no permission.
 DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
 
@@ -63,8 +66,29 @@ def reader_left(stream: TextIO, last: str = "") -> bool:
     return False
 
 
+def print_interrupted() -> None:
+    """Say that Ctrl-C has ended the command."""
+    newline = "\n" if sys.stderr.isatty() else ""  # behind the ^C that the terminal shows
+    print(f"{newline}{INTERRUPTED}", file=sys.stderr)
+
+
+def tell_interrupts() -> None:
+    """Let Ctrl-C end this program in one sentence before its `command` begins, as its modules are imported."""
+    others = sys.excepthook
+
+    def tell(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if issubclass(kind, KeyboardInterrupt):
+            print_interrupted()
+        else:
+            others(kind, error, trace)
+
+    sys.excepthook = tell
+
+
 def command(main: Callable[..., int]) -> Callable[..., int]:
     """Decorate the `main` of a command: print an error that the user can correct as one line, and return 1.
+
+    Ctrl-C is told in one sentence, and the status is then 130.
 
     Everything that the command prints passes through `Console`. Where the reader of its output ends early, as in
     `... | head`, it returns 1, and tells if something was left to do.
@@ -79,6 +103,9 @@ def command(main: Callable[..., int]) -> Callable[..., int]:
             try:
                 status = main(*args, **kwargs)
                 return 1 if reader_left(sys.stdout) else status
+            except KeyboardInterrupt:
+                print_interrupted()
+                return INTERRUPTED_STATUS
             except Exception as error:
                 words = sentence(error)
                 if isinstance(error, BrokenPipeError) and reader_left(sys.stdout, "\n"):

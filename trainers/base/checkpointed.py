@@ -6,6 +6,7 @@ from typing import Any
 from torch import nn
 from torch.optim import Optimizer
 
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.names import check_name, shared_name
 from dassl.optim import build_lr_scheduler, build_optimizer
@@ -111,7 +112,8 @@ class CheckpointedTrainer(StoredFeatures):
                 if "optimizer" in state:
                     self._optims[name].load_state_dict(state["optimizer"])
                     self._scheds[name].load_state_dict(state["scheduler"])
-        print(f"Resuming from epoch {epoch} of {self.max_epoch} in {directory}")
+        where = "" if Path(directory) == Path(self.output_dir) else f" in {directory}"
+        tell(f"Resuming from epoch {epoch} of {self.max_epoch}{where}")
         return epoch
 
     def load_model(self, directory: str | Path, epoch: int | None = None) -> None:

@@ -12,6 +12,7 @@ from yacs.config import CfgNode
 from clip.build import files_of
 from clip.digests import Digests
 from clip.pixel_digests import PixelDigests
+from dassl.config import flat
 from dassl.data.datasets import Datum
 from dassl.images import FILE_BYTES, reading_of
 from datasets import leaks
@@ -107,19 +108,11 @@ def reads_sentences(method: CfgNode) -> bool:
 
 
 def _counting(method: CfgNode) -> list[tuple[str, object]]:
-    """Return the pairs of key and value of a method's settings that change numbers, as `_flat` sorts them."""
+    """Return the pairs of key and value of a method's settings that change numbers, as `flat` sorts them."""
     idle = {key for key, value in AS_PUBLISHED.items() if method.get(key) == value}
     if "INFERENCE" in idle:
         idle.update(OF_THE_POSTERIOR)
     return [(key, value) for key, value in flat(method) if key not in idle]
-
-
-def flat(node: CfgNode, prefix: str = "") -> list[tuple[str, object]]:
-    """Return the pairs of key, such as "OPTIM.LR", and value of a node, sorted by key in each node."""
-    pairs: list[tuple[str, object]] = []
-    for key, value in sorted(node.items()):
-        pairs += flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
-    return pairs
 
 
 def images_digest(items: Sequence[Datum], memo: Digests) -> str:

@@ -21,8 +21,15 @@ class FeatureLoader:
 
     def __init__(self, views: Callable[[int], Tensor], labels: Tensor, batch_size: int, drop_last: bool = True):
         self.views, self.labels, self.epoch, self.drop_last = views, labels, 0, drop_last
+        self._loaded: tuple[int, Tensor] = -1, labels  # epoch and features
         self.batch_size = min(batch_size, len(labels))
         self.generator = torch.Generator().manual_seed(0)  # on the CPU: the same order on every device
+
+    def load(self) -> Tensor:
+        """Return the features [N, D] of the epoch, which may have to be encoded first."""
+        if self._loaded[0] != self.epoch:
+            self._loaded = self.epoch, self.views(self.epoch)
+        return self._loaded[1]
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self.labels), self.batch_size)
@@ -30,7 +37,7 @@ class FeatureLoader:
 
     def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """Yield batches with the keys "features" [B, D], "label" [B] and "index" [B], the place in the support set."""
-        features = self.views(self.epoch)
+        features = self.load()
         order = torch.randperm(len(self.labels), generator=self.generator).to(self.labels.device)
         for index in order[: len(self) * self.batch_size].split(self.batch_size):
             yield {"features": features[index], "label": self.labels[index], "index": index}

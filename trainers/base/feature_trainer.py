@@ -17,6 +17,7 @@ from yacs.config import CfgNode
 from clip import Tokens
 from clip.build import is_phantom
 from clip.digests import Digests
+from dassl.console import tell
 from dassl.data.datasets import Datum
 from dassl.errors import DivergedError, UserError
 from dassl.metrics import compute_accuracy
@@ -129,7 +130,7 @@ class FeatureTrainer(GapTold):
         cfg, self.read = self.cfg, {}
         classnames = self.dm.dataset.classnames
         if "phantom" in vars(self.dm.dataset) and self.dm.dataset.phantom:
-            print(PHANTOM_NOTICE)
+            tell(PHANTOM_NOTICE)
         b = self.backbone
         print(f"Backbone: {b.name} (D = {b.embed_dim}, {b.image_size} px), {len(classnames)} classes")
         if cfg.SEED >= 0:  # so that initial values depend on the seed alone, not on whether the backbone was loaded
@@ -174,6 +175,7 @@ class FeatureTrainer(GapTold):
 
     def before_epoch(self) -> None:
         self.train_loader_x.epoch = self.epoch
+        self.train_loader_x.load()  # what it takes to encode images is no part of the time of a batch
 
     def parse_batch_train(self, batch: dict[str, Tensor]) -> tuple[Tensor, Tensor]:
         return batch["features"].to(self.device), batch["label"].to(self.device)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.data.datasets import Datum
 from dassl.errors import UserError
 from trainers import posterior
@@ -159,7 +160,7 @@ class PosteriorInference(ChosenOnValidation):
                 f"Expected {folder} with an n_0 that was chosen on the base classes, but there is none: train with "
                 "INFERENCE posterior, or set N_0."
             )
-        print(f"No {folder}: the support images are looked at again")
+        tell(f"No {folder}: the support images are looked at again")
         self.gather(self.learned_classes)
         if not self.on_novel_classes:
             self.choose_settings()

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from clip import Backbone, Tokens
+from dassl.console import tell
 from dassl.errors import UserError
 
 POSITIONS = ("end", "middle", "front")
@@ -102,7 +103,7 @@ def _initial_context(backbone: Backbone, n_ctx: int, words: str) -> Tensor:
     if len(tokens) == n_ctx:
         return tokens.clone()
     if len(words.split()) == n_ctx:
-        print(
+        tell(
             f'"{words}" is {len(tokens)} tokens for {backbone.name} and {n_ctx} words: each word starts one context '
             "token, from the mean of its tokens"
         )

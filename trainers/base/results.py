@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from dassl.console import tell
 from dassl.evaluation import group_accuracy, metrics
 from dassl.utils import device_name
 from trainers.gap import Gap
@@ -51,7 +52,7 @@ def evaluate(
     if groups := dataset.groups_of(items) if hasattr(dataset, "groups_of") else None:
         figures["group_accuracy"], one, several = group_accuracy(logits, labels, groups)
         mixed = f"; {several} with images of several classes are left out" if several else ""
-        print(f"Groups (patients) tested: {one}, each by the mean probability of its images{mixed}")
+        tell(f"Groups (patients) tested: {one}, each by the mean probability of its images{mixed}")
     for name in ("balanced_accuracy", "auroc", "ece", "group_accuracy", *extra):
         if figures.get(name) is not None:  # AUROC, where all images are of one class
             print(f"* {name}: {figures[name]:.2f}%")

@@ -4,6 +4,7 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from clip import Backbone
+from dassl.console import tell
 from dassl.errors import UserError
 from datasets.prompts import load_prompts
 from datasets.prompts.provenance import read_provenance
@@ -49,7 +50,7 @@ def llm_features(trainer: FeatureTrainer, n_prompts: int) -> Tensor:
     trainer.provenance = told = read_provenance(dataset.key, llm, bank=dataset.prompt_bank)
     beside = f"from {bank.name} beside the images" if (bank := dataset.prompt_bank) else ""
     by = f"by {told}" if told.model or not bank else ""
-    print(f"LLM prompts: {n_prompts} per class, {', '.join(filter(None, (beside, by)))}")
+    tell(f"LLM prompts: {n_prompts} per class, {', '.join(filter(None, (beside, by)))}")
     sentences = [text for texts in prompts for text in texts]
     check_lengths(trainer.backbone, sentences, trainer.cfg.PROMPTS.TOO_LONG)
     features = trainer.store.texts(sentences)
@@ -87,7 +88,7 @@ def check_lengths(backbone: Backbone, sentences: list[str], too_long: str) -> No
             f"Expected sentences of at most {most} tokens, which {backbone.name} reads, but {found}: shorten them, or "
             "set PROMPTS.TOO_LONG to cut."
         )
-    print(f"Sentences are cut after the {most} tokens that {backbone.name} reads: {found}")
+    tell(f"Sentences are cut after the {most} tokens that {backbone.name} reads: {found}")
 
 
 def ensemble(prompts: Tensor) -> Tensor:

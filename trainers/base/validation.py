@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy
 
+from dassl.console import tell
 from trainers.base.feature_trainer import FeatureTrainer
 from trainers.base.labels import labels_of
 
@@ -60,10 +61,10 @@ class ChosenOnValidation(FeatureTrainer):
         """
         items = self.dm.dataset.val
         if not items:
-            print("No validation images: the settings stay as configured")
+            tell("No validation images: the settings stay as configured")
             return configured
         choice = chooser(self.plain_features(items), labels_of(items, self.device))
-        print(f"Chosen on {len(items)} validation images: {choice.words}")
+        tell(f"Chosen on {len(items)} validation images: {choice.words}")
         return choice.value
 
     def choose_settings(self) -> None:

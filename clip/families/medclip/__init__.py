@@ -8,6 +8,7 @@ from clip.backbone import Backbone
 from clip.files import Address, Folder, locate
 from clip.image_input import ImageInput
 from clip.models import Model
+from dassl.console import tell
 from dassl.errors import UserError
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def build(name: str, source: str) -> Backbone:
     backbone.name, backbone.image_input = name, IMAGES
     backbone.embed_dim, backbone.logit_scale = model.embed_dim, model.logit_scale
     backbone.recipe = json.dumps({"family": "MedCLIP"} | recipe_of(model))
-    print(
+    tell(
         f"{kind} sees pictures in grey, padded to a square in black, and lower-cased texts in the words of {words}; "
         "the feature of a text is a mean over its tokens without padding; it was trained on chest X-rays alone"
     )

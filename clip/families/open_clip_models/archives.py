@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from clip.families.open_clip_models.published import ARCHIVES
+from dassl.console import tell
 from dassl.errors import UserError
 
 SIZES = ("input_resolution", "context_length", "vocab_size")  # entries that are no weights
@@ -40,7 +41,7 @@ def read_archive(path: Path) -> dict[str, Tensor]:
         )
     with path.open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != ARCHIVES[path.name]:
-            print(f"{path} is not the file that OpenAI published under this name: its SHA256 differs.")
+            tell(f"{path} is not the file that OpenAI published under this name: its SHA256 differs.")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated, and the archives are what they are
         tensors = torch.jit.load(path, map_location="cpu").state_dict()

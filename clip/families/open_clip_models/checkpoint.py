@@ -11,6 +11,7 @@ from torch import Tensor
 from clip.families.open_clip_models.archives import is_archive, read_archive
 from clip.families.open_clip_models.published import CONFIG
 from clip.weights import DAMAGED, as_tensors, one_line, read_plain
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.utils.tensor_files import unreadable
 
@@ -85,4 +86,4 @@ def _tell_interpolation(model: "CLIP | CustomTextCLIP", tensors: Mapping[str, Te
     own = model.state_dict()
     for name in POSITIONS:
         if name in own and name in tensors and len(tensors[name]) != len(own[name]):
-            print(f"{name} of {path} is interpolated from {len(tensors[name])} to {len(own[name])} places.")
+            tell(f"{name} of {path} is interpolated from {len(tensors[name])} to {len(own[name])} places.")

@@ -23,6 +23,7 @@ from clip.image_input import OPENAI
 from clip.part import Part
 from clip.sanitize import BUNDLED, write_text_files
 from clip.weights import check_held, read_plain, read_tensors
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.reading import read_json
 
@@ -114,7 +115,7 @@ def build(name: str, source: str) -> Backbone:
     backbone.recipe = json.dumps([recipe, model_cfg, bert_cfg], sort_keys=True)
     backbone.embed_dim = embed_dim
     backbone.logit_scale = model.logit_scale.exp().item()
-    print(
+    tell(
         f"{name} is built as by {recipe.user}: {model.visual.attnpool.num_heads} heads pool an image, a text is "
         f"{'what the pooler makes' if recipe.pooled else 'the last state'} of [CLS], padding is "
         f"{'masked' if recipe.masked else 'seen'}, tokens are those of {files[0]}"

@@ -16,6 +16,7 @@ from clip.families.transformers_models.names import find_weights
 from clip.files import TOKENIZER, Folder, HubRepo, locate
 from clip.part import Part
 from clip.weights import one_line, read_tensors
+from dassl.console import tell
 from dassl.errors import UserError
 
 ARGMAX = 2  # the end-of-text id of older files, with which transformers takes the highest id of a text as its end
@@ -55,7 +56,7 @@ def build(name: str, source: str) -> Backbone:
     if place.find(["tokenizer_config.json"]) and place.find(TOKENIZER):
         model_cfg["text_cfg"]["hf_tokenizer_name"] = _repository(place)
     else:
-        print("Texts are tokenized by the vocabulary of OpenAI's CLIP, as the model comes without a tokenizer")
+        tell("Texts are tokenized by the vocabulary of OpenAI's CLIP, as the model comes without a tokenizer")
     backbone = build_towers(place, model_cfg, path)
     weights = find_weights(place)
     part = Part(read_tensors(weights), "", weights)

@@ -10,6 +10,7 @@ from clip.files import Folder, HubRepo
 from clip.image_input import OPENAI, ImageInput
 from clip.known_keys import IMAGE_PROCESSOR, NOT_OF_PIXELS
 from clip.sanitize import check_values, keep_known
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.reading import read_json
 
@@ -46,7 +47,7 @@ def read_images(place: Folder, vision: Config, default: ImageInput, processor: M
     path = place.find(PROCESSOR)
     if path is None:
         where = place.repo if isinstance(place, HubRepo) else place.path
-        print(f"No {PROCESSOR[0]} in {where}: images are scaled and normalised as for other models of its kind")
+        tell(f"No {PROCESSOR[0]} in {where}: images are scaled and normalised as for other models of its kind")
         return default._replace(size=side)
     content = read_json(path)
     if isinstance(content, dict) and path.name == PROCESSOR[1]:

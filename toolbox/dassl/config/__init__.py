@@ -3,7 +3,7 @@
 from yacs.config import CfgNode
 
 from .defaults import DEFAULTS
-from .difference import difference
+from .difference import difference, flat
 from .merge import merge_file, merge_pairs
 
 
@@ -19,4 +19,4 @@ def clean_cfg(cfg: CfgNode, trainer: str) -> None:
             cfg.TRAINER.pop(key)
 
 
-__all__ = ["clean_cfg", "difference", "get_cfg_default", "merge_file", "merge_pairs"]
+__all__ = ["clean_cfg", "difference", "flat", "get_cfg_default", "merge_file", "merge_pairs"]

@@ -20,7 +20,7 @@ DEFAULTS = CfgNode(
         "SEED": -1,  # negative: not seeded
         "DETERMINISTIC": False,  # use deterministic kernels, and warn where PyTorch has none
         "USE_CUDA": True,  # without a GPU, the CPU is used
-        "VERBOSE": True,
+        "VERBOSE": True,  # False: what is read in a log rather than on a console goes to log.txt alone
         "TENSORBOARD": False,  # curves under OUTPUT_DIR/tensorboard; needs the package tensorboard
         "INPUT": {
             "SIZE": (224, 224),

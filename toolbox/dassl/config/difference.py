@@ -1,6 +1,20 @@
 """The settings of a configuration that differ from the defaults."""
 
+from typing import Any
+
 from yacs.config import CfgNode
+
+
+def flat(node: CfgNode, prefix: str = "") -> list[tuple[str, Any]]:
+    """Return the pairs of key, such as "OPTIM.LR", and value of a node, sorted by key in each node.
+
+    >>> flat(CfgNode({"OPTIM": CfgNode({"NAME": "sgd", "LR": 0.1}), "SEED": 1}))
+    [('OPTIM.LR', 0.1), ('OPTIM.NAME', 'sgd'), ('SEED', 1)]
+    """
+    pairs: list[tuple[str, Any]] = []
+    for key, value in sorted(node.items()):
+        pairs += flat(value, f"{prefix}{key}.") if isinstance(value, CfgNode) else [(prefix + key, value)]
+    return pairs
 
 
 def difference(cfg: CfgNode, default: CfgNode) -> CfgNode:

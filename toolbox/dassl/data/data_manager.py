@@ -9,8 +9,9 @@ from tabulate import tabulate
 from torch.utils.data import DataLoader
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.errors import UserError
-from dassl.utils import check_availability, choose_device
+from dassl.utils import check_availability, choose_device, print_detail
 
 from .dataset_wrapper import DatasetWrapper
 from .datasets import Datum, build_dataset
@@ -113,8 +114,7 @@ class DataManager:
             check_availability(node.SAMPLER, SAMPLERS, what="sampler")
             if not getattr(dataset, split):
                 raise _empty(cfg, f"the split {split}")
-        if cfg.VERBOSE:
-            self.show_dataset_summary(cfg)
+        self.show_dataset_summary(cfg)
 
     @cached_property
     def train_loader_x(self) -> DataLoader:
@@ -153,7 +153,7 @@ class DataManager:
         )
 
     def show_dataset_summary(self, cfg: CfgNode) -> None:
-        """Print the sizes of the data set."""
+        """Print the sizes of the data set, without VERBOSE into the log alone."""
         table: list[list[Any]] = [["Dataset", cfg.DATASET.NAME]]
         for name, domains in (("Source", cfg.DATASET.SOURCE_DOMAINS), ("Target", cfg.DATASET.TARGET_DOMAINS)):
             if domains:
@@ -163,7 +163,7 @@ class DataManager:
             items = getattr(self.dataset, split)
             if items:
                 table.append([f"# {split}", f"{len(items):,}"])
-        print(tabulate(table))
+        print_detail(tabulate(table), cfg.VERBOSE)
 
 
 def _empty(cfg: CfgNode, where: str) -> UserError:
@@ -173,5 +173,5 @@ def _empty(cfg: CfgNode, where: str) -> UserError:
 def _transform(cfg: CfgNode, custom: Any, is_train: bool) -> Any:
     if custom is None:
         return build_transform(cfg, is_train=is_train)
-    print(f"* Using custom transform for {'training' if is_train else 'testing'}")
+    tell(f"* Using custom transform for {'training' if is_train else 'testing'}")
     return custom

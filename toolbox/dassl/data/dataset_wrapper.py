@@ -11,6 +11,7 @@ import torchvision.transforms as T
 from torch.utils.data import Dataset
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.errors import UserError
 from dassl.images import NOTES, notes_of, read_image, reading_of
 
@@ -85,7 +86,7 @@ class DatasetWrapper(Dataset):
                 self.told[number] = os.getpid()
                 time.sleep(0.1)  # of several processes that meet it at the same time, the last prints it
                 if self.told[number] == os.getpid():
-                    print(f"{NOTES[name]}.")
+                    tell(f"{NOTES[name]}.")
 
     def _transform_image(self, transform: Callable | None, image: Any) -> Any:
         if transform is None:

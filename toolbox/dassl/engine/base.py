@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from dassl.console import tell
 from dassl.errors import DivergedError, UserError
 from dassl.utils import (
     check_availability,
@@ -104,7 +105,7 @@ class TrainerBase:
         if not folders or not all((folder / POINTER).is_file() for folder in folders.values()):
             print("No checkpoint found, train from scratch")
             return 0
-        print(f"Found checkpoint at {directory} (will resume training)")
+        tell(f"Found checkpoint at {directory} (will resume training)")
         epochs = {
             name: resume_from_checkpoint(folder, self._models[name], self._optims[name], self._scheds[name])
             for name, folder in folders.items()
@@ -119,7 +120,7 @@ class TrainerBase:
     def load_model(self, directory: str | Path, epoch: int | None = None) -> None:
         """Load the weights of each model: those of `epoch` if given, else the best, else the newest."""
         if not directory:
-            print("Note that load_model() is skipped as no pretrained model is given")
+            tell("Note that load_model() is skipped as no pretrained model is given")
             return
         for name in self.get_model_names():
             folder = Path(directory) / name
@@ -199,7 +200,7 @@ class TrainerBase:
                     "Expected the package tensorboard for TENSORBOARD True, but it is not installed: "
                     "pip install tensorboard, or set TENSORBOARD False."
                 ) from error
-            print(f"Initialize tensorboard (log_dir={log_dir})")
+            tell(f"Initialize tensorboard (log_dir={log_dir})")
             self._writer = SummaryWriter(log_dir=str(log_dir))
 
     def close_writer(self) -> None:

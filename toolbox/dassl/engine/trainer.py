@@ -1,17 +1,18 @@
 """Trainers whose data, epochs and evaluation come from a configuration."""
 
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from yacs.config import CfgNode
 
 from dassl.data import DataManager
 from dassl.evaluation import build_evaluator
+from dassl.progress import bar
 from dassl.utils import (
     AverageMeter,
     MetricMeter,
@@ -139,7 +140,7 @@ class SimpleTrainer(TrainerBase):
         if split != "val" or self.val_loader is None:
             split = "test"
         print(f"Evaluate on the *{split}* set")
-        for batch in tqdm(self.val_loader if split == "val" else self.test_loader):
+        for batch in bar(self.val_loader if split == "val" else self.test_loader):
             images, labels = self.parse_batch_test(batch)
             self.evaluator.process(self.model_inference(images), labels)
         results = self.evaluator.evaluate()
@@ -155,7 +156,13 @@ class SimpleTrainer(TrainerBase):
 
 
 class TrainerX(SimpleTrainer):
-    """A trainer that calls `forward_backward` on each batch of labelled images in `train_loader_x`."""
+    """A trainer that calls `forward_backward` on each batch of labelled images in `train_loader_x`.
+
+    Attributes:
+        on_step: called after each batch with the trainer and the figures of the batch.
+    """
+
+    on_step: Callable[["TrainerX", dict[str, float]], None] | None = None
 
     def run_epoch(self) -> None:
         self.begin_steps()
@@ -194,6 +201,8 @@ class TrainerX(SimpleTrainer):
         for name, meter in self.loss_meters.meters.items():
             self.write_scalar(f"train/{name}", meter.avg, step)
         self.write_scalar("train/lr", self.get_current_lr(), step)
+        if self.on_step:
+            self.on_step(self, loss_summary)
         self.step_end = time.time()
 
     def parse_batch_train(self, batch: dict[str, Any]) -> tuple[Tensor, ...]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.utils import atomic_write
 
 from .build import EVALUATOR_REGISTRY
@@ -107,4 +108,4 @@ class Classification(EvaluatorBase):
         path = Path(self.cfg.OUTPUT_DIR) / "cmat.pt"
         with atomic_write(path, "wb") as file:
             torch.save(torch.from_numpy(matrix), file)
-        print(f"Confusion matrix is saved to {path}")
+        tell(f"Confusion matrix is saved to {path}")

@@ -8,7 +8,7 @@ from .device import choose_device, describe_device, device_name
 from .environment import collect_env_info
 from .files import check_isfile, listdir_nohidden, mkdir_if_missing
 from .images import read_image
-from .logger import Logger, setup_logger
+from .logger import Logger, print_detail, setup_logger
 from .meters import AverageMeter, MetricMeter
 from .registry import Registry, check_availability
 from .reproducibility import derive_seed, get_random_state, set_deterministic, set_random_seed, set_random_state
@@ -33,6 +33,7 @@ __all__ = [
     "load_checkpoint",
     "load_pretrained_weights",
     "mkdir_if_missing",
+    "print_detail",
     "read_image",
     "read_json",
     "resume_from_checkpoint",

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from dassl.console import printable
+from dassl.console import printable, tell
 from dassl.errors import UserError
 from dassl.reading import read_text
 from dassl.writing import atomic_write
@@ -120,7 +120,7 @@ def load_pretrained_weights(model: nn.Module, weight_path: str | Path) -> None:
     print(f"Successfully loaded pretrained weights from {weight_path}")
     discarded = [name for name in weights if name not in matched]
     if discarded:
-        print(f"Layers discarded due to unmatched keys or size: {discarded}")
+        tell(f"Layers discarded due to unmatched keys or size: {discarded}")
 
 
 def _write(state: dict[str, Any], path: Path) -> None:

@@ -16,13 +16,15 @@ class Logger:
 
     Args:
         fpath: the file; None writes to the console only.
+        verbose: False writes to the file alone what is printed; `dassl.console.tell` reaches the console all the same.
 
     Raises:
         UserError: at construction or later, the file cannot be written for lack of room or rights, or is a link.
     """
 
-    def __init__(self, fpath: str | Path | None = None) -> None:
-        self.console = sys.stdout
+    def __init__(self, fpath: str | Path | None = None, verbose: bool = True) -> None:
+        self.console: Any = sys.stdout
+        self.verbose = verbose
         self.file = None
         if fpath is not None:
             self.path = Path(fpath)
@@ -31,9 +33,14 @@ class Logger:
             self.file = io.TextIOWrapper(appended, encoding="utf-8", errors="backslashreplace", line_buffering=True)
 
     def write(self, msg: str) -> int:
-        """Write to both."""
+        """Write to the file, and if verbose to the console."""
         self.write_file(msg)
-        return self.console.write(msg)
+        return self.console.write(msg) if self.verbose else len(msg)
+
+    def write_both(self, line: str) -> None:
+        """Write a line to the file and to the console, verbose or not."""
+        self.write_file(f"{line}\n")
+        self.console.write(f"{line}\n")
 
     def write_file(self, msg: str) -> None:
         """Write to the file alone."""
@@ -63,6 +70,14 @@ class Logger:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.console, name)
+
+
+def print_detail(words: str, verbose: bool) -> None:
+    """Print what is read in a log rather than on a console: to the log in any case, to the console if `verbose`."""
+    if verbose:
+        print(words)
+    elif isinstance(sys.stdout, Logger):
+        sys.stdout.write_file(f"{words}\n")
 
 
 def setup_logger(output: str | Path | None = None) -> None:

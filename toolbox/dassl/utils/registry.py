@@ -7,6 +7,8 @@ from yacs.config import CfgNode
 
 from dassl.names import check_availability, unknown_name
 
+from .logger import print_detail
+
 T = TypeVar("T")
 
 
@@ -69,6 +71,5 @@ class Registry:
         """
         kind = self._name.lower()
         check_availability(name, self.registered_names(), what=kind)
-        if cfg.VERBOSE:
-            print(f"Loading {kind}: {name}")
+        print_detail(f"Loading {kind}: {name}", cfg.VERBOSE)
         return self.get(name)(cfg, **kwargs)

@@ -6,6 +6,7 @@ import torchvision.transforms as T
 from torchvision.transforms import AutoAugmentPolicy, InterpolationMode
 from yacs.config import CfgNode
 
+from dassl.console import tell
 from dassl.utils import check_availability
 
 from .pictures import PREPARATIONS, RESIZE_MODES
@@ -51,7 +52,7 @@ def build_transform(cfg: CfgNode, is_train: bool = True, choices: Sequence[str] 
         UserError: a name, the interpolation or the way to resize is unknown.
     """
     if cfg.INPUT.NO_TRANSFORM:
-        print("Note: no transform is applied!")
+        tell("Note: no transform is applied!")
         return None
     choices = cfg.INPUT.TRANSFORMS if choices is None else choices
     for choice in choices:
