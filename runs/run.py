@@ -22,6 +22,7 @@ from runs.finished import DataOf, check_learned, finished, model_dir
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
+from runs.revision import commit
 from runs.spec import RunSpec
 from trainers.base.digests import method_settings
 from trainers.base.results import Results
@@ -91,7 +92,7 @@ class Run:
         shown = difference(cfg, defaults(self.spec))
         shown.TRAINER[cfg.TRAINER.NAME.upper()] = method_settings(cfg)
         print(f"** Config ** (the method's, and what is not a default; all of it is in {self.folder / 'config.yaml'})")
-        print(f"{shown.dump()}\n** System info **\n{collect_env_info()}\n")
+        print(f"{shown.dump()}\n** System info **\n{collect_env_info()}\nCommit: {commit() or 'not known'}\n")
         self.trainer = build_trainer(cfg)
         self.trainer.on_test = self.write
 

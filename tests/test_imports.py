@@ -24,7 +24,7 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "parse_test_res": ("report",),
 }
 LIGHT = {"runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome", "runs.predictions"}
-LIGHT |= {"runs.record", "runs.spec", "runs.trying"}  # without PyTorch
+LIGHT |= {"runs.record", "runs.revision", "runs.spec", "runs.trying", "runs.versions"}  # without PyTorch
 
 
 def allowed(package: str) -> set[str]:
