@@ -57,7 +57,7 @@ def read(folder: Path) -> Left:
     outcome = Outcome(0, DONE, folder)
     rows = outcome.predictions
     classes = [name for name in rows[0] if name not in ("path", "label", "predicted")]
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for path in sorted(folder.glob("*/model.pth.tar-*")):
         state = torch.load(path, weights_only=True)["state_dict"]
         tensors |= {f"{path.parent.name}.{key}": value.double() for key, value in state.items()}
@@ -74,8 +74,17 @@ def make(method: str, dataset: str, shots: int, seeds: list[str], output: Path, 
     more, alone = WAYS[way]
     environment = os.environ | {"OMP_NUM_THREADS": "1", "VMFCOOP_CACHE": str(output / "store")} | more
     for some in [[seed] for seed in seeds] if alone else [seeds]:
-        line = [sys.executable, ROOT / "train.py", "--trainer", method, "--dataset", dataset, "--shots", str(shots)]
-        line += ["--root", "phantoms", "--output", output, "--seed", *some]
+        line = [
+            sys.executable,
+            f"{ROOT / 'train.py'}",
+            "--trainer",
+            method,
+            "--dataset",
+            dataset,
+            "--shots",
+            f"{shots}",
+        ]
+        line += ["--root", "phantoms", "--output", f"{output}", "--seed", *some]
         subprocess.run(line, env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     return [read(path) for seed in seeds for path in output.glob(f"**/seed{seed}") if (path / "metrics.json").is_file()]
 

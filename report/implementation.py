@@ -149,7 +149,10 @@ def _data(key: str) -> str:
 
 def _counts(runs: Sequence[FoundRun]) -> str:
     """Return the numbers of classes and of test images."""
-    counts = {"classes": {len(run.record.classes) for run in runs}, "test images": {run.record.tested for run in runs}}
+    counts: dict[str, set[int | None]] = {
+        "classes": {len(run.record.classes) for run in runs},
+        "test images": {run.record.tested for run in runs},
+    }
     told = ((what, sorted(number for number in numbers if number)) for what, numbers in counts.items())
     words = [f"{_list(f'{number:,}' for number in numbers)} {what}" for what, numbers in told if numbers]
     return ", ".join(words) or f"numbers {UNTOLD}"
