@@ -15,8 +15,10 @@ from dassl.console import printable
 from dassl.images import SUFFIXES
 
 ROOT = Path(__file__).parents[1]
-ROOMS = ("checkouts", "clip", "datasets", "explain", "grid", "report", "reproduce", "runs", "toolbox", "trainers")
-ROOMS += ("tuning", "vmfcoop")
+ROOMS = (
+    *("checkouts", "clip", "datasets", "explain", "grid", "report"),
+    *("reproduce", "runs", "toolbox", "trainers", "tuning", "vmfcoop"),
+)
 ERRORS = "Traceback NoneType mat1 mat2 mat singleton broadcast broadcastable nonzero cudnn cublas OutOfMemoryError cpu"
 PATH, NAME = "<path>", "…"
 WORD = re.compile(r"(?<![/\\@\w])[A-Za-z_]\w*", re.ASCII)  # of a source; not in the middle of a path
