@@ -72,7 +72,8 @@ def read(folder: Path) -> Left:
 def make(method: str, dataset: str, shots: int, seeds: list[str], output: Path, way: str) -> list[Left]:
     """Make the runs in one of WAYS, and return what they left."""
     more, alone = WAYS[way]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "VMFCOOP_CACHE": str(output / "store")} | more
+    own = {"OMP_NUM_THREADS": "1", "OMP_WAIT_POLICY": "passive", "VMFCOOP_CACHE": str(output / "store")}
+    environment = os.environ | own | more
     for some in [[seed] for seed in seeds] if alone else [seeds]:
         line = [
             sys.executable,
