@@ -208,8 +208,13 @@ def _versions(run: FoundRun) -> str:
 
 
 def _names(rows: Iterable[str]) -> str:
-    """Return the names of methods as a list; what follows a comma in one is its LLM."""
-    return _list(row.replace(", ", " with ") for row in rows)
+    """Return the names of methods as a list; what follows a comma in one is its LLM, and settings stand in brackets.
+
+    >>> _names(["CoOp", "vMFCoOp, gpt4 [N_CTX 8, CSC True]"])
+    'CoOp and vMFCoOp with gpt4 [N_CTX 8, CSC True]'
+    """
+    parts = (row.partition(" [") for row in rows)
+    return _list(name.replace(", ", " with ") + bracket + settings for name, bracket, settings in parts)
 
 
 def _said(sentence: str, words: str) -> str:
