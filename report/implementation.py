@@ -17,6 +17,7 @@ from runs.versions import MAIN
 
 NAME = "implementation"  # of its files
 UNTOLD = "not recorded"
+LONGEST = 100  # characters of a setting; records may hold anything there
 TITLE = "Implementation details"
 VIEWS = {"none": "as they are", "one": "as one random crop each", "many": "as a new random crop in each epoch"}
 PARTS = {"base": "base classes", "new": "novel classes"}
@@ -166,23 +167,23 @@ def _backbone(group: Group, rows: Rows) -> str:
 def _training(run: FoundRun) -> str:
     """Return epochs, optimiser, rate and batch, as far as the record has the settings; "" for what has no epochs."""
     settings: Mapping[str, Any] = getattr(run.record, "settings", None) or {}
-    epochs = settings.get("OPTIM.MAX_EPOCH")
-    if not epochs:
+    epochs = _short(settings.get("OPTIM.MAX_EPOCH"))
+    if epochs in ("", "0"):
         return ""
-    told = {key: settings.get(f"OPTIM.{key}") for key in ("NAME", "LR", "LR_SCHEDULER")}
-    words = [f"{epochs} epoch{'s' if epochs != 1 else ''}"]
-    words += [f"of {str(told['NAME']).upper()}"] if told["NAME"] else []
-    words += [f"with learning rate {told['LR']}"] if told["LR"] else []
-    words += [f"on a {told['LR_SCHEDULER']} schedule"] if told["LR_SCHEDULER"] else []
-    batch = settings.get("DATALOADER.TRAIN_X.BATCH_SIZE")
-    return " ".join([*words, *([f"in batches of {batch}"] if batch else [])])
+    clauses = {
+        "of {}": _short(settings.get("OPTIM.NAME")).upper(),
+        "with learning rate {}": _short(settings.get("OPTIM.LR")),
+        "on a {} schedule": _short(settings.get("OPTIM.LR_SCHEDULER")),
+        "in batches of {}": _short(settings.get("DATALOADER.TRAIN_X.BATCH_SIZE")),
+    }
+    first = f"{epochs} epoch{'s' if epochs != '1' else ''}"
+    return " ".join([first, *(_said(clause, words) for clause, words in clauses.items() if words)])
 
 
 def _context(run: FoundRun) -> str:
     """Return the number of learned tokens of a prompt, and the words that they start from."""
-    found = run.record.method or {}
-    start = found.get("CTX_INIT")
-    return f"{found['N_CTX']} tokens" + (f' from "{start}"' if start else "") if found.get("N_CTX") else ""
+    number, start = (_short((run.record.method or {}).get(key)) for key in ("N_CTX", "CTX_INIT"))
+    return f"{number} tokens" + (f' from "{start}"' if start else "") if number else ""
 
 
 def _sentences(run: FoundRun) -> str:
@@ -215,6 +216,11 @@ def _names(rows: Iterable[str]) -> str:
     """
     parts = (row.partition(" [") for row in rows)
     return _list(name.replace(", ", " with ") + bracket + settings for name, bracket, settings in parts)
+
+
+def _short(value: Any) -> str:
+    """Return a setting as text, "" for None and for what is no number and no few words."""
+    return str(value) if isinstance(value, (str, int, float)) and len(str(value)) <= LONGEST else ""
 
 
 def _said(sentence: str, words: str) -> str:

@@ -115,6 +115,12 @@ def test_settings_of_training_are_told_where_a_record_has_them(write_run, told, 
     assert line in told(change)
 
 
+@pytest.mark.parametrize("found", [{"N_CTX": ["a"] * 9}, {"N_CTX": {"a": 1}}, {"N_CTX": "x" * 101}, {"N_CTX": None}])
+def test_a_setting_that_is_no_number_and_no_few_words_is_left_out(write_run, told, found):
+    write_run(trainer="CoOp", **TOLD | {"method": found})
+    assert "Learned context" not in told()
+
+
 def test_base_to_novel_names_both_kinds_of_classes(write_run, told):
     for part, subsample, total in (("train_base", "base", 900), ("test_new", "new", 817)):
         write_run(root=f"base2new/{part}", **TOLD | {"subsample": subsample, "setting": "base2new", "total": total})

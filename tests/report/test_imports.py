@@ -13,6 +13,7 @@ PAGE = sorted((ROOT / "report" / "page").glob("*.py"))  # loaded when a page is 
 FILES = [*sorted((ROOT / "report").glob("*.py")), ROOT / "parse_test_res.py"]
 OURS = {"toolbox", "dassl", "report", "runs"}
 OF_RUNS = {"runs.error_pictures", "runs.layout", "runs.methods", "runs.predictions", "runs.record", "runs.trying"}
+OF_RUNS |= {"runs.revision", "runs.versions"}
 OTHERS = {"jinja2", "matplotlib", "numpy", "scipy", "tabulate"}
 HEAVY = OTHERS - {"tabulate"} | {"torch", "clip", "datasets", "trainers", "checkouts", "grid", "tuning", "reproduce"}
 
@@ -50,7 +51,7 @@ def loaded_by(modules: list[str]) -> list[str]:
     return loaded
 
 
-def test_the_report_has_at_most_sixteen_files_and_its_page_eight():
+def test_the_report_has_at_most_eighteen_files_and_its_page_eight():
     lines = {file: len(file.read_text(encoding="utf-8").splitlines()) for file in (ROOT / "report").rglob("*.py")}
-    assert len(lines) <= 16 + 8 and len(PAGE) <= 8
+    assert len(lines) <= 18 + 8 and len(PAGE) <= 8
     assert {name: n for name, n in lines.items() if n > 300} == {}
