@@ -39,6 +39,7 @@ class BiomedDataset(DatasetBase):
         folder: of the data set on disk.
         phantom: whether the images are rendered phantoms.
         split_hash: 16 hexadecimal digits of a hash of the whole split.
+        draw_hash: that of what K shots are drawn from, which may lack repeated entries; "" without a draw.
         groups: patient, or other group, by path; empty if unknown.
         prompt_bank: file of an LLM's sentences that lies beside the images, or None.
         not_drawn: the entries of training images that are not in `train_x`; see `unlabelled`.
@@ -66,6 +67,7 @@ class BiomedDataset(DatasetBase):
     own = False  # images of the user: runs are kept under the name of their folder
     keeps = True  # write a new draw, or division, to the folder
     prompt_bank: Path | None = None
+    draw_hash = ""
     settings: CfgNode = DEFAULTS
     groups: Mapping[str, str] = {}  # replaced, never changed
 
@@ -196,12 +198,11 @@ class BiomedDataset(DatasetBase):
                 part: draws.draw(split[part], self.classes, count, self.dataset_dir, part, seed, self.groups)
                 for part, count in draws.counts_of(shots).items()
             }
-        suffix = "" if kind == draws.NESTED else f"-{kind}"
-        path = self.folder / "split_fewshot" / f"shot_{shots}-seed_{seed}{suffix}.json"
+        path = self.folder / draws.file_of(shots, seed, kind)
         if path.is_file():
             self.check_link(path)
-        split_hash = splits.hash_split(split, self.groups)
-        drawn = draws.keep(drawn, split, split_hash, path, self.folder, self.source_file, seed, self.keeps)
+        self.draw_hash = splits.hash_split(split, self.groups)
+        drawn = draws.keep(drawn, split, self.draw_hash, path, self.folder, self.source_file, seed, self.keeps)
         draws.print_few_groups(drawn["train"], self.classes, self.groups, shots)
         return drawn
 

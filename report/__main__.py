@@ -14,7 +14,7 @@ from dassl.console import printable
 from dassl.errors import command
 from dassl.names import check_availability, check_name
 from dassl.writing import atomic_write
-from report import paper
+from report import implementation, lock, paper
 from report.assemble import Request, assemble
 from report.by_setting import BY, runs_with
 from report.class_table import PER_CLASS, has_classes
@@ -173,7 +173,8 @@ def main(argv: list[str] | None = None) -> int:
     sections, folders = [], [to / name for name in file_names((group.folder for group in groups), [PAGE])]
     for group, folder in zip(groups, folders, strict=True):
         check_same_data(group.runs)
-        sections.append(assemble(group, asked, folder))
+        told = implementation.write(group, folder, asked.within)
+        sections.append(assemble(group, asked, folder)._replace(implementation=told))
         write_tables(sections[-1], folder, asked.within)
         print_section(only(sections[-1], BY) if args.by else sections[-1], args.format)
     title = f"Report of {len(runs)} runs"
@@ -185,7 +186,10 @@ def main(argv: list[str] | None = None) -> int:
     if args.pictures:
         remarks = ["With images of the data sets: look whether they may be passed on before this page is.", *remarks]
     write(to / PAGE, html(title, sections, remarks), asked.within)
+    for line in lock.write(runs, to, asked.within):
+        print(line)
     print(f"Page: {to / PAGE}; tables and pictures: {', '.join(map(str, folders))}")
+    print(f"For a paper: {implementation.NAME}.md and .tex beside the tables")
     return int(not known)
 
 

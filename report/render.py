@@ -71,7 +71,7 @@ class Section(NamedTuple):
     """The report on one group of runs: tables and figures in reading order, then gaps and unfinished runs.
 
     `unseen` are sentences on pictures that could not be drawn; `answers` is what the runs' predictions tell, and
-    `untold` are sentences on what they do not.
+    `untold` are sentences on what they do not. `implementation` is the paragraph on how the runs were made.
     """
 
     title: str
@@ -82,6 +82,7 @@ class Section(NamedTuple):
     unseen: Sequence[str] = ()
     answers: Sequence["DatasetShown"] = ()
     untold: Sequence[str] = ()
+    implementation: str = ""
 
     @property
     def tables(self) -> list[Table]:

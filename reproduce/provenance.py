@@ -3,7 +3,6 @@
 import datetime
 import os
 import platform
-import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,23 +13,16 @@ from dassl.reading import MB, read_json
 from dassl.writing import write_json
 from report.collect import FoundRun, find_all
 from report.render import render
+from runs import revision
 from runs.record import whole
+from runs.versions import MAIN
 
 BEGUN = "begun.json"  # in a folder of runs: the commits that they were begun at, and the versions of their phantoms
 
 
 def commit() -> str:
-    """Return the commit of the code, and whether tracked files differ from it."""
-
-    def git(*words: str) -> str:
-        root = Path(__file__).parents[1]
-        return subprocess.run(["git", *words], cwd=root, check=True, capture_output=True, text=True).stdout.strip()
-
-    try:
-        changed = git("status", "--porcelain", "--untracked-files=no")
-        return git("rev-parse", "--short=12", "HEAD") + (" with changes" if changed else "")
-    except (OSError, subprocess.CalledProcessError):
-        return "not known"
+    """Return the commit of the code for a document, and whether tracked files differ from it."""
+    return revision.short(revision.commit() or "not known")
 
 
 class Begun(NamedTuple):
@@ -130,5 +122,7 @@ def versions(runs: Iterable[FoundRun]) -> str:
     found: dict[str, dict[str, None]] = {}
     for run in runs:
         for name, version in run.record.versions.items():
+            if name not in ("python", *MAIN):
+                continue
             found.setdefault(name, {})[str(version)] = None
     return ", ".join(f"{name} {' and '.join(each)}" for name, each in found.items()) or "not recorded"

@@ -5,6 +5,7 @@ The file may come from anyone: its size is limited, and each field is checked fo
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,6 +35,7 @@ PROMPTS = {"llm": LONGEST, "model": LONGEST, "date": LONGEST, "instruction": 200
 GAP_NAMES = ("predicted", "largest")  # of classes, in `Record.gap`
 GAP_SHARES = ("predicted_share", "largest_share")
 GAP_PARTS = ("common", "images", "common_centred", "images_centred")
+COMMIT = re.compile(r"[0-9a-f]{7,64}(\+changes)?")
 KINDS = {dict: "names and values", list: "a list", str: "text", bool: "true or false", type(None): "nothing"}
 REMEDY = "delete it and run its script again"
 
@@ -65,6 +67,9 @@ class Record(NamedTuple):
         classes: names of the classes, in the order of their labels.
         settings: the other settings that change numbers, by key; None where an earlier version left none.
         changed: those of all settings, by key, that were not as the yaml files have them.
+        commit: of this code, as `runs.revision.commit` has it; None if the file does not say.
+        device: its "name", the "precision" of the towers, and the version of "cuda" of a GPU; {} if the file does not
+            say.
     """
 
     names: dict[str, Any]
@@ -85,6 +90,8 @@ class Record(NamedTuple):
     classes: tuple[str, ...] = ()
     settings: dict[str, Any] | None = None
     changed: dict[str, Any] = {}  # noqa: RUF012 - replaced, never changed
+    commit: str | None = None
+    device: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
 
     @property
     def seconds(self) -> float | None:
@@ -132,6 +139,8 @@ def read_record(path: Path) -> Record:
         classes=tuple(_mapping(document["metrics"].get("per_class", {}), "per_class", where)),
         settings=_settings(document, "settings", where),
         changed=_changed(document, where),
+        commit=_commit(document, where),
+        device=_words(document.get("device") or {}, "device", where),
     )
 
 
@@ -193,6 +202,13 @@ def _prompts(document: dict, where: str) -> dict[str, str]:
         for key, longest in PROMPTS.items()
         if told.get(key) is not None
     }
+
+
+def _commit(document: dict, where: str) -> str | None:
+    found = document.get("commit")
+    if found is None or (isinstance(found, str) and COMMIT.fullmatch(found)):
+        return found
+    raise _unlike("commit to be the digits of one", found, where)
 
 
 def _gap(document: dict, where: str) -> dict[str, Any]:

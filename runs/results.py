@@ -1,7 +1,5 @@
 """The files that a test leaves in a run's folder: `predictions.csv`, `gap.csv`, then `metrics.json`."""
 
-import platform
-from importlib import metadata
 from pathlib import Path
 
 import torch
@@ -12,12 +10,12 @@ from dassl.writing import atomic_write
 from runs.folder import changed_settings, data_key, recorded_settings
 from runs.predictions import HEAD, PREDICTIONS
 from runs.record import POINTS, POINTS_HEAD, write_record
+from runs.revision import commit
 from runs.spec import RunSpec
+from runs.versions import versions
 from trainers.base.digests import method_settings
 from trainers.base.results import Results, relative_path
 from trainers.gap import Points
-
-PACKAGES = ("torch", "torchvision", "open_clip_torch", "transformers", "timm", "vmfcoop")
 
 
 def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> None:
@@ -44,6 +42,7 @@ def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> Non
         "changed": changed_settings(spec, cfg),
         **trainer.facts(list(results.items)),
         "versions": versions(),
+        "commit": commit(),
     }
     write_record(record, folder)
 
@@ -55,19 +54,6 @@ def plain(node: CfgNode) -> dict:
     {'TAU': 1.5, 'GRID': {'STEPS': [1, 2]}}
     """
     return {key: plain(value) if isinstance(value, CfgNode) else value for key, value in node.items()}
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of Python and of the packages that figures depend on."""
-    return {"python": platform.python_version()} | {name: _version(name) for name in PACKAGES}
-
-
-def _version(package: str) -> str | None:
-    """Return None for a package that is importable but not installed: no reason to lose a run that is done."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
 
 
 def _write_predictions(path: Path, dataset, results: Results) -> None:

@@ -26,6 +26,7 @@ from runs.heading import finished_line, heading, title
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
 from runs.results import write_results
+from runs.revision import commit
 from runs.screen import Screen, print_error, print_failure, seeds_in_words
 from runs.spec import PHANTOMS, RunSpec
 from runs.starts import make_folder, remove_empty, remove_start
@@ -110,7 +111,7 @@ class Run:
         shown = difference(cfg, defaults(self.spec))
         shown.TRAINER[cfg.TRAINER.NAME.upper()] = method_settings(cfg)
         print(f"** Config ** (the method's, and what is not a default; all of it is in {self.folder / 'config.yaml'})")
-        print(f"{shown.dump()}\n** System info **\n{collect_env_info()}\n")
+        print(f"{shown.dump()}\n** System info **\n{collect_env_info()}\nCommit: {commit() or 'not known'}\n")
         self.trainer = build_trainer(cfg)
         self.trainer.on_test = self.write
 

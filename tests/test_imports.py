@@ -24,7 +24,7 @@ BELOW = {  # a package -> the ones that its modules may import, beside those tha
     "parse_test_res": ("report",),
 }
 LIGHT = {"runs.changed", "runs.error_pictures", "runs.layout", "runs.methods", "runs.options", "runs.outcome"}
-LIGHT |= {"runs.predictions", "runs.record", "runs.spec", "runs.trying"}  # without PyTorch
+LIGHT |= {"runs.predictions", "runs.record", "runs.revision", "runs.spec", "runs.trying", "runs.versions"}  # no PyTorch
 
 
 def allowed(package: str) -> set[str]:

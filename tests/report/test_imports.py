@@ -13,7 +13,7 @@ PAGE = sorted((ROOT / "report" / "page").glob("*.py"))  # loaded when a page is 
 FILES = [*sorted((ROOT / "report").glob("*.py")), ROOT / "parse_test_res.py"]
 OURS = {"toolbox", "dassl", "report", "runs"}
 OF_RUNS = {"runs.changed", "runs.error_pictures", "runs.layout", "runs.methods", "runs.predictions", "runs.record"}
-OF_RUNS |= {"runs.options", "runs.spec", "runs.trying"}
+OF_RUNS |= {"runs.options", "runs.revision", "runs.spec", "runs.trying", "runs.versions"}
 OTHERS = {"jinja2", "matplotlib", "numpy", "scipy", "tabulate"}
 HEAVY = OTHERS - {"tabulate"} | {"torch", "clip", "datasets", "trainers", "checkouts", "grid", "tuning", "reproduce"}
 

@@ -77,7 +77,11 @@ def test_a_run_of_no_table_is_told(write_run, tmp_path):
     assert remark.startswith("1 run(s) left out") and "seed3" in remark
 
 
-@pytest.mark.parametrize(("key", "value"), [("backbone_revision", 3), ("backbone_revision", "a\nb"), ("total", "many")])
+WRONG = [("backbone_revision", 3), ("backbone_revision", "a\nb"), ("total", "many"), ("commit", 3)]
+WRONG += [("commit", "9af3e4d; rm -r"), ("commit", "+changes"), ("device", ["cpu"])]
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG)
 def test_a_commit_and_a_number_of_images_are_what_they_should_be(write_run, key, value):
     assert (
         f"{key.removeprefix('backbone_').replace('revision', 'commit')}" in read_run(write_run(**{key: value})).problem

@@ -1,8 +1,10 @@
 """What a run leaves behind, and which settings make it another run."""
 
+import contextlib
 import csv
 import json
 import platform
+import re
 from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +16,9 @@ from clip.digests import Digests
 from dassl.evaluation import metrics
 from dassl.evaluation import metrics as of_the_toolbox
 from runs import results
-from runs.results import versions
+from runs.revision import commit
+from runs.versions import MAIN, PACKAGES, versions
+from scripts.floors import requirements
 from tests.run_folders import record
 from trainers.base.digests import config_digest, images_digest, method_settings
 from trainers.base.results import Results, device_facts, evaluate
@@ -169,6 +173,7 @@ def test_the_record_says_what_was_run_and_what_came_out(build, capsys, tiny):
         "total": 6,
         "correct": 4,
         "versions": versions(),
+        "commit": commit(),
         "seconds": {"start": 1.23, "train": 100.0, "test": 2.0},
     }
     assert expected.items() <= found.items()
@@ -275,13 +280,24 @@ def test_a_data_set_of_phantoms_is_marked(build):
 
 
 def test_versions_are_those_installed():
-    assert versions() == {
-        "python": platform.python_version(),
-        **{
-            name: metadata.version(name) for name in ("torch", "torchvision", "open_clip_torch", "transformers", "timm")
-        },
-        "vmfcoop": metadata.version("vmfcoop"),
-    }
+    installed = {}
+    for name in PACKAGES:
+        with contextlib.suppress(metadata.PackageNotFoundError):
+            installed[name] = metadata.version(name)
+    assert versions() == {"python": platform.python_version(), **dict.fromkeys(MAIN), **installed}
+
+
+def test_versions_are_of_all_that_setup_asks_for_and_not_too_many():
+    assert set(requirements()[""]) and {re.split(r"\W*>=", each)[0] for each in requirements()[""]} <= set(PACKAGES)
+    assert len(PACKAGES) == len(set(PACKAGES)) <= 40
+
+
+def test_a_package_that_is_not_installed_is_no_reason_to_lose_a_run(monkeypatch):
+    def missing(name):
+        raise metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr(metadata, "version", missing)
+    assert versions() == {"python": platform.python_version(), **dict.fromkeys(MAIN)}
 
 
 def test_the_record_has_the_figures_that_the_evaluator_prints(build, capsys):

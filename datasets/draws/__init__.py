@@ -28,6 +28,15 @@ def counts_of(shots: int) -> dict[str, int]:
     return {"train": shots, "val": min(shots, VAL_SHOTS)}
 
 
+def file_of(shots: int, seed: int, kind: str = NESTED) -> str:
+    """Return the path of the file that keeps a draw, relative to the data set's folder.
+
+    >>> file_of(16, 1), file_of(4, 2, "biomedcoop")
+    ('split_fewshot/shot_16-seed_1.json', 'split_fewshot/shot_4-seed_2-biomedcoop.json')
+    """
+    return f"split_fewshot/shot_{shots}-seed_{seed}{'' if kind == NESTED else f'-{kind}'}.json"
+
+
 def draw(
     items: Sequence[Item],
     classes: Sequence[str],
