@@ -14,9 +14,19 @@ import toolbox  # noqa: F401, its dassl comes first
 from dassl.errors import command
 from dassl.names import check_name
 from report.collect import find_runs
-from report.experiments import BOTH, CLASSES, Asked, Experiment, Kind, average, cells_of, experiment_of, find_kinds
 from report.render import FORMATS, GAP, latex_comment, markdown, render
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
+from report.tables.experiments import (
+    BOTH,
+    CLASSES,
+    Asked,
+    Experiment,
+    Kind,
+    average,
+    cells_of,
+    experiment_of,
+    find_kinds,
+)
 from runs.methods import METHODS
 
 Block = tuple[str, list[str], list[list[str]]]  # title, headers and rows of a table

@@ -16,12 +16,12 @@ from dassl.names import check_availability, check_name
 from dassl.writing import atomic_write
 from report import implementation, lock, paper
 from report.assemble import Request, assemble
-from report.by_setting import BY, runs_with
-from report.class_table import PER_CLASS, has_classes
 from report.collect import FoundRun, find_all
 from report.groups import check_same_data, group_runs, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
 from report.scores import Wanted
+from report.tables.by_setting import BY, runs_with
+from report.tables.per_class import PER_CLASS, has_classes
 from runs.changed import short_key
 from runs.layout import SETTING, dataset_keys
 from runs.methods import METHODS, both_protocols, check_method, row_name, with_setting

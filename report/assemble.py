@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from report import base2new, paper
-from report.ablation_table import METHOD, NAMES, TERM_KEYS, Ablation, ablation_table, terms_of
-from report.by_setting import by_setting
-from report.class_table import PER_CLASS, class_tables
 from report.collect import FoundRun
-from report.few_shot_table import average_table, dataset_table, differences_table, seen_note
 from report.gap import gap_pictures
 from report.gaps import ablation_gaps, method_gaps, row_of
 from report.groups import Group
 from report.render import Figure, Gap, Section, Table, file_names, p_value
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, metric_name, score_methods
 from report.stats import rank
+from report.tables.ablation import METHOD, NAMES, TERM_KEYS, Ablation, ablation_table, terms_of
+from report.tables.by_setting import by_setting
+from report.tables.few_shot import average_table, dataset_table, differences_table, seen_note
+from report.tables.per_class import PER_CLASS, class_tables
 from runs.changed import in_words
 from runs.methods import ZERO_SHOT
 

@@ -15,11 +15,11 @@ from typing import Any
 from dassl.errors import command
 from report import paper
 from report.collect import FoundRun, find_runs
-from report.few_shot_table import DIFFERENCES, PAIRED, difference_rows, points_of
 from report.groups import check_same_data
 from report.render import GAP, Table, mean_std, render
 from report.scores import Grid, Scores, hm_of_means, mean_of_hms, values_by
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
+from report.tables.few_shot import DIFFERENCES, PAIRED, difference_rows, points_of
 from runs.layout import data_name, own_datasets, protocol_folder, seeds_folder
 from runs.methods import check_method, default_seeds, split_protocol
 from runs.options import split_options

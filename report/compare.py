@@ -13,8 +13,9 @@ from pathlib import Path
 from dassl.errors import UserError, command
 from dassl.names import check_availability, check_name, file_name, shared_name
 from dassl.writing import atomic_write
-from report.class_table import PER_CLASS, print_classes
-from report.comparison import (
+from report.render import Table, document
+from report.scores import Scores, metric_name
+from report.tables.comparison import (
     Comparison,
     as_text,
     differences_table,
@@ -23,8 +24,7 @@ from report.comparison import (
     methods_table,
     other_settings,
 )
-from report.render import Table, document
-from report.scores import Scores, metric_name
+from report.tables.per_class import PER_CLASS, print_classes
 from runs.changed import folder_part, in_words
 from runs.layout import SETTING, data_name, dataset_keys, own_datasets
 from runs.methods import METHODS, ZERO_SHOT, title_of

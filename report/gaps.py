@@ -8,10 +8,10 @@ from typing import Any
 
 from dassl.console import IN_NAME
 from dassl.names import OWN_FOLDER
-from report.ablation_table import METHOD, Ablation
 from report.groups import Group
 from report.render import Gap
 from report.scores import Grid, Scores
+from report.tables.ablation import METHOD, Ablation
 from runs.changed import CUT, as_options
 from runs.layout import own_datasets
 from runs.methods import METHODS, llm_of, method_of, split_protocol, without_llm, without_settings

@@ -8,8 +8,8 @@ from typing import Any
 
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
-from report.ablation_table import FULL, problem_of, terms_of
 from report.collect import PLACE, FoundRun
+from report.tables.ablation import FULL, problem_of, terms_of
 from runs.changed import in_words, passes_over
 from runs.layout import of_earlier_settings, own_datasets
 from runs.methods import SEEDLESS

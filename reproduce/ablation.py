@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dassl.errors import UserError, command
 from grid.plan import parts
 from report import base2new, paper
-from report.ablation_table import METHOD, Terms
+from report.tables.ablation import METHOD, Terms
 from runs.layout import data_name
 from runs.methods import default_seeds
 from runs.options import positive, split_options

@@ -24,8 +24,8 @@ from torch.nn.functional import cosine_similarity, cross_entropy
 
 from clip.families import known_models
 from dassl.errors import UserError, command
-from report.ablation_table import METHOD
 from report.render import FORMATS, GAP, render
+from report.tables.ablation import METHOD
 from runs.spec import PHANTOMS
 from runs.stored import deciding, known_name, read_config
 from trainers import vmf

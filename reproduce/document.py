@@ -8,12 +8,12 @@ from dassl.errors import UserError
 from dassl.names import check_name
 from dassl.reading import MB, read_json
 from report import paper
-from report.ablation_table import METHOD
 from report.assemble import Request, assemble, few_shot
 from report.collect import find_all
 from report.groups import Group, group_runs, usable
 from report.render import GAP, Figure, Gap, Table, document, markdown, relative, render
 from report.scores import Wanted
+from report.tables.ablation import METHOD
 from reproduce.plan import Document
 from reproduce.provenance import facts_table
 from runs.layout import SETTING

@@ -22,8 +22,8 @@ from dassl.errors import command
 from dassl.names import shared_name
 from datasets.catalogue import find_class
 from datasets.prompts import bank_path, count_prompts
-from report.ablation_table import METHOD
 from report.render import Table
+from report.tables.ablation import METHOD
 from reproduce import series
 from reproduce.bars import View, plot_views
 from reproduce.page import Page, add_flags, make, read_line

@@ -10,7 +10,7 @@ from dassl.names import file_name
 from dassl.reading import read_yaml
 from grid.plan import Grid
 from report import paper
-from report.ablation_table import METHOD
+from report.tables.ablation import METHOD
 from reproduce.ablation import ROWS
 from runs.methods import both_protocols, short_name, trainer_name, with_setting
 from runs.spec import PHANTOMS, RunSpec

@@ -16,9 +16,9 @@ from dassl.errors import UserError, command
 from dassl.names import shared_name
 from datasets.catalogue import find_class
 from datasets.prompts import count_prompts
-from report.ablation_table import METHOD
 from report.plots import plot_curves
 from report.render import Table
+from report.tables.ablation import METHOD
 from reproduce import series
 from reproduce.page import Page, add_flags, make, read_line
 from reproduce.series import METRIC, Found, Series

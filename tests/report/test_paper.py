@@ -4,8 +4,8 @@ import pytest
 
 from report import paper
 from report.__main__ import main
-from report.ablation_table import NAMES, Terms
 from report.stats import average_of_hms, harmonic_mean, hm_of_averages
+from report.tables.ablation import NAMES, Terms
 from runs.methods import METHODS
 
 

@@ -6,9 +6,9 @@ import shutil
 import pytest
 
 from report.__main__ import main
-from report.ablation_table import FULL, Terms, problem_of, terms_of
 from report.collect import find_all, read_run
 from report.groups import group_runs, usable
+from report.tables.ablation import FULL, Terms, problem_of, terms_of
 
 CONTEXT = "nctx4_cscFalse_ctpend"
 METHOD = {"SCE": True, "LAMBDA_ANC": 1.0, "LAMBDA_SC": 1.0, "TAU": 1.0}

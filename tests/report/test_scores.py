@@ -3,10 +3,10 @@ from statistics import fmean
 
 import pytest
 
-from report.ablation_table import FULL, Terms, terms_of
 from report.collect import NOTHING, FoundRun, find_all, read_run
 from report.groups import group_runs, usable
 from report.scores import Grid, Scores, Wanted, complete_cases, grid_of, place_of_run, score_methods, values_by
+from report.tables.ablation import FULL, Terms, terms_of
 
 
 def all_runs(tmp_path):

@@ -8,9 +8,9 @@ import pytest
 from report.__main__ import main as report
 from report.collect import read_run
 from report.compare import main as compare
-from report.few_shot_table import seen_note
 from report.gaps import fill_command
 from report.groups import tell_llms_apart
+from report.tables.few_shot import seen_note
 
 CONTEXT = "nctx4_cscFalse_ctpend"
 

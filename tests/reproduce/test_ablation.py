@@ -4,7 +4,7 @@ import pytest
 
 from dassl.errors import UserError
 from report import paper
-from report.ablation_table import Terms
+from report.tables.ablation import Terms
 from reproduce import ablation
 from runs.outcome import DONE, FAILED, Outcome
 from runs.spec import RunSpec

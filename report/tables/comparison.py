@@ -11,11 +11,11 @@ from typing import Any
 from dassl.console import printable
 from dassl.errors import UserError
 from report.collect import PHANTOM_BACKBONE, FoundRun, find_runs
-from report.few_shot_table import DIFFERENCES, PAIRED, difference_cells, metrics_row, seen_note, shots_headers
 from report.gaps import fill_command
 from report.groups import check_same_data, tell_llms_apart
 from report.render import GAP, Table, mean_std, render_within
 from report.scores import METRICS, Grid, Key, Scores, values_by
+from report.tables.few_shot import DIFFERENCES, PAIRED, difference_cells, metrics_row, seen_note, shots_headers
 from runs.layout import SETTING, context_with, place_of, seeds_folder
 from runs.methods import (
     METHODS,

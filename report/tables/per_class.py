@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from dassl.names import shared_name
 from report.collect import FoundRun
-from report.few_shot_table import PER_SEED, seen_note
 from report.groups import Group
 from report.render import Table, file_names, render
 from report.scores import Grid, Scores, Wanted, grid_of, score_methods
+from report.tables.few_shot import PER_SEED, seen_note
 
 if TYPE_CHECKING:
-    from report.comparison import Comparison
+    from report.tables.comparison import Comparison
 
 PER_CLASS = "per_class"  # as a metric on command lines; a run's record has "per_class/<class>" for each class
 OF_CLASS = "Share of the test images of a class that were given this class (its recall)"

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from report.collect import FoundRun
-from report.few_shot_table import AVERAGED, PER_SEED, shots_headers
 from report.groups import Group
 from report.render import Figure, Table, file_names
 from report.scores import Grid, Scores, Wanted, grid_of, metric_name, score_methods
+from report.tables.few_shot import AVERAGED, PER_SEED, shots_headers
 from runs.changed import short_key, value_text
 from runs.methods import ZERO_SHOT
 

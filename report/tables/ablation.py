@@ -9,9 +9,9 @@ from dassl.errors import UserError
 from dassl.reading import read_yaml
 from report import paper
 from report.collect import FoundRun
-from report.few_shot_table import AVERAGED, shots_headers
 from report.render import GAP, Table
 from report.scores import Grid, Scores, hm_of_means
+from report.tables.few_shot import AVERAGED, shots_headers
 from runs.layout import of_earlier_settings
 from runs.record import number
 
