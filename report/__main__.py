@@ -17,7 +17,7 @@ from dassl.writing import atomic_write
 from report import implementation, lock, paper
 from report.assemble import Request, assemble
 from report.collect import FoundRun, find_all
-from report.groups import check_same_data, group_runs, usable
+from report.groups import check_same_data, group_runs, mixed_settings, usable
 from report.render import FORMATS, Section, document, file_names, html, relative, render, shared
 from report.scores import Wanted
 from report.tables.by_setting import BY, runs_with
@@ -153,6 +153,7 @@ def main(argv: list[str] | None = None) -> int:
     to = Path(args.to or asked.output / "report")
     runs, remarks = usable(find_all(asked.output), args.setting)
     groups, known = group_runs(runs), {name for run in runs for name in run.metrics if "/" not in name}
+    remarks += [sentence for group in groups for sentence in mixed_settings(group.runs)]
     known |= {PER_CLASS} if has_classes(runs) else set()
     for remark in remarks:
         print(printable(remark), file=sys.stderr)

@@ -3,16 +3,18 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from dassl.errors import UserError
 from dassl.names import OWN_FOLDER, file_name
+from dassl.reading import read_yaml
 from report.collect import PLACE, FoundRun
 from report.tables.ablation import FULL, problem_of, terms_of
-from runs.changed import in_words, passes_over
+from runs.changed import in_words, passes_over, value_text, yaml_keys
 from runs.layout import of_earlier_settings, own_datasets
-from runs.methods import SEEDLESS
+from runs.methods import CONFIGS, METHODS, SEEDLESS
 from runs.record import DIGESTS
 
 MOST_NAMED = 50  # folders that cannot be read, each on a line
@@ -101,6 +103,11 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         else:
             kept.append(run)
     remarks = [f"{len(left)} run(s) left out, such as {left[0].path}: {why}." for why, left in reasons.items() if left]
+    if older := [run for run in kept if run.record.hashes and run.record.settings is None]:
+        remarks.append(
+            f"{len(older)} run(s) of an earlier version, such as {older[0].path}, do not say which of their settings "
+            "were changed: they count as runs with those of the yaml files."
+        )
     more = [f"{len(unread) - MOST_NAMED} more folders could not be read."] if len(unread) > MOST_NAMED else []
     return kept, remarks + unread[:MOST_NAMED] + more
 
@@ -155,6 +162,36 @@ def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
         if not run.dataset.startswith(own):
             llms.setdefault(run.trainer, set()).add(run.llm)
     return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]
+
+
+def mixed_settings(runs: Iterable[FoundRun]) -> list[str]:
+    """Return a sentence on each row whose runs differ in a setting that the row does not name.
+
+    That is where a yaml file below configs/ was edited between two runs. Settings that a yaml file gives to one data
+    set or one number of shots may differ from another's. Runs of another code base have yaml files of their own.
+    """
+    found: dict[str, dict[str, dict[str, str]]] = {}  # row -> key -> value -> path of a run
+    for run in runs:
+        if run.finished and run.record.settings is not None and run.trainer in METHODS.values():
+            for key, value in run.settings.items():
+                if key not in _varying(run.trainer, run.setting):
+                    found.setdefault(f"{run.row} ({run.setting})", {}).setdefault(key, {}).setdefault(
+                        value_text(value), str(run.path)
+                    )
+    return [
+        f"Runs of {row} differ in {key}, as the yaml files were when they were made: "
+        + ", ".join(f"{value} ({path})" for value, path in values.items())
+        for row, keys in found.items()
+        for key, values in keys.items()
+        if len(values) > 1
+    ]
+
+
+@cache
+def _varying(trainer: str, setting: str) -> frozenset[str]:
+    """Return the keys that yaml files set for one data set or one number of shots."""
+    folders = [CONFIGS / "shots", CONFIGS / "datasets", CONFIGS / "trainers" / trainer / setting]
+    return frozenset(key for folder in folders for file in folder.glob("*.yaml") for key in yaml_keys(read_yaml(file)))
 
 
 def _backbone_keys(runs: Sequence[FoundRun]) -> list[str]:

@@ -2,7 +2,7 @@
 
 import re
 from ast import literal_eval
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
@@ -105,6 +105,16 @@ def equal(one: Any, other: Any) -> bool:
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return list(one) == list(other)
     return one == other and isinstance(one, bool) == isinstance(other, bool)
+
+
+def yaml_keys(values: Any, prefix: str = "") -> Iterator[str]:
+    """Yield the keys of the content of a yaml file, such as "OPTIM.LR".
+
+    >>> list(yaml_keys({"OPTIM": {"LR": 0.1, "NAME": "sgd"}}))
+    ['OPTIM.LR', 'OPTIM.NAME']
+    """
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        yield from yaml_keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]
 
 
 def made_with(options: Sequence[tuple[str, Any]], changed: Mapping[str, Any], settings: Mapping[str, Any]) -> bool:

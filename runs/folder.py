@@ -1,6 +1,5 @@
 """The folder of a run, and the settings that its name tells because they are not those of the yaml files."""
 
-from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +9,7 @@ from dassl.config import flat
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.names import file_name
 from dassl.reading import read_yaml
-from runs.changed import folder_part
+from runs.changed import folder_part, yaml_keys
 from runs.files import base_config, named_files
 from runs.layout import data_name, protocol_folder, seeds_folder
 from runs.methods import PUBLISHED
@@ -70,7 +69,7 @@ def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
         spec: the run.
         cfg: its configuration.
     """
-    given = [key for file in named_files(spec) for key in _keys(read_yaml(file) or {})]
+    given = [key for file in named_files(spec) for key in yaml_keys(read_yaml(file))]
     given += [key for key, _ in spec.options]
     if not given:
         return {}
@@ -96,9 +95,3 @@ def _nodes(cfg: CfgNode) -> tuple[str, str]:
 
 def _context_node(cfg: CfgNode) -> CfgNode:
     return cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())
-
-
-def _keys(values: Mapping[str, Any], prefix: str = "") -> Iterator[str]:
-    """Yield the keys of the values of a yaml file, such as "OPTIM.LR"."""
-    for key, value in values.items():
-        yield from _keys(value, f"{prefix}{key}.") if isinstance(value, Mapping) else [f"{prefix}{key}"]

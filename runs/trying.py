@@ -13,6 +13,7 @@ from runs.spec import PHANTOMS
 
 ROOT = Path(__file__).parents[1]
 RENDERED = Path("data", "phantoms")  # in the repository
+CALLER = "VMFCOOP_CALLER"  # in the environment: the folder that a script was called from
 PICTURE = "PICTURE"  # stands for one that is not found
 
 
@@ -27,7 +28,9 @@ def commands_to_try(run: Path, dataset: str, root: str | Path, output: Path) -> 
     """
     picture = str(tested_picture(run, dataset, root) or PICTURE)
     page = f"{shlex.join([_python(), '-m', 'report', str(output)])}  # {output / 'report' / 'index.html'}"
-    return [shlex.join([_python(), "predict.py", str(run), picture]), page]
+    lines = [shlex.join([_python(), "predict.py", str(run), picture]), page]
+    caller = Path(os.environ.get(CALLER) or ROOT)  # a script goes to the repository, whoever calls it
+    return lines if caller.resolve() == ROOT.resolve() else [f"cd {shlex.quote(str(ROOT))}", *lines]
 
 
 def tested_picture(run: Path, dataset: str, root: str | Path) -> Path | None:

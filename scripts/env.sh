@@ -9,6 +9,7 @@
 # default of OUTPUT, "output", as that of --output does for train.py.
 
 CALLER="$PWD"
+export VMFCOOP_CALLER="$CALLER" # for the commands that a script tells its user to try
 cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
 export PYTHONPATH="$PWD:$PWD/toolbox${PYTHONPATH:+:$PYTHONPATH}" # before another Dassl
 

@@ -167,9 +167,13 @@ def test_every_command_runs(copy):
     runs = records(output)
     coop = "btmri/shots_1/CoOp_PhantomCLIP/nctx4_cscFalse_ctpend"
     assert {f"{coop}/seed{seed}" for seed in range(1, 6)} < runs
-    assert "Finished already, nothing to do: output_lr" in out["One setting"]
+    assert f"{coop}__OPTIM.LR=0.001/seed1" in runs and "Finished already, nothing to do" in out["One setting"]
     assert "MAX_EPOCH: 20" in next((output / "busi/shots_1").rglob("config.yaml")).read_text()
-    assert records(copy.folder / "output_faster") == {f"{coop}/seed1"}
+    assert f"{coop}__OPTIM.LR=0.004/seed1" in runs
+    sweep = re.findall(r"^vMFCoOp +(\S+) +\d+\.\d\d", out["A sweep of a setting"], re.M)
+    assert sweep[:3] == ["0.1", "1", "10"]
+    assert "busi/shots_4/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude/seed3" in runs
+    assert "busi" in out["One method over data sets"]
     assert any(run.startswith("folder-chest/shots_4/CoOp_PhantomCLIP/") for run in runs)
     assert any(run.startswith("btmri/shots_1/CoOp_BiomedCLIP/") for run in runs)
     assert "0 failed" in out["A crash, and several machines"]

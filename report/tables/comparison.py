@@ -4,7 +4,7 @@ import os
 import shlex
 import textwrap
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -209,7 +209,8 @@ def methods_table(comparison: Comparison, scores: Mapping[str, Scores], title: s
         ]
         headers = [first, *shots_headers(comparison.shots)]
         notes += ["Lower is better."] if metric == "ece" else []
-    seen = seen_note(tell_llms_apart(comparison.finished()), title_of)
+    told = [replace(run, told=frozenset(run.changed)) for run in comparison.finished()]  # by the title
+    seen = seen_note(tell_llms_apart(told), title_of)
     return Table("comparison", title, headers, rows, "\n".join(filter(None, [*notes, seen])))
 
 

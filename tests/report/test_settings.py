@@ -164,3 +164,20 @@ def test_a_setting_of_the_context_is_found_in_its_folder(made, write_run, tmp_pa
     line = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
     assert compare([*line, "--methods", "coop", "TRAINER.COOP.N_CTX", "8"]) == 0
     assert lines(capsys.readouterr().out, "CoOp ")[0].startswith("CoOp 61.00")
+
+
+def test_yaml_files_that_were_edited_between_runs_are_a_remark(made, write_run, tmp_path, capsys, undrawn):
+    made("CoOp", 1, 61.0)
+    write_run(trainer="CoOp", shots=4, accuracy=50.0, settings=DEFAULTS | {"OPTIM.LR": 0.5}, changed={}, method={})
+    made("BiomedCoOp", 1, 61.0)
+    assert report([str(tmp_path / "output")]) == 0
+    err = capsys.readouterr().err
+    said = "Runs of CoOp (few_shot) differ in OPTIM.LR, as the yaml files were when they were made: 0.002 ("
+    assert err.count("differ in") == 1 and said in err
+    assert "differ in OPTIM.LR" in (tmp_path / "output/report/index.html").read_text()
+
+
+def test_runs_that_do_not_say_what_was_changed_are_counted(write_run, tmp_path, capsys, undrawn):
+    write_run(hashes={"test": "1" * 16})
+    assert report([str(tmp_path / "output")]) == 0
+    assert "1 run(s) of an earlier version" in capsys.readouterr().err

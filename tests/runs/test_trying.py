@@ -17,6 +17,7 @@ from tests.report.predicted import write_answers
 def entered(monkeypatch):
     """The environment of the tests counts as one that was entered, whoever made it."""
     monkeypatch.setenv("VIRTUAL_ENV", sys.prefix)
+    monkeypatch.delenv(trying.CALLER, raising=False)
 
 
 @pytest.fixture
@@ -73,3 +74,11 @@ def test_they_are_the_last_lines_of_a_comparison(run, data_root, capsys):
     *_, title, first, second = capsys.readouterr().out.splitlines()
     assert title == "Try:" and first.startswith(f"    python predict.py {run} {data_root}/BTMRI/BTMRI/glioma_tumor/")
     assert second.startswith(f"    python -m report {run.parents[4]}")
+
+
+def test_whoever_called_a_script_from_elsewhere_goes_to_the_repository_first(run, data_root, tmp_path, monkeypatch):
+    monkeypatch.setenv(trying.CALLER, str(tmp_path))
+    first, *others = trying.commands_to_try(run, "btmri", data_root, run.parents[4])
+    assert first == f"cd {trying.ROOT}" and len(others) == 2
+    monkeypatch.setenv(trying.CALLER, str(trying.ROOT))
+    assert len(trying.commands_to_try(run, "btmri", data_root, run.parents[4])) == 2
