@@ -172,7 +172,7 @@ def test_yaml_files_that_were_edited_between_runs_are_a_remark(made, write_run, 
     made("BiomedCoOp", 1, 61.0)
     assert report([str(tmp_path / "output")]) == 0
     err = capsys.readouterr().err
-    said = "Runs of CoOp (few_shot) differ in OPTIM.LR, as the yaml files were when they were made: 0.002 ("
+    said = "Runs of CoOp (few_shot) differ in OPTIM.LR, as the yaml files were when they were made: 0.5 ("
     assert err.count("differ in") == 1 and said in err
     assert "differ in OPTIM.LR" in (tmp_path / "output/report/index.html").read_text()
 
