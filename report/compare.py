@@ -4,6 +4,7 @@ python -m report.compare --dataset btmri --shots 16 --backbone PhantomCLIP --met
 """
 
 import argparse
+import os
 import re
 import shutil
 import sys
@@ -194,7 +195,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _columns() -> int | None:
-    """Return the width of the terminal; None if the output goes elsewhere."""
+    """Return the width of the terminal, or what COLUMNS says; None if the output goes elsewhere."""
+    if "COLUMNS" not in os.environ and not sys.stdout.isatty():
+        return None
     return shutil.get_terminal_size((0, 0)).columns or None
 
 

@@ -19,6 +19,8 @@ import train
 ROOT = Path(__file__).parents[1]
 ASKED = os.environ.get("VMFCOOP_TEST_GPU") == "1"
 
+os.environ.pop("COLUMNS", None)  # xdist sets it, and a table that is wider would be split
+
 if not ASKED:  # before PyTorch is imported
     os.environ["CUDA_VISIBLE_DEVICES"] = ""
 

@@ -63,7 +63,7 @@ def test_shapes_are_checked(backbone):
 
 
 def test_unknown_names_list_what_exists():
-    with pytest.raises(ValueError, match=r"BiomedCLIP, CLIP, .*PhantomCLIP, .*hf-hub:.*got \"ClipBio\""):
+    with pytest.raises(ValueError, match=r"BiomedCLIP, CLIP, .*PhantomCLIP, .*hf-hub:.*got 'ClipBio'"):
         build_backbone("ClipBio")
     with pytest.raises(UserError, match="Expected the model folder nowhere"):
         build_backbone("local-dir:nowhere")

@@ -39,7 +39,7 @@ def test_classes_are_rows_and_methods_columns(write, tmp_path, capsys, undrawn):
         ["normal brain", "-", "80.00 ± 0.00", "90.00 ± 0.00"],
         ["a rare one", "-", "-", "100.00 (1/2 seeds)"],
     ]
-    title = "btmri, K = 16: accuracy of each class (%), PhantomCLIP on phantom images (phantom)"
+    title = "btmri, K = 16: accuracy of each class (%), PhantomCLIP on phantom images"
     assert title in capsys.readouterr().out and title in (tmp_path / "output/report/index.html").read_text()
     assert r"62.00 $\pm$ 2.00" in (folder / "per_class_btmri_16.tex").read_text()
     markdown = (folder / "per_class_btmri_16.md").read_text()

@@ -77,7 +77,7 @@ def test_a_row_whose_runs_cannot_be_compared_does_not_stop_the_others(performed,
     assert ablation.main(["--dataset", "btmri", "--shots", "1", "--seed", "1"]) == 1
     out, err = capsys.readouterr()
     assert len(performed) == 6 * 3 and "same test images" in err
-    told = "not compared: vMFCoOp base to novel on btmri, K = 16, seed 1, in output/ablation/ce: Expected runs with the"
+    told = "not compared: vMFCoOp base to novel on btmri, K = 16, seed 1, in output: Expected runs with the"
     assert told in out.splitlines()[-1]
 
 

@@ -28,7 +28,7 @@ def test_a_run_of_three_seeds_is_eight_lines_and_each_log_has_all_of_its_own(fla
     head, settings, place, trained, *results = shown.splitlines()
     assert re.fullmatch(r"CoOp on btmri, 2 shots, seeds 1 2 3, PhantomCLIP, cpu", head)
     assert "OPTIM.LR 0.002, OPTIM.MAX_EPOCH 3" in settings and "TRAINER.COOP.VIEWS none" in settings
-    assert place.endswith("CoOp_PhantomCLIP/nctx4_cscFalse_ctpend/seed{1,2,3}")
+    assert place.endswith("CoOp_PhantomCLIP/nctx4_cscFalse_ctpend__OPTIM.MAX_EPOCH=3/seed{1,2,3}")
     assert re.fullmatch(r"trained in \d+ s: epoch 3 of 3, loss \d+\.\d{3}", trained)
     for seed, line in enumerate(results, start=1):
         log = (run_folder(tmp_path, "CoOp", seed=seed) / "log.txt").read_text()

@@ -16,7 +16,6 @@ BASE = ("--setting", "base2new", "--subsample")
     [
         ("vMFCoOp", ("PROMPTS.LLM", "nobody"), ("--seed", 1, 2)),
         ("CoOp", ("TRAINER.COOP.N_CTX", 3), ()),
-        ("ZeroshotCLIP", ("OPTIM.MAX_EPOCH", 3), ()),
         ("CoOp", (), (*BASE, "new", "--eval-only")),
     ],
 )

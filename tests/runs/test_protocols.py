@@ -82,7 +82,7 @@ def test_a_method_whose_protocols_are_the_same_has_one_row():
 
 @pytest.mark.parametrize("ask", [{"trainer": "clip_adapter:publisht"}, {"options": {"PROTOCOL": "publisht"}}])
 def test_an_unknown_protocol_is_refused(ask):
-    with pytest.raises(UserError, match=r'PROTOCOL to be one of best, published, but got "publisht"'):
+    with pytest.raises(UserError, match=r"PROTOCOL to be one of best, published, but got 'publisht': did you mean"):
         RunSpec(**{"trainer": "clip_adapter", "dataset": "btmri", "shots": 16} | ask)
 
 

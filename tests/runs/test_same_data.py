@@ -218,7 +218,7 @@ def test_a_study_goes_on_only_with_the_images_that_it_was_begun_with(copy, tmp_p
     root = copy("first")
     line = ["--trainer", "vmfcoop", "--datasets", "btmri", "--shots", "2", "--trials", "1", "--seeds", "101"]
     line += ["--root", str(root), "--backbone", "PhantomCLIP", "--output", str(tmp_path / "study")]
-    line += ["--to", str(tmp_path / "to"), "OPTIM.MAX_EPOCH", "1", "DATALOADER.NUM_WORKERS", "0"]
+    line += ["OPTIM.MAX_EPOCH", "1", "DATALOADER.NUM_WORKERS", "0"]
     assert main(line) == 0
     for path in (root / "BTMRI" / "BTMRI").glob("*/train*.png"):
         redraw(path, int(path.stem[-1]) * 20)

@@ -9,7 +9,7 @@ import pytest
 import train
 from dassl.engine import TRAINER_REGISTRY
 from dassl.errors import UserError
-from runs import config, methods
+from runs import config, files, methods
 from runs.config import configure
 from runs.spec import RunSpec
 from tests.run_folders import run_folder
@@ -21,6 +21,7 @@ def configs(tmp_path, monkeypatch) -> Path:
     """A copy of configs/ that the code reads."""
     copy = Path(shutil.copytree(config.CONFIGS, tmp_path / "configs"))
     monkeypatch.setattr(config, "CONFIGS", copy)
+    monkeypatch.setattr(files, "CONFIGS", copy)
     monkeypatch.setattr(methods, "CONFIGS", copy)
     return copy
 
@@ -129,4 +130,4 @@ def test_own_images_have_a_folder(flags, capsys, tmp_path):
 
 def test_an_unknown_data_set_is_told_with_the_file_to_write(flags, capsys):
     assert train.main(flags("CoOp", dataset="brains")) == 1
-    assert "write a data set of your own in datasets/brains.py (README, A data set" in capsys.readouterr().err
+    assert "One of your own is written in datasets/brains.py (README, A data set" in capsys.readouterr().err

@@ -95,8 +95,10 @@ def test_training_is_that_of_vmfcoop_and_its_runs_can_be_tested_so(flags, tmp_pa
     capsys.readouterr()
     assert train.main(flags("vMFPosterior", output=tmp_path / "again", more=("--eval-only", "--model-dir", plain))) == 0
     out = capsys.readouterr().out
-    assert "evidence: the support images are looked at again" in out and out.count("Posterior: kappa") == 4
-    again = record(run_folder(tmp_path / "again", "vMFPosterior"))
+    folder = run_folder(tmp_path / "again", "vMFPosterior")
+    assert "evidence: the support images are looked at again" in out
+    assert (folder / "log.txt").read_text().count("Posterior: kappa") == 4
+    again = record(folder)
     assert again["metrics"] == metrics and again["loaded"]
     assert again["concentrations"].keys() == set(CLASSES)
 
