@@ -9,11 +9,9 @@ from pathlib import Path
 
 from dassl.errors import UserError
 from dassl.images import SUFFIXES
-from dassl.reading import MB
 
 # Folders at the top of a checkout that hold data and results, unless there are Python modules in them.
 NO_CODE = {"data", "output", "outputs", "results", "log", "logs", "cache", "caches", "wandb", "tensorboard"}
-LARGE = 16 * MB  # larger files are weights
 
 
 def data_and_results(folder: Path) -> list[str]:
@@ -25,7 +23,7 @@ def data_and_results(folder: Path) -> list[str]:
 def copy_code(folder: Path, owner: object) -> Path:
     """Return a copy of the code and settings in a checkout, which is removed when `owner` is no longer used.
 
-    Left out are `data_and_results`, pictures, hidden files and environments. Files above 16 MB are links.
+    Left out are `data_and_results`, pictures, hidden files and environments.
 
     Args:
         folder: of the checkout, or of a copy of it.
@@ -59,10 +57,7 @@ def _copy(folder: Path, copy: Path, left_out: Collection[str] = ()) -> None:
             if not (around or path.name == "__pycache__" or (path / "pyvenv.cfg").is_file()):
                 _copy(path, place)
         elif path.is_file():
-            if path.stat().st_size > LARGE:
-                place.symlink_to(path.resolve())
-            else:
-                shutil.copyfile(path, place)
+            shutil.copyfile(path, place)  # no link: through it, code could write into the checkout
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dassl.errors import UserError
 from dassl.images import SUFFIXES, is_dicom
 from datasets.entries import UNUSABLE, nfc
 
+DRAWS = "split_fewshot"  # our own folder beside a user's images
 IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini", "split_fewshot"}  # of operating systems, and our draws
 LINKS = ("inside", "anywhere")
 TEXTS = (".txt", ".csv", ".tsv", ".json", ".xml", ".md", ".yaml", ".yml", ".html", ".pdf", ".log")  # never DICOM
@@ -92,7 +93,7 @@ class Listing:
         found, entries = Found([], Counter()), list(self._entries(folder))
         for entry in entries:
             path = f"{folder}/{entry.name}" if folder else entry.name
-            if path in self.known:
+            if path in self.known or entry.name == DRAWS:
                 continue
             if reason := self._unusable(entry):
                 found.left_out[reason] += 1

@@ -125,7 +125,7 @@ def _curves(
     """Draw few-shot curves, or rows of dots for one number of shots; only what is complete is drawn."""
     from report.plots import plot_curves, plot_methods
 
-    curves = {method: {k: each.seed_averages(datasets, k) for k in grid.shots} for method, each in scores.items()}
+    curves = {method: {k: each.seed_averages(datasets, k, True) for k in grid.shots} for method, each in scores.items()}
     if not any(values for curve in curves.values() for values in curve.values()):
         return []
     title = f"{metric}, {where}"
@@ -135,7 +135,7 @@ def _curves(
         title += f", K = {grid.shots[0]}"
         dots = {method: curve[grid.shots[0]] for method, curve in curves.items()}
         plot_methods(dots, path, title, metric, ZERO_SHOT, svg=True, within=within)
-    return [Figure(path.with_suffix(".svg"), f"Few-shot {title}. Each dot is a seed.")]
+    return [Figure(path.with_suffix(".svg"), f"Few-shot {title}. Each dot is a seed that all its data sets have.")]
 
 
 def _ranks(scores: Mapping[str, Scores], grid: Grid, path: Path, where: str, within: Path) -> list[Figure]:
@@ -160,7 +160,7 @@ def _ablation(group: Group, request: Request, folder: Path) -> Part:
     ablated = group.ablated()
     if not (ablated or request.ablation.shots):
         return [], []
-    rows = [run for run in group.runs if run.trainer == METHOD and terms_of(run)]
+    rows, llm = [run for run in group.runs if run.trainer == METHOD and terms_of(run)], ""
     if ablated:  # rows of the table read the sentences of one LLM
         llm, _ = Counter(run.llm for run in ablated).most_common(1)[0]
         rows, ablated = ([run for run in each if run.llm == llm] for each in (rows, ablated))
@@ -170,7 +170,7 @@ def _ablation(group: Group, request: Request, folder: Path) -> Part:
     for i, (words, other) in enumerate(sorted(others.items())):
         all_rows, lacking = ([run for run in each if _other_settings(run) == other] for each in (rows, ablated))
         name = f"table2_{i + 1}" if i else "table2"
-        table, missing = _ablation_of(all_rows, lacking, group, request, words, name, other)
+        table, missing = _ablation_of(all_rows, lacking, group, request, words, name, other, llm)
         parts.append(table)
         gaps += missing
     return parts, gaps
@@ -189,6 +189,7 @@ def _ablation_of(
     words: str,
     name: str,
     changed: Mapping[str, Any],
+    llm: str,
 ) -> tuple[Table, list[Gap]]:
     few, novel = ([run for run in ablated if (run.subsample == "all") == kind] for kind in (True, False))
     wanted = request.ablation._replace(methods=NAMES)
@@ -202,7 +203,7 @@ def _ablation_of(
     found = Ablation(scores("all", grid), scores("base", novel_grid), scores("new", novel_grid), grid, novel_grid)
     title = group.title + (f", {words}" if words and words != group.changed else "")
     table = ablation_table(found, group.source, metric_name(request.metric), title)
-    return table._replace(name=name), ablation_gaps(found, group, request.output, changed)
+    return table._replace(name=name), ablation_gaps(found, group, request.output, changed, llm)
 
 
 def _base2new(group: Group, request: Request, folder: Path) -> Part:

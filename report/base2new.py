@@ -97,7 +97,8 @@ def _paper_averages(columns: Sequence[str]) -> list[list[str]]:
         recomputed[AVERAGE_OF_HMS].append(average_of_hms(base, novel))
     printed = paper.TABLE3["average"]
     lines = [("base", printed["base"]), ("novel", printed["novel"]), (HM_OF_AVERAGES, printed["hm"])]
-    return [_paper_line("average", what, paper.SOURCE, values, columns) for what, values in lines] + [
+    source = paper.of_sets(len(paper.TABLE3["rows"]))
+    return [_paper_line("average", what, source, values, columns) for what, values in lines] + [
         _paper_line("average", what, paper.RECOMPUTED, values, columns) for what, values in recomputed.items()
     ]
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from dassl.errors import UserError, command
 from dassl.names import check_availability, check_name, file_name, shared_name
 from dassl.writing import atomic_write
+from report.groups import mixed_settings
 from report.render import Table, document
 from report.scores import Scores, metric_name
 from report.tables.comparison import (
@@ -26,7 +27,6 @@ from report.tables.comparison import (
     other_settings,
 )
 from report.tables.per_class import PER_CLASS, print_classes
-from runs.changed import folder_part, in_words
 from runs.layout import SETTING, data_name, dataset_keys, own_datasets
 from runs.methods import METHODS, ZERO_SHOT, title_of
 from runs.options import split_options
@@ -85,7 +85,7 @@ def place_of_picture(comparison: Comparison, png: str | None) -> tuple[Path, Pat
     """Return the path of the picture, `png` or beside the runs, and the folder that nothing is written outside of."""
     if png:
         return Path(png), None
-    name = f"comparison_{file_name(shared_name(comparison.backbone))}{folder_part(dict(comparison.options))}"
+    name = f"comparison_{file_name(shared_name(comparison.backbone))}{comparison.file_part}"
     return runs_folder(comparison) / f"{name}.png", comparison.output
 
 
@@ -165,7 +165,7 @@ def main(argv: list[str] | None = None) -> int:
     found = any(each.values for each in scores.values())
     if found:
         title = f"{dataset}, K = {', '.join(map(str, shots))}, {shared_name(args.backbone)}"
-        title += f", {in_words(dict(options))}" if options else ""
+        title += f", {comparison.title_words}" if comparison.title_words else ""
         title += " (phantom)" if comparison.phantom else ""
         tables = [methods_table(comparison, scores, f"{title}: {UNIT}", args.keyword)]
         if others:
@@ -185,7 +185,8 @@ def main(argv: list[str] | None = None) -> int:
         print(
             f"No finished run with {args.keyword!r} in {where}: expected those of the commands below.", file=sys.stderr
         )
-    for line in filter(None, [*gap_lines(comparison), other_settings(comparison)]):
+    remarks = [*gap_lines(comparison), *mixed_settings(comparison.finished()), other_settings(comparison)]
+    for line in filter(None, remarks):
         print(line)
     if tried := comparison.finished(subject, shots[-1]):
         root = args.root or ("phantoms" if tried[0].phantom_images else "")

@@ -1,6 +1,7 @@
 """The gaps of a report: what has not been run, and the commands that fill it."""
 
 import os
+import re
 import shlex
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -13,10 +14,12 @@ from report.render import Gap
 from report.scores import Grid, Scores
 from report.tables.ablation import METHOD, Ablation
 from runs.changed import CUT, as_options
-from runs.layout import own_datasets
+from runs.layout import LLM, own_datasets
 from runs.methods import METHODS, llm_of, method_of, split_protocol, without_llm, without_settings
+from runs.options import PLAIN_KEY
 
 ROOT = Path(__file__).parents[1]
+FLAG = re.compile(r"-+[A-Za-z]")  # begins what argparse would take for a flag
 OUTPUT = "output"  # folder of all runs, unless OUTPUT= names another
 KINDS = {"few_shot": "few-shot", "base2new": "base to novel", "ablation": "of vMFCoOp"}  # script -> in words
 
@@ -36,7 +39,8 @@ def method_gaps(
 ) -> list[Gap]:
     """Return the gaps of one script, a line per method and data set; a run must be in all `scores`."""
     gaps = []
-    changed = {run.row: run.changed for run in group.runs}
+    # Settings and LLM of a row: a finished run tells them in full.
+    runs = {run.row: run for run in sorted(group.runs, key=lambda run: run.finished)}
     for method in grid.methods:
         plain = method == without_settings(method)
         if plain and row_of(method, grid.methods) != method and not llm_of(method):
@@ -46,14 +50,16 @@ def method_gaps(
                 shots, seeds = missing
                 if scores[0][method].single:
                     shots, seeds = shots[-1:], []
-                gaps.append(_gap(method, method, dataset, shots, seeds, group, output, script, changed.get(method, {})))
+                run = runs.get(method)
+                changed, llm = (run.changed, run.llm) if run else (group.common, "")
+                gaps.append(_gap(method, method, dataset, shots, seeds, group, output, script, changed, llm))
     return gaps
 
 
-def ablation_gaps(scores: Ablation, group: Group, output: Path, changed: Mapping[str, Any]) -> list[Gap]:
+def ablation_gaps(scores: Ablation, group: Group, output: Path, changed: Mapping[str, Any], llm: str = "") -> list[Gap]:
     """Return the gaps of Table 2, a line per data set: its script runs all rows, and both protocols.
 
-    `changed` are the settings of all rows that are not those of the yaml files.
+    `changed` are the settings of all rows that are not those of the yaml files, and `llm` is whose sentences they read.
     """
     gaps = []
     for dataset in scores.grid.datasets:
@@ -62,7 +68,7 @@ def ablation_gaps(scores: Ablation, group: Group, output: Path, changed: Mapping
             novel = _missing([*scores.base.values(), *scores.new.values()], dataset)
             missing = novel and (list(scores.grid.shots), novel[1])
         if missing:
-            gaps.append(_gap("ablation", METHOD, dataset, *missing, group, output, "ablation", changed))
+            gaps.append(_gap("ablation", METHOD, dataset, *missing, group, output, "ablation", changed, llm))
     return gaps
 
 
@@ -82,7 +88,9 @@ def _gap(
     output: Path,
     script: str,
     changed: Mapping[str, Any],
+    llm: str = "",
 ) -> Gap:
+    own = tuple(f"{name}-" for name in own_datasets())
     hidden = OUTPUT if output == Path(OUTPUT) else "<output>"
     places = [(os.environ.get("DATA", "<folder>"), str(output)), ("<folder>", hidden)]
     commands = [
@@ -96,6 +104,7 @@ def _gap(
             seeds=seeds,
             script=script,
             changed=changed,
+            llm="" if llm == LLM or dataset.startswith(own) else llm,
         )
         for data, where in places
     ]
@@ -114,6 +123,7 @@ def fill_command(
     seeds: Sequence[int] = (),
     script: str = "few_shot",
     changed: Mapping[str, Any] | None = None,
+    llm: str = "",
 ) -> str:
     """Return the shell line that makes the runs of a gap, or a sentence if there is none.
 
@@ -127,16 +137,19 @@ def fill_command(
         seeds: none for those that are run by default.
         script: of the method.
         changed: settings of the runs that are not those of the yaml files, by key.
+        llm: whose sentences the runs read, if the row does not name it.
 
     >>> fill_command("coop", "btmri", [1, 16], "BiomedCLIP", data="/my data", seeds=[1])
     "DATA='/my data' SEEDS=1 bash scripts/coop/few_shot.sh btmri '1 16' BiomedCLIP"
     """
     if changed and CUT in changed:
         return "no command: nothing has finished with these settings, and the folder's name is too short for them"
-    llm, method = llm_of(method), method_of(method)
+    llm, method = llm_of(method) or llm, method_of(method)
     options = [*(["PROMPTS.LLM", llm] if llm else []), *as_options(changed or {})]
+    if not all(PLAIN_KEY.fullmatch(key) for key in options[::2]) or any(map(FLAG.match, options[1::2])):
+        return "no command: its settings are none that a command line takes"
     if split_protocol(method)[0] not in METHODS:
-        return f"train {shlex.quote(method)} (its runs are read, but trainers/ has no such method)"
+        return f"train {shlex.quote(method)}: trainers/ has no such method; for another checkout's, train.py --with"
     output = Path(output)
     if output.parent.name == "base2new":  # .../base2new/train_base and test_new come from one script
         output, script = output.parent.parent, "base2new"

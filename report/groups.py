@@ -1,8 +1,8 @@
 """Group the runs that may be averaged: those of one backbone, on real images or on phantoms, of the same data."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,10 @@ from dassl.names import OWN_FOLDER, file_name
 from dassl.reading import read_yaml
 from report.collect import PLACE, FoundRun
 from report.tables.ablation import FULL, problem_of, terms_of
-from runs.changed import in_words, passes_over, value_text, yaml_keys
+from runs.changed import equal, in_words, passes_over, value_text, yaml_keys
 from runs.layout import of_earlier_settings, own_datasets
 from runs.methods import CONFIGS, METHODS, SEEDLESS
-from runs.record import DIGESTS
+from runs.record import DIGESTS, LEARNED_WITH
 
 MOST_NAMED = 50  # folders that cannot be read, each on a line
 
@@ -29,14 +29,19 @@ class Group:
         phantom_images: the images are rendered.
         phantom: the images are rendered, or the backbone was trained on such images.
         runs: finished or not.
-        changed: settings that all runs have in common, and that are not those of the yaml files, in words.
+        common: settings that all runs share, and that are not those of the yaml files, by key.
     """
 
     backbone: str
     phantom_images: bool
     phantom: bool
     runs: tuple[FoundRun, ...]
-    changed: str = ""
+    common: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def changed(self) -> str:
+        """The settings that all runs share, and that are not those of the yaml files, in words."""
+        return in_words(self.common)
 
     @property
     def title(self) -> str:
@@ -74,7 +79,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
 
     Args:
         runs: all that were found.
-        setting: name of the folder between method and seeds, or the part before protocol and LLM.
+        setting: name of the folder between method and seeds, or the part before protocol and LLM; "" for all.
     """
     kept, unread = [], []
     reasons: dict[str, list[FoundRun]] = {
@@ -92,7 +97,7 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
                 nameless.append(run)
             else:
                 unread.append(run.problem)
-        elif run.context and setting not in (run.context, run.path.parent.name):
+        elif run.context and setting and setting not in (run.context, run.path.parent.name):
             other.append(run)
         elif of_earlier_settings(run.path).startswith("prompts"):
             counted.append(run)
@@ -103,6 +108,12 @@ def usable(runs: Iterable[FoundRun], setting: str) -> tuple[list[FoundRun], list
         else:
             kept.append(run)
     remarks = [f"{len(left)} run(s) left out, such as {left[0].path}: {why}." for why, left in reasons.items() if left]
+    loaded = [run for run in kept if run.subsample == "all" and run.record.hashes.get(LEARNED_WITH)]
+    if loaded := [run for run in loaded if run.record.hashes[LEARNED_WITH] != run.record.hashes.get("config")]:
+        remarks.append(
+            f"{len(loaded)} run(s), such as {loaded[0].path}, tested what a run of another method or of other settings "
+            "had learned (--model-dir), which their rows do not say."
+        )
     if older := [run for run in kept if run.record.hashes and run.record.settings is None]:
         remarks.append(
             f"{len(older)} run(s) of an earlier version, such as {older[0].path}, do not say which of their settings "
@@ -121,9 +132,9 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
     found = []
     for (phantom_images, _), each in sorted(groups.items()):
         common = common_changes(each)
-        rows = [replace(run, told=frozenset(common)) for run in tell_llms_apart(each)]
+        rows = [replace(run, told=_told(run, common)) for run in tell_llms_apart(each)]
         phantom = any(run.phantom for run in each)
-        found.append(Group(_full_name(each), phantom_images, phantom, tuple(rows), in_words(common)))
+        found.append(Group(_full_name(each), phantom_images, phantom, tuple(rows), common))
     names = Counter((group.backbone, group.phantom_images) for group in found)
     alike = {name for name, count in names.items() if count > 1}
     return [
@@ -132,6 +143,11 @@ def group_runs(runs: Iterable[FoundRun]) -> list[Group]:
         else each
         for each in found
     ]
+
+
+def _told(run: FoundRun, common: Mapping[str, Any]) -> frozenset[str]:
+    """Return the keys of the common settings that a run shares; an unfinished one may have other values."""
+    return frozenset(key for key, value in common.items() if equal(run.changed.get(key, value), value))
 
 
 def common_changes(runs: Iterable[FoundRun]) -> dict[str, Any]:
@@ -167,31 +183,31 @@ def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
 def mixed_settings(runs: Iterable[FoundRun]) -> list[str]:
     """Return a sentence on each row whose runs differ in a setting that the row does not name.
 
-    That is where a yaml file below configs/ was edited between two runs. Settings that a yaml file gives to one data
-    set or one number of shots may differ from another's. Runs of another code base have yaml files of their own.
+    That is where a yaml file below configs/ was edited between two runs, or gives one data set or number of shots
+    another training. Settings of the method itself may differ from data set to data set, as BiomedCoOp's weights do.
+    Runs of another code base have yaml files of their own.
     """
-    found: dict[str, dict[str, dict[str, str]]] = {}  # row -> key -> value -> path of a run
+    found: dict[tuple[str, str, str, str], dict[str, str]] = {}  # row, protocol, key, data set -> value -> a run's path
     for run in runs:
         if run.finished and run.record.settings is not None and run.trainer in METHODS.values():
+            varying = _varying(run.trainer, run.setting)
             for key, value in run.settings.items():
-                if key not in _varying(run.trainer, run.setting):
-                    found.setdefault(f"{run.row} ({run.setting})", {}).setdefault(key, {}).setdefault(
-                        value_text(value), str(run.path)
-                    )
+                place = run.row, run.setting, key, run.dataset if key in varying else ""
+                found.setdefault(place, {}).setdefault(value_text(value), str(run.path))
     return [
-        f"Runs of {row} differ in {key}, as the yaml files were when they were made: "
-        + ", ".join(f"{value} ({path})" for value, path in values.items())
-        for row, keys in found.items()
-        for key, values in keys.items()
+        f"Runs of {row} ({', '.join(filter(None, [setting, dataset]))}) differ in {key}, as the yaml files were when "
+        f"they were made: {', '.join(f'{value} ({path})' for value, path in values.items())}"
+        for (row, setting, key, dataset), values in found.items()
         if len(values) > 1
     ]
 
 
 @cache
 def _varying(trainer: str, setting: str) -> frozenset[str]:
-    """Return the keys that yaml files set for one data set or one number of shots."""
+    """Return the settings of a method that yaml files set for one data set or one number of shots."""
     folders = [CONFIGS / "shots", CONFIGS / "datasets", CONFIGS / "trainers" / trainer / setting]
-    return frozenset(key for folder in folders for file in folder.glob("*.yaml") for key in yaml_keys(read_yaml(file)))
+    keys = {key for folder in folders for file in folder.glob("*.yaml") for key in yaml_keys(read_yaml(file))}
+    return frozenset(key for key in keys if key.startswith("TRAINER."))
 
 
 def _backbone_keys(runs: Sequence[FoundRun]) -> list[str]:

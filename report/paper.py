@@ -42,3 +42,12 @@ def compared(datasets: Sequence[str]) -> str:
     if others := [name for name in datasets if name not in DATASETS]:
         return f"{here}; the paper's averages are left out, as it does not have {', '.join(others)}."
     return f"{here}, {len(datasets)} of the {len(DATASETS)} that the paper's averages are over."
+
+
+def of_sets(count: int) -> str:
+    """Return what the column "source" says of the paper's averages over so many data sets.
+
+    >>> of_sets(14)
+    'paper, 14 sets'
+    """
+    return f"{SOURCE}, {count} sets"

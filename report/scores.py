@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, pstdev
 from typing import NamedTuple, TypeVar
@@ -12,7 +12,7 @@ from report import paper
 from report.collect import FoundRun
 from report.render import GAP, mean_std
 from report.stats import average_of_hms, hm_of_averages
-from runs.methods import SEEDLESS, trainer_of, without_llm
+from runs.methods import SEEDLESS, trainer_of, without_llm, without_settings
 
 MOST = 200_000  # points of a grid; the paper's Table 1 has 3,780
 METRICS = {
@@ -82,8 +82,14 @@ class Scores:
         return mean_std(self.runs_at(dataset, shots)) + partial
 
     def average(self, shots: int) -> str:
-        """Return averages over data sets of mean and std over seeds; a gap while a data set is incomplete."""
-        datasets = self.grid.datasets
+        """Return averages over data sets of mean and std over seeds; a gap while a data set is incomplete.
+
+        Where every data set has the same seeds, but not all of the grid, their number stands behind the average.
+        """
+        datasets, seeds = self.grid.datasets, self.shared_seeds(self.grid.datasets, shots)
+        if 0 < len(seeds) < len(self.grid.seeds) and all(len(self.at(name, shots)) == len(seeds) for name in datasets):
+            fewer = replace(self, grid=replace(self.grid, seeds=tuple(seeds)))
+            return f"{fewer.average(shots)} ({len(seeds)}/{len(self.grid.seeds)} seeds)"
         if (averages := self.averages(shots)) is None:
             complete = len(self.complete(shots))
             return f"{GAP} ({complete}/{len(datasets)})" if complete else GAP
@@ -102,13 +108,21 @@ class Scores:
         """Return the data sets that have a value of every seed."""
         return [dataset for dataset in self.grid.datasets if self.mean(dataset, shots) is not None]
 
-    def seed_averages(self, datasets: Sequence[str], shots: int) -> list[float]:
-        """Return the average over `datasets` of each seed; none while one is incomplete, one of a `single` method."""
-        if any(self.missing(dataset, shots) for dataset in datasets):
+    def seed_averages(self, datasets: Sequence[str], shots: int, partial: bool = False) -> list[float]:
+        """Return the average over `datasets` of each seed; one of a `single` method.
+
+        There are none while a seed of the grid is missing; with `partial`, those of the seeds that all data sets have.
+        """
+        if not partial and any(self.missing(dataset, shots) for dataset in datasets):
             return []
-        seeds = [self.at(dataset, shots) for dataset in datasets]
-        averages = [fmean(each[seed] for each in seeds) for seed in self.grid.seeds]
+        values = [self.at(dataset, shots) for dataset in datasets]
+        averages = [fmean(each[seed] for each in values) for seed in self.shared_seeds(datasets, shots)]
         return averages[:1] if self.single else averages
+
+    def shared_seeds(self, datasets: Sequence[str], shots: int) -> list[int | None]:
+        """Return the seeds of the grid that have a value on each of `datasets`."""
+        found = [self.at(dataset, shots) for dataset in datasets]
+        return [seed for seed in self.grid.seeds if found and all(seed in each for each in found)]
 
     def points(self, shots: int | None = None) -> dict[Key, float]:
         """Return the values on the grid, at one number of shots or at all, to be paired with another method's."""
@@ -184,7 +198,9 @@ def grid_of(runs: Iterable[FoundRun], wanted: Wanted, without: Collection[str] =
 
 def rows_of(runs: Iterable[FoundRun], wanted: Sequence[str] | None) -> list[str]:
     """Return the rows of a table: those of all runs, or of the wanted methods, with each LLM's or without any run."""
-    found = paper.in_order(run.row for run in runs)
+    runs = list(runs)
+    done = {run.row for run in runs if run.finished}  # of changed settings, only what has finished is a row
+    found = paper.in_order(run.row for run in runs if run.row in done or run.row == without_settings(run.row))
     if not wanted:
         return found
     rows = [(name, [row for row in found if name in (row, without_llm(row))]) for name in wanted]

@@ -9,6 +9,7 @@ from typing import Any
 MARK = "__"  # begins the part of a folder's name that says what was changed
 LONGEST = 80  # characters of that part
 WORDS = 160  # characters of the words in the name of a row
+BOOLEANS = {"true": True, "false": False}
 CUT = "settings"  # key of changes whose folder does not name them in full
 ENDS_IN_DIGEST = re.compile(r"-[0-9a-f]{8}$")
 SAFE = re.compile(r"[\w.+-]+", re.ASCII)  # of a value in the name of a folder
@@ -32,6 +33,8 @@ def value_text(value: Any) -> str:
     """
     if isinstance(value, float) and value.is_integer() and abs(value) < 1e15:
         return str(int(value))
+    if value == "":
+        return "''"
     return str(list(value) if isinstance(value, tuple) else value)
 
 
@@ -98,12 +101,13 @@ def of_folder(part: str, trainer: str) -> dict[str, Any]:
 def equal(one: Any, other: Any) -> bool:
     """Return whether two values are the same setting: the word "10" is the number 10.0.
 
-    >>> equal("10", 10.0), equal("[1, 2]", (1, 2)), equal("a", "b")
-    (True, True, False)
+    >>> equal("10", 10.0), equal("[1, 2]", (1, 2)), equal("false", False), equal("5", [5]), equal("a", "b")
+    (True, True, True, True, False)
     """
     one, other = _literal(one), _literal(other)
-    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
-        return list(one) == list(other)
+    if isinstance(one, (list, tuple)) or isinstance(other, (list, tuple)):
+        first, second = (list(each) if isinstance(each, (list, tuple)) else [each] for each in (one, other))
+        return len(first) == len(second) and all(map(equal, first, second))
     return one == other and isinstance(one, bool) == isinstance(other, bool)
 
 
@@ -153,7 +157,10 @@ def _order(pair: tuple[str, Any]) -> tuple[bool, str]:
 
 
 def _literal(value: Any) -> Any:
+    """Return what a word of a command line means, as settings are merged; other values as they are."""
+    if not isinstance(value, str) or value.lower() in BOOLEANS:
+        return BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
     try:
-        return literal_eval(value) if isinstance(value, str) else value
-    except (ValueError, SyntaxError):
+        return literal_eval(value)
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
         return value

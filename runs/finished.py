@@ -9,8 +9,9 @@ from yacs.config import CfgNode
 
 from dassl.data.datasets import DATASET_REGISTRY
 from dassl.errors import UserError
+from runs.changed import equal
 from runs.config import configure
-from runs.folder import run_folder
+from runs.folder import recorded_settings, run_folder
 from runs.record import Record, read_record
 from runs.spec import RunSpec
 from trainers.base import checkpoints
@@ -45,6 +46,42 @@ def finished(spec: RunSpec, cfg: CfgNode, read: DataOf | None = None) -> bool:
             "--output (OUTPUT=...), or remove that folder to run again."
         )
     return True
+
+
+def check_siblings(spec: RunSpec, cfg: CfgNode) -> None:
+    """Raise a UserError if another seed beside a run has other settings: a table would average both.
+
+    That is where a yaml file below configs/ was edited after it was run. A folder that is named is not asked.
+    """
+    if spec.output_dir:
+        return
+    own = Path(cfg.OUTPUT_DIR)
+    for path in sorted(own.parent.glob("seed*/metrics.json")):
+        if path.parent == own:
+            continue
+        try:
+            record = read_record(path)
+        except UserError:
+            continue  # a report says so
+        found = record.hashes.get("settings")
+        if found and found != config_digest(cfg, without=("SEED",)):
+            raise UserError(
+                f"Expected a seed like those beside it, but {path.parent} was run with other settings"
+                f"{_other_values(record, cfg)}: choose another --output (OUTPUT=...), or remove those runs."
+            )
+
+
+def _other_values(record: Record, cfg: CfgNode) -> str:
+    """Return the settings of a record that a configuration has otherwise, in words; "" if it does not tell them."""
+    prefix = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
+    before = {prefix + key: value for key, value in (record.method or {}).items()} | (record.settings or {})
+    now = recorded_settings(cfg)
+    told = [
+        f"{key} {before[key]} there, {now[key]} here"
+        for key in now
+        if key in before and not equal(before[key], now[key])
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def build_data(cfg: CfgNode):

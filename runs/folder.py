@@ -1,5 +1,6 @@
 """The folder of a run, and the settings that its name tells because they are not those of the yaml files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from runs.methods import PUBLISHED
 from runs.spec import RunSpec
 from trainers.base.digests import counting_settings, reads_sentences
 
-# Settings that the path of a folder tells anyway.
+# Settings that a record and the path of a folder tell anyway.
 TOLD = (
     *("SEED", "PROTOCOL", "CHECKOUT", "TRAINER.NAME", "MODEL.BACKBONE.NAME"),
     *("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES"),
@@ -41,7 +42,7 @@ def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
         cfg.DATASET.NUM_SHOTS,
         cfg.TRAINER.NAME,
         cfg.MODEL.BACKBONE.NAME,
-        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant]) + folder_part(changed_settings(spec, cfg)),
+        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant]) + folder_part(_untold(changed_settings(spec, cfg))),
     )
     return folder / f"seed{cfg.SEED}"
 
@@ -52,8 +53,8 @@ def data_key(spec: RunSpec, cfg: CfgNode) -> str:
 
 
 def recorded_settings(cfg: CfgNode) -> dict[str, Any]:
-    """Return the settings of a run that change its numbers, by key, without those that its path tells anyway."""
-    told = {*TOLD, *(f"{node}.{key}" for node in _nodes(cfg) for key in CONTEXT)}
+    """Return the settings of a run that change its numbers, by key, without those that its record tells anyway."""
+    told = {*TOLD}
     told |= {"PROMPTS.LLM"} if names_llm(cfg) else set()
     found = {key: value for key, value in counting_settings(cfg).items() if key not in told}
     found["MODEL.INIT_WEIGHTS"] = Path(str(found.get("MODEL.INIT_WEIGHTS", ""))).name  # no path of this machine
@@ -63,7 +64,7 @@ def recorded_settings(cfg: CfgNode) -> dict[str, Any]:
 def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
     """Return the settings of a run that an option or a named yaml file changes, by key.
 
-    Only what changes numbers counts, and what the path of its folder does not tell anyway.
+    Only what changes numbers counts, and what a record does not tell anyway.
 
     Args:
         spec: the run.
@@ -75,8 +76,13 @@ def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
         return {}
     now, before = recorded_settings(cfg), dict(flat(base_config(spec)))
     inner = f"TRAINER.{cfg.TRAINER.NAME.upper()}."  # where a trainer of a checkout has the nodes of the others
-    keys = [key if key in now else inner + key.removeprefix("TRAINER.") for key in given]
-    return {key: now[key] for key in keys if key in now and now[key] != before.get(key)}
+    keys = {key: key if key in now else inner + key.removeprefix("TRAINER.") for key in given}
+    return {key: now[name] for key, name in keys.items() if name in now and now[name] != before.get(name)}
+
+
+def _untold(changed: Mapping[str, Any]) -> dict[str, Any]:
+    """Return changed settings without the context, which has a part of a folder's name of its own."""
+    return {key: value for key, value in changed.items() if key.rpartition(".")[2] not in CONTEXT}
 
 
 def names_llm(cfg: CfgNode) -> bool:
@@ -86,12 +92,6 @@ def names_llm(cfg: CfgNode) -> bool:
     return reads_sentences(_context_node(cfg))
 
 
-def _nodes(cfg: CfgNode) -> tuple[str, str]:
-    """Return the keys of the node that has the context of a run's method: COOP, for CoOp_BiomedCLIP too."""
-    name = cfg.TRAINER.NAME.upper()
-    first = name.partition("_")[0]
-    return f"TRAINER.{first}", f"TRAINER.{name}.{first}"
-
-
 def _context_node(cfg: CfgNode) -> CfgNode:
+    """Return the settings of a run's method: those of COOP, for CoOp_BiomedCLIP too."""
     return cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())

@@ -41,7 +41,8 @@ def heading(spec: RunSpec, cfg: CfgNode, seeds: Sequence[int], folders: Sequence
     shots = f"{count} shot{'s' * (count > 1)}" if count > 0 else "all training images"
     classes = CLASSES.get(cfg.DATASET.SUBSAMPLE_CLASSES, "")
     device = describe_device(choose_device(cfg.USE_CUDA))
-    what = [f"{shots}{classes}", seeds_in_words(seeds), cfg.MODEL.BACKBONE.NAME, device]
+    given = seeds if max(seeds) >= 0 else [cfg.SEED]  # a yaml file may say it
+    what = [f"{shots}{classes}", seeds_in_words(given), cfg.MODEL.BACKBONE.NAME, device]
     special = [f"{key} {value}" for key, value in special_settings(spec, cfg)]
     return [
         f"{title(spec, cfg)}{phantom}, {', '.join(what)}",
@@ -57,6 +58,9 @@ def special_settings(spec: RunSpec, cfg: CfgNode) -> list[tuple[str, object]]:
     if not (checkout and spec.trainer in checkout.names):
         merge_file(common, CONFIGS / "common.yaml")
     found = [(key, value) for key, value in flat(difference(cfg, common)) if key not in TOLD]
+    others = tuple(f"TRAINER.{name}." for name in cfg.TRAINER if name not in ("NAME", cfg.TRAINER.NAME.upper()))
+    if "CHECKOUT" not in cfg:  # whose trainers read each other's settings
+        found = [(key, value) for key, value in found if not key.startswith(others)]
     return [pair for pair in found if pair != ("OPTIM.MAX_EPOCH", 0)]  # of a method that has no epochs
 
 

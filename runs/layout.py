@@ -22,6 +22,7 @@ from runs.methods import PROTOCOLS, trainer_name
 from runs.record import whole
 
 SETTING = "nctx4_cscFalse_ctpend"  # the folder of runs with the default context
+LLM = "claude"  # whose sentences are read unless others are asked for
 DATASETS = Path(__file__).parents[1] / "datasets"
 OLDER = re.compile(r"/(ablation/[a-z_]+|prompts/\d+)/", re.ASCII)  # where earlier versions kept runs of other settings
 PARTS = {"base": "train_base", "new": "test_new"}  # which classes a base-to-novel run was tested on -> its folder
@@ -30,6 +31,7 @@ FOLDERS = re.compile(  # CoOp_BiomedCLIP_local-dir-x: another checkout's CoOp_Bi
     r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)"
     r"/(?P<trainer>[^/_]+(?:_[^/]+?(?=_(?:local-dir|hf-hub)-))?)(?:_(?P<backbone>[^/]+))?/"
 )
+CONTEXT_KEYS = ("N_CTX", "CSC", "CLASS_TOKEN_POSITION")  # of a method: the first part of the folder above the seeds
 CONTEXT = re.compile(
     r"(?P<context>nctx\d+_csc(?:True|False)_ctp[a-z]+)(?:_(?P<protocol>published)(?=_|$))?(?:_(?P<llm>.+))?$", re.ASCII
 )
@@ -131,9 +133,10 @@ def context_with(setting: str, trainer: str, options: Sequence[tuple[str, Any]])
     'nctx8_cscFalse_ctpend'
     """
     given, node = dict(options), f"TRAINER.{trainer.upper()}"
-    parts = {"N_CTX": r"(nctx)\d+", "CSC": r"(csc)[A-Z][a-z]+", "CLASS_TOKEN_POSITION": r"(ctp)[a-z]+"}
-    for key, part in parts.items():
+    parts = r"(nctx)\d+", r"(csc)[A-Z][a-z]+", r"(ctp)[a-z]+"
+    for key, part in zip(CONTEXT_KEYS, parts, strict=True):
         if (value := given.get(f"{node}.{key}")) is not None:
+            value = str(value).capitalize() if key == "CSC" else value  # a word of a command line, or a value
             setting = re.sub(part, rf"\g<1>{file_name(str(value))}", setting)
     return setting
 

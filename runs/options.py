@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 ALONE = "PROTOCOL|USE_CUDA|DETERMINISTIC|TENSORBOARD|VERBOSE"  # keys without a dot
+PLAIN_KEY = re.compile(rf"(?:{ALONE}|[A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)+)")
 KEY = re.compile(rf"(?:{ALONE}|[A-Z][A-Z0-9_]*(?:\.[A-Z0-9_]+)+)(?:=.*)?", re.DOTALL)
 
 

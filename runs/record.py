@@ -14,6 +14,7 @@ from dassl.names import LONGEST, check_name, shared_name
 from dassl.reading import MB, read_text
 from dassl.writing import write_json
 from runs.methods import PROTOCOLS
+from runs.options import PLAIN_KEY
 
 LIMIT = 16 * MB
 POINTS = "gap.csv"  # beside it: the points of the picture of the gap
@@ -31,6 +32,7 @@ DIGESTS = {
     "backbone_files": "files of the backbone",
     "learned": "learned tensors",
 }  # those of `Record.hashes` by which runs are compared, in the words of an error
+LEARNED_WITH = "learned_settings"  # of `Record.hashes`: of the run that learned what was loaded to be tested
 PROMPTS = {"llm": LONGEST, "model": LONGEST, "date": LONGEST, "instruction": 2000}  # and the most characters of each
 GAP_NAMES = ("predicted", "largest")  # of classes, in `Record.gap`
 GAP_SHARES = ("predicted_share", "largest_share")
@@ -169,6 +171,10 @@ def _changed(document: dict, where: str) -> dict[str, Any]:
     """Return what was changed: plain values and lists of them, since tables name them."""
     found = _settings(document, "changed", where) or {}
     for key, value in found.items():
+        if not PLAIN_KEY.fullmatch(key):  # it may be pasted as an option
+            raise UserError(
+                f"Expected keys of settings such as OPTIM.LR under changed in {where}, but got {key!r}: {REMEDY}."
+            )
         for each in value if isinstance(value, list) else [value]:
             if isinstance(each, str) and each:
                 check_name(each, key, where, LONGEST_SETTING)

@@ -9,7 +9,7 @@ from dassl.sheet import csv_lines
 from dassl.writing import atomic_write
 from runs.folder import changed_settings, data_key, recorded_settings
 from runs.predictions import HEAD, PREDICTIONS
-from runs.record import POINTS, POINTS_HEAD, write_record
+from runs.record import LEARNED_WITH, POINTS, POINTS_HEAD, write_record
 from runs.revision import commit
 from runs.spec import RunSpec
 from runs.versions import versions
@@ -44,6 +44,8 @@ def write_results(spec: RunSpec, cfg: CfgNode, trainer, results: Results) -> Non
         "versions": versions(),
         "commit": commit(),
     }
+    if (learned := getattr(trainer, "loaded_hashes", {}).get("config")) and record["loaded"]:
+        record["hashes"] |= {LEARNED_WITH: learned}
     write_record(record, folder)
 
 

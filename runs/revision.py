@@ -7,7 +7,8 @@ from functools import cache
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-CHANGED = "+changes"  # follows a commit from which tracked files differ
+CHANGED = "+changes"  # follows a commit that lacks some of the code
+STATUS = ("status", "--porcelain", "--untracked-files=all", "--", "*.py", "configs", "datasets/prompts")
 SECONDS = 10  # that git may take
 
 
@@ -15,14 +16,15 @@ SECONDS = 10  # that git may take
 def commit(root: Path = ROOT) -> str | None:
     """Return the commit that is checked out at `root`, such as "9af3e4d..." (40 digits).
 
-    It ends in "+changes" if tracked files differ from it. None where `root` is not the root of a work tree of git, such
-    as an unpacked archive, where git is missing, takes too long, or refuses a folder that belongs to someone else.
+    It ends in "+changes" if files that decide numbers (Python, configs/, sentences) differ from it or are not in it.
+    None where `root` is not the root of a work tree of git, such as an unpacked archive, where git is missing, takes
+    too long, or refuses a folder that belongs to someone else.
     """
     try:
         top, found = _git(root, "rev-parse", "--show-toplevel", "HEAD").splitlines()
         if Path(top).resolve() != root.resolve():  # a work tree that this code was copied into
             return None
-        return found + (CHANGED if _git(root, "status", "--porcelain", "--untracked-files=no") else "")
+        return found + (CHANGED if _git(root, *STATUS) else "")
     except (OSError, ValueError, subprocess.SubprocessError):
         return None
 

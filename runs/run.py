@@ -21,7 +21,7 @@ from datasets.base import PHANTOM_NOTICE
 from runs import lockstep
 from runs.config import check_classes, configure, passed_over
 from runs.files import checkout_of, checkout_settings, config_files, defaults, protocol_of
-from runs.finished import DataOf, check_learned, finished, model_dir
+from runs.finished import DataOf, check_learned, check_siblings, finished, model_dir
 from runs.heading import finished_line, heading, title
 from runs.labelled import Labelled
 from runs.outcome import BEFORE, DONE, LEFT, Outcome
@@ -64,8 +64,16 @@ class Run:
     @contextlib.contextmanager
     def open(self) -> Iterator[None]:
         """Lock the folder, and keep its log open."""
-        self.made = make_folder(self.folder)
-        with FileLock(self.folder / ".lock", timeout=0), Logger(self.folder / "log.txt", self.cfg.VERBOSE) as self.log:
+        lock = FileLock(self.folder / ".lock", timeout=0)
+        for tries_left in (2, 1, 0):
+            self.made = make_folder(self.folder)
+            try:
+                lock.acquire()
+                break
+            except FileNotFoundError:  # another process has just removed the folder, as its start has failed
+                if not tries_left:
+                    raise
+        with lock, Logger(self.folder / "log.txt", self.cfg.VERBOSE) as self.log:
             yield
 
     @contextlib.contextmanager
@@ -241,6 +249,7 @@ def _open(one: Run, stack: contextlib.ExitStack, read: DataOf | None) -> bool:
     check_classes(one.spec, one.cfg)
     if _finished(one, read):
         return False
+    check_siblings(one.spec, one.cfg)
     choose_device(one.cfg.USE_CUDA)  # a GPU that cannot be used is told before any folder is made
     stack.enter_context(one.open())
     return not _finished(one, read)  # another process may have done it meanwhile

@@ -8,11 +8,12 @@ from pathlib import Path
 from dassl.console import printable
 from dassl.errors import UserError
 from datasets.catalogue import find_facts, names
-from runs.methods import PUBLISHED, ROOT, short_name
+from runs.methods import METHODS, PUBLISHED, ROOT, short_name
 from runs.spec import SETTINGS, RunSpec
 
 SUFFIXES = (".yaml", ".yml")
 TUNED = "tuned"  # of a method: files that are named when they are wanted
+MISSPELT = 0.9  # from 0 to 1, of a folder's name and a method's
 ALIKE = 0.75  # from 0 to 1, of a file's name and a data set's
 
 
@@ -68,6 +69,8 @@ def stray(configs: Path, spec: RunSpec) -> Iterator[tuple[Path, str]]:
     for path in _yaml(configs):
         if path.stem.lower() == "common" and path.name != "common.yaml":
             yield path, "common.yaml"
+        elif path.stem in (*SETTINGS, PUBLISHED):
+            yield path, f"trainers/{spec.trainer or '<method>'}/{path.stem}.yaml"
 
 
 def _of_method(configs: Path, trainer: str, setting: str) -> Iterator[tuple[Path, str]]:
@@ -76,8 +79,12 @@ def _of_method(configs: Path, trainer: str, setting: str) -> Iterator[tuple[Path
     for path in (*_yaml(configs), *_yaml(configs / "trainers")):
         if _letters(path.stem) in mine:
             yield path, place
-    for folder in sorted((configs / "trainers").glob("*/")):
-        if folder.name != trainer and _letters(folder.name) in mine:
+    for path in _yaml(configs / "datasets"):
+        if _letters(path.stem) in mine:
+            yield path, place
+    for folder in (*sorted(configs.glob("*/")), *sorted((configs / "trainers").glob("*/"))):
+        known = folder.parent.name == "trainers" and folder.name in METHODS.values()
+        if not known and folder.name != trainer and get_close_matches(_letters(folder.name), mine, cutoff=MISSPELT):
             yield from ((path, place) for path in _yaml(folder))
     folder = configs / "trainers" / trainer
     for path in _yaml(folder):

@@ -13,7 +13,7 @@ if [ $# -lt 3 ]; then
     sed -n '2,8s/^# \{0,1\}//p' scripts/compare.sh >&2
     exit 2
 fi
-if [[ " ${OPTS:-} " == *" PROTOCOL "* ]]; then # of all methods: which rows are meant could not be told
+if [[ " ${OPTS:-} " == *" PROTOCOL"[\ =]* ]]; then # of all methods: which rows are meant could not be told
     echo "Expected a protocol behind a method's name, such as clip_adapter:published, but OPTS has one: move it." >&2
     exit 2
 fi

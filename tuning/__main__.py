@@ -28,6 +28,7 @@ from typing import Any
 
 from dassl.errors import command
 from dassl.names import check_name, file_name
+from runs.changed import value_text
 from runs.layout import data_name
 from runs.methods import short_name
 from runs.options import split_options
@@ -94,7 +95,8 @@ def tune(task: Task, trials: int, sampler_seed: int, output: Path) -> None:
         print(f"Written: {path}")
     for dataset, path in files.items():
         print(f"To use it: {use_line(task, dataset, chosen.settings[dataset])}")
-        print(f"       or: train.py ... --config-file {path}")
+        given = "".join(f" {shlex.quote(str(word))}" for word in task.template.words)
+        print(f"       or: train.py ... --config-file {path}{given}")
 
 
 def use_line(task: Task, dataset: str, settings: Settings) -> str:
@@ -106,7 +108,7 @@ def use_line(task: Task, dataset: str, settings: Settings) -> str:
     """
     template = task.template
     words = [shlex.quote(str(word)) for word in template.words]
-    words += [f"{key} {value:g}" for key, value in options_of(template.trainer, settings)]
+    words += [f"{key} {value_text(value)}" for key, value in options_of(template.trainer, settings)]
     data = "" if template.root == PHANTOMS else f"DATA={shlex.quote(template.root)} "
     shots = shlex.quote(" ".join(map(str, task.shots)))
     script = f"bash scripts/{short_name(template.trainer)}/few_shot.sh"

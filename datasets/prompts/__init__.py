@@ -65,14 +65,26 @@ def read_bank(path: Path, llm: str, dataset: str, classnames: Sequence[str]) -> 
     return {name: sentences_of(name, held[name], path) for name in classnames}
 
 
-def require_bank(path: Path, llm: str, dataset: str) -> None:
-    """Raise a UserError that lists the banks there are, unless one is at `path`."""
+def require_bank(path: Path, llm: str, dataset: str, beside: Path | None = None) -> None:
+    """Raise a UserError that lists the banks there are, unless one is at `path`.
+
+    Args:
+        path: of the bank.
+        llm: whose sentences it would hold.
+        dataset: key of the data set.
+        beside: where sentences about a user's own images lie.
+    """
+    if beside and not path.is_file():
+        raise UserError(
+            f"Expected sentences about the classes of {dataset} in {beside}, but there is no such file: write it, as "
+            "DATASETS.md shows (`python -m datasets.prompts.generate` asks a model), or take a method that reads none."
+        )
     if not path.is_file():
         found = ", ".join(sorted(f"{p.parent.name}/{p.stem}" for p in FOLDER.glob(f"*/{path.name}")))
         choose = f"; the banks are: {found}. Choose one of them (PROMPTS.LLM), or write" if found else ": write"
         raise UserError(
-            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there, or for '
-            "images of your own in prompts.json beside them; `python -m datasets.prompts.generate` asks a model."
+            f'Expected prompts by "{llm}" for {dataset} in {path}, but there are none{choose} yours there; '
+            "`python -m datasets.prompts.generate` asks a model."
         )
 
 

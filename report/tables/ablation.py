@@ -113,7 +113,14 @@ def ablation_table(scores: Ablation, source: str, metric: str, where: str) -> Ta
         if metric == "accuracy" and paper.has((*grid.datasets, *scores.novel_grid.datasets)):
             cells = dict(zip(paper.TABLE2["shots"], printed["mean"], strict=True))
             shots = [f"{cells[k]:.2f}" if k in cells else GAP for k in grid.shots]
-            rows.append([*marks, paper.SOURCE, *(f"{printed[key]:.2f}" for key in ("base", "novel", "hm")), *shots])
+            rows.append(
+                [
+                    *marks,
+                    paper.of_sets(len(paper.DATASETS)),
+                    *(f"{printed[key]:.2f}" for key in ("base", "novel", "hm")),
+                    *shots,
+                ]
+            )
     note = (
         f"No mark under L_SCE: plain cross-entropy. {AVERAGED} "
         f"Base, novel and HM (harmonic mean of the averages) at K = {k}. "

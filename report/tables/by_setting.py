@@ -107,7 +107,7 @@ def _curve(
     curves: dict[str, dict[Any, list[float]]] = {}
     for row, (method, value) in rows.items():
         for k in grid.shots:
-            found = scores[row].seed_averages(grid.datasets, k)
+            found = scores[row].seed_averages(grid.datasets, k, partial=True)
             if isinstance(value, (int, float)) and value > 0 and not isinstance(value, bool) and found:
                 curves.setdefault(f"{method}, K = {k}", {})[value] = found
     curves = {name: curve for name, curve in curves.items() if len(curve) > 1}

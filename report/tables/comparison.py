@@ -16,6 +16,7 @@ from report.groups import check_same_data, tell_llms_apart
 from report.render import GAP, Table, mean_std, render_within
 from report.scores import METRICS, Grid, Key, Scores, values_by
 from report.tables.few_shot import DIFFERENCES, PAIRED, difference_cells, metrics_row, seen_note, shots_headers
+from runs.changed import folder_part, in_words
 from runs.layout import SETTING, context_with, place_of, seeds_folder
 from runs.methods import (
     METHODS,
@@ -57,6 +58,22 @@ class Comparison:
     rows: dict[str, list[str]]
     options: tuple[tuple[str, Any], ...] = ()
     others: tuple[FoundRun, ...] = ()
+
+    @property
+    def changed(self) -> dict[str, Any]:
+        """The settings of these runs that are not those of the yaml files, by key; those asked for without any run."""
+        every = self.finished()
+        return {k: v for run in every for k, v in run.changed.items()} if every else dict(self.options)
+
+    @property
+    def title_words(self) -> str:
+        """What was changed in all methods, in words; what is of one method stands in its row."""
+        return in_words({key: value for key, value in self.changed.items() if not key.startswith("TRAINER.")})
+
+    @property
+    def file_part(self) -> str:
+        """The end of the names of files of this comparison."""
+        return folder_part({key.removeprefix("TRAINER."): value for key, value in self.changed.items()})
 
     @property
     def methods(self) -> list[str]:
@@ -122,7 +139,8 @@ def find_comparison(
         others += [run for k in shots for run in every[k] if run.finished and not _made_with(run, options)]
         check_method(method, others=[name] if any(every.values()) else [])
         llms = sorted({run.llm for each in found.values() for run in each}, key=lambda llm: (not llm, llm)) or [""]
-        names = {llm: row_name(method, llm=llm if len(llms) > 1 else "") for llm in llms}
+        several = len(llms) > 1
+        names = {llm: row_name(method, llm=llm if several else "", changed=_own_words(found, llm)) for llm in llms}
         rows[method] = list(names.values())
         runs |= {(row, k): [run for run in found[k] if run.llm == llm] for llm, row in names.items() for k in shots}
     comparison = Comparison(output, dataset, backbone, list(shots), runs, rows, tuple(options), tuple(others))
@@ -134,6 +152,12 @@ def _made_with(run: FoundRun, options: Sequence[tuple[str, Any]]) -> bool:
     """Return whether options make a run; the LLM stands in the name of its folder, if it reads sentences at all."""
     llm = dict(options).get("PROMPTS.LLM", run.llm)
     return run.made_with(options) and run.llm in ("", llm)
+
+
+def _own_words(found: Mapping[int, Sequence[FoundRun]], llm: str) -> str:
+    """Return the changed settings of a method itself, in words."""
+    runs = [run for runs_at in found.values() for run in runs_at if run.llm == llm]
+    return in_words({k: v for run in runs for k, v in run.changed.items() if k.startswith("TRAINER.")})
 
 
 def other_settings(comparison: Comparison) -> str:
@@ -233,9 +257,11 @@ def _time_notes(comparison: Comparison) -> list[str]:
     encoded = "; ".join(f"{title} {seconds:.0f} s" for title, seconds in spent.items() if seconds >= 0.5)
     timed = [run for run in comparison.finished() if run.record.spent]
     old = len([run for run in timed if "encode" not in run.record.spent])
+    theirs = all(run.trainer not in METHODS.values() for run in timed if "encode" not in run.record.spent)
     notes = ["seconds: training and test of a seed, without encoding images and sentences."] if timed else []
     notes += [f"Encoding, by the first that needs it, then in the store: {encoded}."] if encoded else []
-    earlier = f"{old} of {len(timed)} runs are of an earlier version: encoding is in their seconds."
+    whose = "another code base" if theirs else "an earlier version or another code base"
+    earlier = f"{old} of {len(timed)} runs are of {whose}: encoding is in their seconds."
     return [*notes, earlier] if old else notes
 
 

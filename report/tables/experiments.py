@@ -9,9 +9,10 @@ from typing import NamedTuple
 from dassl.errors import UserError
 from dassl.names import file_name
 from report.collect import FoundRun, find_experiments, find_runs
-from report.groups import check_same_data
+from report.groups import check_same_data, mixed_settings
 from report.render import GAP
 from report.stats import ci95
+from runs.changed import in_words
 from runs.layout import PARTS
 from runs.methods import METHODS, check_method, row_name, split_protocol, trainer_name
 
@@ -185,7 +186,7 @@ def kind_of(run: FoundRun, directory: Path) -> Kind:
         run.shots,
         run.backbone_folder or file_name(run.backbone),
         run.subsample,
-        run.path.parent.name if run.context else "",
+        ", ".join(filter(None, [run.path.parent.name if run.context else "", in_words(run.changed)])),
         run.llm,
         run.phantom_images,
     )
@@ -219,6 +220,9 @@ def find_kinds(directory: Path, asked: Asked, metric: str, with_ci95: bool = Fal
             own = [run for run, place in zip(runs, places, strict=True) if place == (kind, dataset)]
             if experiment := experiment_of(folder, own, metric, with_ci95, one_line=True):
                 kinds.setdefault(kind, []).append(experiment)
+    for experiments in kinds.values():
+        for remark in mixed_settings(run for each in experiments for run in each.runs):
+            print(remark, file=sys.stderr)
     return dict(each for named in kinds.items() for each in _apart(*named, directory))
 
 

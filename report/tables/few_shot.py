@@ -53,7 +53,7 @@ def average_table(
         for method in (row for row in order if trainer_of(row) == trainer and row in scores):
             rows.append([method, source, *(scores[method].average(k) for k in grid.shots)])
         if trainer in printed:
-            rows.append([trainer, paper.SOURCE, *(paper_cell(trainer, k) for k in grid.shots)])
+            rows.append([trainer, paper.of_sets(len(paper.DATASETS)), *(paper_cell(trainer, k) for k in grid.shots)])
     note = f"{AVERAGED} {paper.compared(grid.datasets)} {seen}".strip()
     headers = ["method", "source", *shots_headers(grid.shots)]
     return Table("table1", f"Table 1: {metric} (%), methods by number of shots, {where}", headers, rows, note)

@@ -67,11 +67,11 @@ def test_table_1(output, table, capsys):
     # (74 + 84) / 2 + 16 / 4 + 2, and the std of 1, 2, 3
     ours = {"method": "vMFCoOp", "source": "here (phantom)", "K = 1": "81.25 ± 0.82", "K = 16": "85.00 ± 0.82"}
     assert row(rows, method="vMFCoOp", source="here (phantom)") == ours
-    theirs = {"method": "vMFCoOp", "source": "paper", "K = 1": "57.25 ± 4.75", "K = 16": "75.45 ± 1.48"}
-    assert row(rows, method="vMFCoOp", source="paper") == theirs
+    theirs = {"method": "vMFCoOp", "source": "paper, 14 sets", "K = 1": "57.25 ± 4.75", "K = 16": "75.45 ± 1.48"}
+    assert row(rows, method="vMFCoOp", source="paper, 14 sets") == theirs
     zeroshot = row(rows, method="ZeroshotCLIP", source="here (phantom)")
     assert (zeroshot["K = 1"], zeroshot["K = 16"]) == ("45.50", "45.50")
-    assert [r["source"] for r in rows if r["method"] == "KgCoOp"] == ["paper"]
+    assert [r["source"] for r in rows if r["method"] == "KgCoOp"] == ["paper, 14 sets"]
     assert row(table("table1_covid"), method="CoOp")["K = 16"] == "76.00 ± 0.82"
     out = capsys.readouterr().out
     assert "missing: vMFCoOp" not in out and "missing: CoOp" not in out
@@ -93,7 +93,7 @@ def test_table_2_knows_its_rows_by_their_settings(output, table):
     assert (one["K = 16"], full["K = 16"]) == ("52.00 ± 0.82", "80.00 ± 0.82")  # on the data set of the ablation
     assert (full["base"], full["HM"]) == ("82.00 ± 0.82", "70.61")
     assert set(list(here[0].values())[4:]) == {"-"}
-    paper = [row for row in table("table2") if row["source"] == "paper"]
+    paper = [row for row in table("table2") if row["source"] == "paper, 14 sets"]
     assert [row["HM"] for row in paper] == ["52.14", "70.98", "73.42", "56.39", "74.71", "77.15"]
 
 
@@ -109,7 +109,7 @@ def test_table_3_has_both_harmonic_means(output, table, write_run):
     assert here["average", "base"] == "61.00 ± 0.41"
     assert here["average", "HM of the averages"] == "67.28"  # of 61 and 75
     assert here["average", "average of the HMs"] == "62.81"
-    mean = {"data set": "average", "source": "paper"}
+    mean = {"data set": "average", "source": "paper, 13 sets"}
     assert row(rows, metric="HM of the averages", **mean)["vMFCoOp"] == "77.35"
     recomputed = mean | {"source": "paper, recomputed"}
     assert row(rows, metric="average of the HMs", **recomputed)["BiomedCoOp"] == "69.86"

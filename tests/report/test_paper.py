@@ -32,7 +32,7 @@ def test_own_data_sets_have_no_average_of_the_papers(write_run, tmp_path, undraw
             return {row["source"] for row in csv.DictReader(file) if row.get("data set", "average") == "average"}
 
     assert main([str(output)]) == 0
-    assert all("paper" in sources(name) for name in ("table1", "table2", "table3_16"))
+    assert all(any(found.startswith("paper") for found in sources(name)) for name in ("table1", "table2", "table3_16"))
     assert (
         "Data sets here: btmri, 1 of the 14 that the paper's averages are over." in (tables / "table1.md").read_text()
     )
@@ -40,7 +40,9 @@ def test_own_data_sets_have_no_average_of_the_papers(write_run, tmp_path, undraw
         write_run("folder-chest", key="folder-chest", root=root, subsample=subsample, trainer="CoOp")
     write_run("folder-chest", key="folder-chest", root="ablation/ce", terms=(0, 0, 0))
     assert main([str(output)]) == 0
-    assert not any("paper" in sources(name) for name in ("table1", "table2", "table3_16"))
+    assert not any(
+        any(found.startswith("paper") for found in sources(name)) for name in ("table1", "table2", "table3_16")
+    )
     assert "left out, as it does not have folder-chest." in (tables / "table1.md").read_text()
 
 

@@ -181,3 +181,60 @@ def test_runs_that_do_not_say_what_was_changed_are_counted(write_run, tmp_path, 
     write_run(hashes={"test": "1" * 16})
     assert report([str(tmp_path / "output")]) == 0
     assert "1 run(s) of an earlier version" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [{"--with": "/evil"}, {"OPTIM.LR=1 --with": "x"}, {"A B": 1}, {"OPTIM.LR; rm": 1}],
+    ids=["flag", "equals", "space", "semicolon"],
+)
+def test_keys_that_are_no_settings_are_refused(write_run, tmp_path, changed):
+    write_run(changed=changed, settings={})
+    (run,) = find_all(tmp_path / "output")
+    assert "Expected keys of settings such as OPTIM.LR under changed" in run.problem
+
+
+def test_a_value_that_a_command_line_takes_for_a_flag_makes_no_command(made, tmp_path, capsys, undrawn):
+    made("CoOp", 1, 60.0, OPTIM__NAME="--with=/evil")
+    made("CoOp", 2, 60.0, OPTIM__LR=-0.5)
+    made("vMFCoOp", 3, 70.0)
+    assert report([str(tmp_path / "output")]) == 0
+    out = capsys.readouterr().out
+    assert "/evil' bash" not in out and "no command: its settings are none that a command line takes" in out
+    assert "OPTS='OPTIM.LR -0.5' bash scripts/coop/few_shot.sh" in out
+
+
+def test_gap_commands_are_of_finished_runs_and_name_the_llm(made, write_run, tmp_path, capsys, undrawn):
+    for seed in (1, 2):
+        made("CoOp", seed, 70.0, OPTIM__MAX_EPOCH=3)
+    unfinished = made("CoOp", 3, 70.0, OPTIM__MAX_EPOCH=50)
+    (unfinished / "metrics.json").write_text("{")
+    told = {"settings": DEFAULTS | {"OPTIM.MAX_EPOCH": 3}, "changed": {"OPTIM.MAX_EPOCH": 3}, "method": {}}
+    context = f"{SETTING}_brief__OPTIM.MAX_EPOCH=3"
+    write_run(trainer="BiomedCoOp", accuracy=60.0, context=context, prompts={"llm": "brief"}, key="btmri", **told)
+    assert report([str(tmp_path / "output")]) == 0
+    out = capsys.readouterr().out
+    assert "OPTS='PROMPTS.LLM brief OPTIM.MAX_EPOCH 3' bash scripts/biomedcoop/few_shot.sh btmri 16" in out
+    assert "MAX_EPOCH 50'" not in out
+
+
+def test_a_setting_of_one_method_is_in_its_row_of_a_comparison(made, tmp_path, capsys, undrawn):
+    made("CoOp", 1, 60.0)
+    made("vMFCoOp", 1, 70.0, TRAINER__VMFCOOP__LAMBDA_ANC=10.0)
+    line = ["--output", str(tmp_path / "output"), "--dataset", "btmri", "--shots", "16", "--backbone", "PhantomCLIP"]
+    assert compare([*line, "--methods", "coop", "vmfcoop", f"{ANC}=10", "NONE.SUCH", "1"]) == 0
+    out = capsys.readouterr().out
+    assert lines(out, "vMFCoOp [LAMBDA_ANC 10]") and lines(out, "CoOp ") and "NONE" not in out
+    assert out.startswith("btmri, K = 16, PhantomCLIP (phantom)")
+    assert (tmp_path / "output/btmri/shots_16/comparison_PhantomCLIP__VMFCOOP.LAMBDA_ANC=10.md").is_file()
+
+
+def test_a_method_with_fewer_seeds_has_an_average_that_says_so(made, tmp_path, capsys, undrawn):
+    for dataset in ("btmri", "busi"):
+        for seed in (1, 2, 3):
+            made("CoOp", seed, 60.0 + seed, dataset=dataset)
+        made("vMFCoOp", 1, 70.0, dataset=dataset)
+    assert report([str(tmp_path / "output")]) == 0
+    assert "vMFCoOp here (phantom) 70.00 (1/3 seeds)" in [
+        " ".join(x.split()) for x in capsys.readouterr().out.splitlines()
+    ]

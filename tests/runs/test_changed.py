@@ -1,6 +1,7 @@
 """Settings that are not those of the yaml files: the folder, the record and the row of a run name them."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -117,3 +118,16 @@ def test_a_yaml_file_cannot_give_epochs_to_methods_that_have_none(flags, tmp_pat
     (tmp_path / "mine.yaml").write_text("OPTIM: {MAX_EPOCH: 3}")
     assert train.main(flags(trainer, more=("--config-file", tmp_path / "mine.yaml"))) == 1
     assert f"Expected OPTIM.MAX_EPOCH to be 0, but got 3: {trainer} does not" in capsys.readouterr().err
+
+
+def test_a_seed_does_not_join_others_of_other_settings(flags, tmp_path, capsys):
+    assert train.main(flags("CoOp")) == 0
+    path = run_folder(tmp_path, "CoOp") / "metrics.json"
+    found = json.loads(path.read_text())
+    found["hashes"]["settings"], found["settings"]["OPTIM.LR"] = "0" * 16, 0.5  # as where a yaml file was edited
+    path.write_text(json.dumps(found))
+    assert train.main(flags("CoOp", seed=2)) == 1
+    err = capsys.readouterr().err
+    assert "Expected a seed like those beside it" in err and "OPTIM.LR 0.5 there, 0.002 here" in err
+    assert not run_folder(tmp_path, "CoOp", seed=2).exists()
+    assert train.main(flags("CoOp", seed=2, output=tmp_path / "other")) == 0

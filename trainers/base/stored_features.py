@@ -5,6 +5,7 @@ The frozen image tower runs once per image and view (`clip.FeatureStore`).
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from torch import Tensor
@@ -139,7 +140,8 @@ def check_bank(cfg: CfgNode) -> None:
     dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)
     if reads_sentences(method_settings(cfg)) and hasattr(dataset, "find_bank"):  # not a data set written for Dassl
         key, beside = dataset.find_bank(cfg)
-        require_bank(beside or bank_path(cfg.PROMPTS.LLM, key), cfg.PROMPTS.LLM, key)
+        own = Path(cfg.DATASET.ROOT).expanduser() / "prompts.json" if getattr(dataset, "own", False) else None
+        require_bank(beside or bank_path(cfg.PROMPTS.LLM, key), cfg.PROMPTS.LLM, key, own)
 
 
 def views_of(cfg: CfgNode) -> str:

@@ -74,6 +74,8 @@ def _merge(cfg: CfgNode, values: Any, where: str, prefix: str = "", root: CfgNod
             cfg[key] = CfgNode(dict(value), new_allowed=True) if isinstance(value, Mapping) else value
         else:
             advice = _advice(str(name), list(_keys(root)))
+            if prefix.startswith("TRAINER.") and prefix.count(".") == 2:
+                advice += " A method declares settings of its own in its defaults()."
             raise UserError(
                 f"Expected settings of this program in {where}, but there is no key {printable(name)}: {advice}"
             )
