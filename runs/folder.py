@@ -42,7 +42,8 @@ def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
         cfg.DATASET.NUM_SHOTS,
         cfg.TRAINER.NAME,
         cfg.MODEL.BACKBONE.NAME,
-        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant]) + folder_part(_untold(changed_settings(spec, cfg))),
+        "_".join(["nctx{}_csc{}_ctp{}".format(*context), *variant])
+        + folder_part(_untold(changed_settings(spec, cfg), cfg)),
     )
     return folder / f"seed{cfg.SEED}"
 
@@ -80,9 +81,10 @@ def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
     return {key: now[name] for key, name in keys.items() if name in now and now[name] != before.get(name)}
 
 
-def _untold(changed: Mapping[str, Any]) -> dict[str, Any]:
-    """Return changed settings without the context, which has a part of a folder's name of its own."""
-    return {key: value for key, value in changed.items() if key.rpartition(".")[2] not in CONTEXT}
+def _untold(changed: Mapping[str, Any], cfg: CfgNode) -> dict[str, Any]:
+    """Return changed settings without the method's context, which has a part of a folder's name of its own."""
+    told = {f"TRAINER.{_context_name(cfg)}.{key}" for key in CONTEXT}
+    return {key: value for key, value in changed.items() if key not in told}
 
 
 def names_llm(cfg: CfgNode) -> bool:
@@ -94,4 +96,8 @@ def names_llm(cfg: CfgNode) -> bool:
 
 def _context_node(cfg: CfgNode) -> CfgNode:
     """Return the settings of a run's method: those of COOP, for CoOp_BiomedCLIP too."""
-    return cfg.TRAINER.get(cfg.TRAINER.NAME.upper().partition("_")[0], CfgNode())
+    return cfg.TRAINER.get(_context_name(cfg), CfgNode())
+
+
+def _context_name(cfg: CfgNode) -> str:
+    return cfg.TRAINER.NAME.upper().partition("_")[0]

@@ -20,12 +20,12 @@ def register_all() -> None:
 def extend_cfg(cfg: CfgNode) -> None:
     """Add the settings of this code base to Dassl's defaults: shared ones, and one node per method."""
     from dassl.engine import TRAINER_REGISTRY
-    from datasets import settings
+    from datasets import prompts, settings
     from trainers.base.feature_trainer import FeatureTrainer
 
     register_all()
     settings.extend_cfg(cfg)
-    cfg.PROMPTS = CfgNode({"LLM": "claude"})  # name of the prompt bank, a folder of datasets/prompts/
+    cfg.PROMPTS = CfgNode({"LLM": prompts.DEFAULT_LLM})  # name of the prompt bank, a folder of datasets/prompts/
     cfg.PROMPTS.TOO_LONG = "error"  # for sentences beyond the text tower's context: "error", or "cut" to shorten them
     cfg.PROTOCOL = "best"  # "published": a baseline as BiomedCoOp's benchmark ran it (its published.yaml)
     cfg.DATALOADER.TRAIN_X.DROP_LAST = True  # leave out an incomplete last batch, as Dassl does

@@ -9,6 +9,7 @@ from dassl.names import file_name
 from dassl.reading import read_json
 from datasets.prompts.shapes import by_class, sentences_of
 
+DEFAULT_LLM = "claude"  # whose sentences are read unless others are asked for
 FOLDER = Path(__file__).parent
 
 

@@ -148,8 +148,8 @@ def test_a_finished_run_is_left_alone_and_told_from_one_of_other_settings(checko
     assert "Finished already" in capsys.readouterr().out
     parent, place = folder_of(tmp_path).parents[1], ("--output-dir", folder_of(tmp_path))
     for other, name in (
-        (("TRAINER.TINY.SIDE", 1), "TINY.SIDE=1,"),
-        (("TRAINER.COOP.N_CTX", 2), "COOP.N_CTX=2,"),
+        (("TRAINER.TINY.SIDE", 1), "SIDE=1,"),
+        (("TRAINER.COOP.N_CTX", 2), "N_CTX=2,"),
         (("OPTIM.LR", 0.5), "OPTIM.LR=0.5,"),
     ):
         configured = configure(train.parse(checkout_flags(TINY, *other)), 1)

@@ -104,5 +104,5 @@ def test_no_such_bank_lists_those_of_the_data_set():
     banks = "claude-brief/btmri, claude/btmri"
     with pytest.raises(UserError, match=rf"the banks are: {banks}\. Choose one of them \(PROMPTS\.LLM\)"):
         load_prompts("btmri", "nobody", ["a"], 1)
-    with pytest.raises(UserError, match=r"there are none: write yours there, .* prompts\.json"):
+    with pytest.raises(UserError, match=r"there are none: write yours there; `python -m datasets\.prompts\.generate"):
         load_prompts("chest", "claude", ["a"], 1)

@@ -21,8 +21,11 @@ def chest(data_root, tmp_path):
 
 def test_without_sentences_no_backbone_is_loaded(chest, flags, tiny, capsys):
     assert train.main(flags("vMFCoOp", root=chest, dataset="folder")) == 1
-    assert 'Expected prompts by "claude" for chest in ' in (err := capsys.readouterr().err)
-    assert "in prompts.json beside them" in err and tiny.calls == []
+    err = capsys.readouterr().err
+    assert f"Expected sentences about the classes of chest in {chest / 'prompts.json'}, but there is no such" in err
+    assert "datasets/prompts" not in err and tiny.calls == []
+    assert train.main(flags("vMFCoOp", "PROMPTS.LLM", "mine", root=chest, dataset="folder")) == 1
+    assert 'Expected prompts by "mine" for chest in ' in capsys.readouterr().err and tiny.calls == []
     assert train.main(flags("CoOp", root=chest, dataset="folder")) == 0 and tiny.calls
 
 

@@ -131,3 +131,10 @@ def test_a_seed_does_not_join_others_of_other_settings(flags, tmp_path, capsys):
     assert "Expected a seed like those beside it" in err and "OPTIM.LR 0.5 there, 0.002 here" in err
     assert not run_folder(tmp_path, "CoOp", seed=2).exists()
     assert train.main(flags("CoOp", seed=2, output=tmp_path / "other")) == 0
+
+
+def test_the_llm_that_a_gap_does_not_name_is_that_of_a_run():
+    from datasets.prompts import DEFAULT_LLM
+    from runs.layout import LLM
+
+    assert configure(SPEC, 1).PROMPTS.LLM == DEFAULT_LLM == LLM

@@ -115,7 +115,7 @@ def test_a_command_to_be_pasted_gives_back_its_words(method, dataset, backbone, 
 def test_a_method_that_is_none_of_ours_is_no_command(output, undrawn, capsys):
     put(output / "x" / "seed3", document(trainer="$(touch PWNED)", seed=3))
     assert main([str(output)]) == 0
-    assert "train '$(touch PWNED)' (its runs are read" in capsys.readouterr().out
+    assert "train '$(touch PWNED)': trainers/ has no such method" in capsys.readouterr().out
 
 
 @given(NAMES)

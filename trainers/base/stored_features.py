@@ -16,7 +16,7 @@ from dassl.data import DataManager
 from dassl.data.datasets import DATASET_REGISTRY, Datum
 from dassl.engine import TrainerX
 from dassl.errors import UserError
-from datasets.prompts import bank_path, require_bank
+from datasets.prompts import DEFAULT_LLM, bank_path, require_bank
 from trainers.base.backbones import set_input, shared_backbone, with_input
 from trainers.base.digests import method_settings, reads_sentences
 from trainers.base.feature_loader import FeatureLoader
@@ -140,7 +140,8 @@ def check_bank(cfg: CfgNode) -> None:
     dataset = DATASET_REGISTRY.get(cfg.DATASET.NAME)
     if reads_sentences(method_settings(cfg)) and hasattr(dataset, "find_bank"):  # not a data set written for Dassl
         key, beside = dataset.find_bank(cfg)
-        own = Path(cfg.DATASET.ROOT).expanduser() / "prompts.json" if getattr(dataset, "own", False) else None
+        lies_beside = getattr(dataset, "own", False) and cfg.PROMPTS.LLM == DEFAULT_LLM
+        own = Path(cfg.DATASET.ROOT).expanduser() / "prompts.json" if lies_beside else None
         require_bank(beside or bank_path(cfg.PROMPTS.LLM, key), cfg.PROMPTS.LLM, key, own)
 
 
