@@ -168,7 +168,7 @@ def test_every_command_runs(copy):
     coop = "btmri/shots_1/CoOp_PhantomCLIP/nctx4_cscFalse_ctpend"
     assert {f"{coop}/seed{seed}" for seed in range(1, 6)} < runs
     assert f"{coop}__OPTIM.LR=0.001/seed1" in runs and "Finished already, nothing to do" in out["One setting"]
-    assert "MAX_EPOCH: 20" in next((output / "busi/shots_1").rglob("config.yaml")).read_text()
+    assert "MAX_EPOCH: 20" in next((output / "busi/shots_1").glob("CoOp_*/*/seed1/config.yaml")).read_text()
     assert f"{coop}__OPTIM.LR=0.004/seed1" in runs
     sweep = re.findall(r"^vMFCoOp +(\S+) +\d+\.\d\d", out["A sweep of a setting"], re.M)
     assert sweep[:3] == ["0.1", "1", "10"]
