@@ -170,7 +170,7 @@ def test_every_command_runs(copy):
     assert f"{coop}__OPTIM.LR=0.001/seed1" in runs and "Finished already, nothing to do" in out["One setting"]
     assert "MAX_EPOCH: 20" in next((output / "busi/shots_1").glob("CoOp_*/*/seed1/config.yaml")).read_text()
     assert f"{coop}__OPTIM.LR=0.004/seed1" in runs
-    sweep = re.findall(r"^vMFCoOp +(\S+) +\d+\.\d\d", out["A sweep of a setting"], re.M)
+    sweep = re.findall(r"^vMFCoOp +(\S+) +\d+\.\d\d", out["A sweep of a setting"].partition("btmri: ")[2], re.M)
     assert sweep[:3] == ["0.1", "1", "10"]
     assert "busi/shots_4/vMFCoOp_PhantomCLIP/nctx4_cscFalse_ctpend_claude/seed3" in runs
     assert "busi" in out["One method over data sets"]
