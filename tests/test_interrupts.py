@@ -96,7 +96,7 @@ def test_scripts_tell_at_their_end_which_command_was_killed(tmp_path):
 @pytest.mark.slow
 def test_a_training_in_a_script_is_interrupted(data_root, tmp_path):
     environment = {"DATA": str(data_root), "OUTPUT": str(tmp_path), "BACKBONE": "PhantomCLIP", "SEEDS": "1"}
-    learned = run_folder(tmp_path, "CoOp") / "prompt_learner"
+    learned = run_folder(tmp_path, "CoOp", changed="OPTIM.MAX_EPOCH=9999") / "prompt_learner"
     line = ("bash", "scripts/compare.sh", "btmri", 2, "coop", "vmfcoop")
     with started(*line, **environment, OPTS="OPTIM.MAX_EPOCH 9999 DATALOADER.NUM_WORKERS 0") as one:
         deadline = time.time() + PATIENCE

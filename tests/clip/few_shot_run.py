@@ -38,7 +38,7 @@ def run_few_shot(tmp_path: Path, name: str, method: str = "vmfcoop", options: st
     run = subprocess.run(script, cwd=ROOT, env=env, capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
     if method == "vmfcoop":
-        seed = tmp_path / f"output/btmri/shots_1/vMFCoOp_{name}/nctx4_cscFalse_ctpend_claude/seed1"
+        (seed,) = (tmp_path / "output/btmri/shots_1").glob(f"vMFCoOp_{name}/nctx4_cscFalse_ctpend_claude*/seed1")
     else:
         (seed,) = (tmp_path / "output" / "btmri").rglob("seed1")
     found = json.loads((seed / "metrics.json").read_text())

@@ -141,7 +141,8 @@ def test_an_interrupted_grid_ends_its_workers_and_keeps_what_is_done(line, tmp_p
         start_new_session=True,
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # as in a terminal: background jobs ignore it
     )
-    learned = run_folder(tmp_path, "CoOp", seed=2) / "prompt_learner"
+    changed = "FEATURES.VIEWS=1,OPTIM.MAX_EPOCH=9999"
+    learned = run_folder(tmp_path, "CoOp", seed=2, changed=changed) / "prompt_learner"
     deadline = time.time() + PATIENCE
     try:
         while max(epochs(learned), default=0) < 2:

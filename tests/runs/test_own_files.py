@@ -66,7 +66,7 @@ def test_one_file_is_a_data_set_and_one_a_backbone(bones, tmp_path):
     given = {"DATA": str(bones), "SEEDS": "1", "OPTS": "OPTIM.MAX_EPOCH 2 DATALOADER.NUM_WORKERS 0"}
     done = run_there(code, "bash", "scripts/coop/few_shot.sh", "bones", 2, "Tiny", **given)
     assert done.returncode == 0, done.stderr
-    folder = code / "output/bones/shots_2/CoOp_Tiny/nctx4_cscFalse_ctpend"
+    folder = code / "output/bones/shots_2/CoOp_Tiny/nctx4_cscFalse_ctpend__OPTIM.MAX_EPOCH=2"
     record = json.loads((folder / "seed1" / "metrics.json").read_text())
     assert (record["key"], record["dataset"], record["backbone"], record["total"]) == ("bones", "Bones", "Tiny", 6)
     assert "* accuracy: " in run_there(code, "python", "parse_test_res.py", folder).stdout

@@ -75,7 +75,8 @@ def test_a_killed_run_resumes_to_the_same_numbers(flags, tmp_path):
     trainer = "vMFCoOp"  # which keeps two modules; test_resume.py interrupts the others
     opts = ("OPTIM.MAX_EPOCH", 30, "DATALOADER.TRAIN_X.BATCH_SIZE", 4, "FEATURES.VIEWS", 2)
     line = flags(trainer, *opts)
-    folder, whole = run_folder(tmp_path, trainer), run_folder(tmp_path / "whole", trainer)
+    changed = "FEATURES.VIEWS=2,OPTIM.MAX_EPOCH=30"  # the size of a batch is the method's own
+    folder, whole = (run_folder(place, trainer, changed=changed) for place in (tmp_path, tmp_path / "whole"))
     process = subprocess.Popen([sys.executable, "train.py", *line], cwd=ROOT, stdout=subprocess.DEVNULL)
     deadline = time.time() + 600  # a busy machine takes its time
     try:

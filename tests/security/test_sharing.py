@@ -103,10 +103,10 @@ def test_what_is_recorded_of_a_backbone_in_a_folder(home):
 
 @pytest.mark.slow
 def test_a_study_and_what_it_chose_tell_no_place(home):
-    line = ["--trainer", "vMFCoOp", "--datasets", "btmri", "--trials", 1, "--seeds", 101, "--to", home / "configs"]
+    line = ["--trainer", "vMFCoOp", "--datasets", "btmri", "--trials", 1, "--seeds", 101]
     words = [str(word) for word in line] + words_of(home)
     assert tuning.main(words) == 0
-    found = files(home / "configs") | files(home / "output")
+    found = files(home / "output")
     assert {Path(path).suffix for path in found} >= {".yaml", ".json", ".csv", ".db"}
     assert [path for path, data in found.items() if HOME.encode() in data or NAME.encode() in data] == []
     assert tuning.main(words) == 0  # and it is still known for the same study
