@@ -23,7 +23,7 @@ from report.scores import Wanted
 from report.tables.by_setting import BY, runs_with
 from report.tables.per_class import PER_CLASS, has_classes
 from runs.changed import short_key
-from runs.layout import CONTEXT_KEYS, SETTING, dataset_keys
+from runs.layout import CONTEXT_SETTINGS, SETTING, dataset_keys
 from runs.methods import METHODS, both_protocols, check_method, row_name, with_setting
 
 PAGE = "index.html"
@@ -151,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     asked = request_of(args)
     to = Path(args.to or asked.output / "report")
-    of_context = args.by.rpartition(".")[2] in CONTEXT_KEYS  # whose values lie in folders of other names
+    of_context = args.by.rpartition(".")[2] in CONTEXT_SETTINGS  # whose values lie in folders of other names
     runs, remarks = usable(find_all(asked.output), "" if of_context else args.setting)
     groups, known = group_runs(runs), {name for run in runs for name in run.metrics if "/" not in name}
     remarks += [sentence for group in groups for sentence in mixed_settings(group.runs)]

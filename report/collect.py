@@ -67,8 +67,7 @@ class FoundRun:
     @property
     def settings(self) -> dict[str, Any]:
         """All its settings that are recorded, by key."""
-        own = {f"TRAINER.{self.trainer.upper()}.{key}": value for key, value in (self.record.method or {}).items()}
-        return {**own, **(self.record.settings or {}), **self.changed}
+        return {**self.record.every_setting(self.trainer), **self.changed}
 
     def made_with(self, options: Sequence[tuple[str, Any]]) -> bool:
         """Return whether it is what these options make of its method, as `runs.changed.made_with`."""

@@ -14,7 +14,7 @@ from report.render import Gap
 from report.scores import Grid, Scores
 from report.tables.ablation import METHOD, Ablation
 from runs.changed import CUT, as_options
-from runs.layout import LLM, own_datasets
+from runs.layout import LLM, of_own_images, own_datasets
 from runs.methods import METHODS, llm_of, method_of, split_protocol, without_llm, without_settings
 from runs.options import PLAIN_KEY
 
@@ -90,7 +90,6 @@ def _gap(
     changed: Mapping[str, Any],
     llm: str = "",
 ) -> Gap:
-    own = tuple(f"{name}-" for name in own_datasets())
     hidden = OUTPUT if output == Path(OUTPUT) else "<output>"
     places = [(os.environ.get("DATA", "<folder>"), str(output)), ("<folder>", hidden)]
     commands = [
@@ -104,7 +103,7 @@ def _gap(
             seeds=seeds,
             script=script,
             changed=changed,
-            llm="" if llm == LLM or dataset.startswith(own) else llm,
+            llm="" if llm == LLM or of_own_images(dataset) else llm,
         )
         for data, where in places
     ]

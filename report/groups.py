@@ -13,7 +13,7 @@ from dassl.reading import read_yaml
 from report.collect import PLACE, FoundRun
 from report.tables.ablation import FULL, problem_of, terms_of
 from runs.changed import equal, in_words, passes_over, value_text, yaml_keys
-from runs.layout import of_earlier_settings, own_datasets
+from runs.layout import of_earlier_settings, of_own_images
 from runs.methods import CONFIGS, METHODS, SEEDLESS
 from runs.record import DIGESTS, LEARNED_WITH
 
@@ -172,10 +172,10 @@ def tell_llms_apart(runs: Iterable[FoundRun]) -> list[FoundRun]:
 
     Sentences that lie beside a user's own images are no choice of an LLM, and do not count.
     """
-    runs, own = list(runs), tuple(f"{name}-" for name in own_datasets())
+    runs = list(runs)
     llms: dict[str, set[str]] = {}
     for run in runs:
-        if not run.dataset.startswith(own):
+        if not of_own_images(run.dataset):
             llms.setdefault(run.trainer, set()).add(run.llm)
     return [replace(run, several_llms=len(llms.get(run.trainer, ())) > 1) for run in runs]
 

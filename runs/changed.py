@@ -1,15 +1,15 @@
 """The settings of a run that are not those of its yaml files: in words, as options, and in its folder's name."""
 
 import re
-from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import Any
 
+from dassl.literals import BOOLEANS, literal
+
 MARK = "__"  # begins the part of a folder's name that says what was changed
 LONGEST = 80  # characters of that part
 WORDS = 160  # characters of the words in the name of a row
-BOOLEANS = {"true": True, "false": False}
 CUT = "settings"  # key of changes whose folder does not name them in full
 ENDS_IN_DIGEST = re.compile(r"-[0-9a-f]{8}$")
 SAFE = re.compile(r"[\w.+-]+", re.ASCII)  # of a value in the name of a folder
@@ -104,7 +104,7 @@ def equal(one: Any, other: Any) -> bool:
     >>> equal("10", 10.0), equal("[1, 2]", (1, 2)), equal("false", False), equal("5", [5]), equal("a", "b")
     (True, True, True, True, False)
     """
-    one, other = _literal(one), _literal(other)
+    one, other = _meant(one), _meant(other)
     if isinstance(one, (list, tuple)) or isinstance(other, (list, tuple)):
         first, second = (list(each) if isinstance(each, (list, tuple)) else [each] for each in (one, other))
         return len(first) == len(second) and all(map(equal, first, second))
@@ -156,11 +156,6 @@ def _order(pair: tuple[str, Any]) -> tuple[bool, str]:
     return not pair[0].startswith("TRAINER."), pair[0]
 
 
-def _literal(value: Any) -> Any:
-    """Return what a word of a command line means, as settings are merged; other values as they are."""
-    if not isinstance(value, str) or value.lower() in BOOLEANS:
-        return BOOLEANS.get(value.lower(), value) if isinstance(value, str) else value
-    try:
-        return literal_eval(value)
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):
-        return value
+def _meant(value: Any) -> Any:
+    """Return what a word of a command line means as a setting; other values as they are."""
+    return BOOLEANS.get(value.lower(), literal(value)) if isinstance(value, str) else value

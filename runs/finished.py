@@ -55,7 +55,7 @@ def check_siblings(spec: RunSpec, cfg: CfgNode) -> None:
     """
     if spec.output_dir:
         return
-    own = Path(cfg.OUTPUT_DIR)
+    own, settings = Path(cfg.OUTPUT_DIR), config_digest(cfg, without=("SEED",))
     for path in sorted(own.parent.glob("seed*/metrics.json")):
         if path.parent == own:
             continue
@@ -64,7 +64,7 @@ def check_siblings(spec: RunSpec, cfg: CfgNode) -> None:
         except UserError:
             continue  # a report says so
         found = record.hashes.get("settings")
-        if found and found != config_digest(cfg, without=("SEED",)):
+        if found and found != settings:
             raise UserError(
                 f"Expected a seed like those beside it, but {path.parent} was run with other settings"
                 f"{_other_values(record, cfg)}: choose another --output (OUTPUT=...), or remove those runs."
@@ -73,8 +73,7 @@ def check_siblings(spec: RunSpec, cfg: CfgNode) -> None:
 
 def _other_values(record: Record, cfg: CfgNode) -> str:
     """Return the settings of a record that a configuration has otherwise, in words; "" if it does not tell them."""
-    prefix = f"TRAINER.{cfg.TRAINER.NAME.upper()}."
-    before = {prefix + key: value for key, value in (record.method or {}).items()} | (record.settings or {})
+    before = record.every_setting(cfg.TRAINER.NAME)
     now = recorded_settings(cfg)
     told = [
         f"{key} {before[key]} there, {now[key]} here"

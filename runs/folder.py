@@ -12,7 +12,7 @@ from dassl.names import file_name
 from dassl.reading import read_yaml
 from runs.changed import folder_part, yaml_keys
 from runs.files import base_config, named_files
-from runs.layout import data_name, protocol_folder, seeds_folder
+from runs.layout import CONTEXT_SETTINGS, data_name, protocol_folder, seeds_folder
 from runs.methods import PUBLISHED
 from runs.spec import RunSpec
 from trainers.base.digests import counting_settings, reads_sentences
@@ -22,12 +22,11 @@ TOLD = (
     *("SEED", "PROTOCOL", "CHECKOUT", "TRAINER.NAME", "MODEL.BACKBONE.NAME"),
     *("DATASET.NAME", "DATASET.NUM_SHOTS", "DATASET.SUBSAMPLE_CLASSES"),
 )
-CONTEXT = {"N_CTX": 4, "CSC": False, "CLASS_TOKEN_POSITION": "end"}  # and of a method; for one that does not have them
 
 
 def run_folder(spec: RunSpec, cfg: CfgNode, subsample: str) -> Path:
     """Return the folder of one seed's run; that on the classes `subsample`, in base to novel."""
-    context = [_context_node(cfg).get(key, none) for key, none in CONTEXT.items()]
+    context = [_context_node(cfg).get(key, none) for key, none in CONTEXT_SETTINGS.items()]
     output = Path(spec.output)
     variant = [cfg.PROTOCOL] if cfg.PROTOCOL == PUBLISHED else []
     if checkout := cfg.get("CHECKOUT", "").partition("@")[0]:  # another's BiomedCoOp beside ours
@@ -83,7 +82,7 @@ def changed_settings(spec: RunSpec, cfg: CfgNode) -> dict[str, Any]:
 
 def _untold(changed: Mapping[str, Any], cfg: CfgNode) -> dict[str, Any]:
     """Return changed settings without the method's context, which has a part of a folder's name of its own."""
-    told = {f"TRAINER.{_context_name(cfg)}.{key}" for key in CONTEXT}
+    told = {f"TRAINER.{_context_name(cfg)}.{key}" for key in CONTEXT_SETTINGS}
     return {key: value for key, value in changed.items() if key not in told}
 
 

@@ -31,7 +31,8 @@ FOLDERS = re.compile(  # CoOp_BiomedCLIP_local-dir-x: another checkout's CoOp_Bi
     r"/(?P<dataset>[^/]+)/shots_(?P<shots>\d+)"
     r"/(?P<trainer>[^/_]+(?:_[^/]+?(?=_(?:local-dir|hf-hub)-))?)(?:_(?P<backbone>[^/]+))?/"
 )
-CONTEXT_KEYS = ("N_CTX", "CSC", "CLASS_TOKEN_POSITION")  # of a method: the first part of the folder above the seeds
+# Settings of a method in the first part of the folder above the seeds, and what stands there for one that lacks them.
+CONTEXT_SETTINGS = {"N_CTX": 4, "CSC": False, "CLASS_TOKEN_POSITION": "end"}
 CONTEXT = re.compile(
     r"(?P<context>nctx\d+_csc(?:True|False)_ctp[a-z]+)(?:_(?P<protocol>published)(?=_|$))?(?:_(?P<llm>.+))?$", re.ASCII
 )
@@ -85,6 +86,15 @@ def dataset_keys() -> tuple[str, ...]:
     return tuple(each.constants.get("key") or each.module for each in read_registered(DATASETS, "DATASET_REGISTRY"))
 
 
+def of_own_images(dataset: str) -> bool:
+    """Return whether runs of a data set, by the name under which they are kept, are of a user's own images.
+
+    >>> of_own_images("folder-chest"), of_own_images("btmri")
+    (True, False)
+    """
+    return dataset.startswith(tuple(f"{name}-" for name in own_datasets()))
+
+
 def data_name(dataset: str, root: str | Path) -> str:
     """Return the name under which runs of a data set are kept: that of own images ends in their folder's name."""
     return file_name(f"{dataset}-{Path(root).expanduser().resolve().name}" if dataset in own_datasets() else dataset)
@@ -134,7 +144,7 @@ def context_with(setting: str, trainer: str, options: Sequence[tuple[str, Any]])
     """
     given, node = dict(options), f"TRAINER.{trainer.upper()}"
     parts = r"(nctx)\d+", r"(csc)[A-Z][a-z]+", r"(ctp)[a-z]+"
-    for key, part in zip(CONTEXT_KEYS, parts, strict=True):
+    for key, part in zip(CONTEXT_SETTINGS, parts, strict=True):
         if (value := given.get(f"{node}.{key}")) is not None:
             value = str(value).capitalize() if key == "CSC" else value  # a word of a command line, or a value
             setting = re.sub(part, rf"\g<1>{file_name(str(value))}", setting)

@@ -95,6 +95,11 @@ class Record(NamedTuple):
     commit: str | None = None
     device: dict[str, str | None] = {}  # noqa: RUF012 - replaced, never changed
 
+    def every_setting(self, trainer: str) -> dict[str, Any]:
+        """Return all settings that are recorded, by key; those of the method are below the name of its trainer."""
+        own = {f"TRAINER.{trainer.upper()}.{key}": value for key, value in (self.method or {}).items()}
+        return own | (self.settings or {})
+
     @property
     def seconds(self) -> float | None:
         """Seconds of all parts together; None if the file says none."""

@@ -1,7 +1,6 @@
 """Merge yaml files and KEY VALUE pairs into a configuration: each value gets the type of its default, or is refused."""
 
 import contextlib
-from ast import literal_eval
 from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from pathlib import Path
@@ -12,11 +11,10 @@ from yacs.config import CfgNode
 from dassl.config.words import pairs_of
 from dassl.console import printable, shown
 from dassl.errors import UserError
+from dassl.literals import BOOLEANS, literal
 from dassl.reading import read_yaml
 
-LONGEST = 10_000  # characters of a value on a command line
 SHOWN = 4  # keys that an error proposes
-BOOLEANS = {"true": True, "false": False}
 
 
 def merge_file(cfg: CfgNode, path: str | Path, links: bool = True) -> None:
@@ -106,7 +104,7 @@ def _convert(value: Any, default: Any, name: str, where: str) -> Any:
     Raises:
         UserError: `value` cannot be converted.
     """
-    found = _literal(value)
+    found = literal(value)
     if isinstance(default, str):
         if isinstance(found, str):
             return found
@@ -142,15 +140,3 @@ def _items(values: Sequence[Any], default: Sequence[Any], name: str, where: str)
     if len({type(item) for item in default}) != 1:
         return list(values)
     return [_convert(value, default[0], name, where) for value in values]
-
-
-def _literal(value: Any) -> Any:
-    """Return the number, list, text or other literal of Python that a text spells; other texts stay as they are."""
-    if not isinstance(value, str) or len(value) > LONGEST:
-        return value
-    try:
-        found = literal_eval(value)
-        repr(found)  # raises a ValueError for a number of thousands of digits, which no error could show
-    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # a TypeError for "{[1]: 2}"
-        return value
-    return found
